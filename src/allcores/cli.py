@@ -1,0 +1,290 @@
+"""The command `allcores`: `run` a script with its loops made parallel, `explain` its loops."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import re
+import sys
+import tokenize
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from allcores.plan import Plan, plan_source
+
+# A command's function parses and checks; what it returns is then done outside of click, which
+# would take a program's KeyboardInterrupt or EOFError for its own.
+Action = Callable[[], int]
+
+
+class Refusal(click.ClickException):
+    """Input that cannot be worked with: one sentence on stderr, exit code 2."""
+
+    exit_code = 2
+
+
+class RunCommand(click.Command):
+    """`run`: all that follows the script's name, or `-m module`, belongs to the script."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does, but with `-m module` as the last of the command's own options."""
+        return super().parse_args(ctx, self._ended_at_module(args))
+
+    def _ended_at_module(self, args: list[str]) -> list[str]:
+        valued = {
+            name
+            for param in self.params
+            if isinstance(param, click.Option) and not param.is_flag
+            for name in param.opts
+        }
+        position = 0
+        while position < len(args):
+            arg = args[position]
+            if arg == "--" or not arg.startswith("-"):
+                break
+            if arg == "-m":
+                return [*args[: position + 2], "--", *args[position + 2 :]]
+            if arg.startswith("-m"):
+                return [*args[: position + 1], "--", *args[position + 1 :]]
+            position += 2 if arg in valued else 1
+        return args
+
+
+@click.group(
+    invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(package_name="allcores", message="%(prog)s %(version)s")
+@click.pass_context
+def allcores(context: click.Context) -> None:
+    """Run Python loops on every core, with the outcome of the plain loop."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+@allcores.command(cls=RunCommand, context_settings={"allow_interspersed_args": False})
+@click.option("-m", "module", metavar="MODULE", help="Run a module, as `python -m MODULE` does.")
+@click.option("--workers", type=click.IntRange(min=1), help="Workers to use [default: all cores].")
+@click.option("--on", type=click.Choice(["processes", "serial"]), help="Where loops run.")
+@click.option("--strict", is_flag=True, help="Stop if a loop found parallel has to run serially.")
+@click.option(
+    "--include",
+    metavar="PATH",
+    multiple=True,
+    type=click.Path(exists=True),
+    help="Also make parallel the loops of modules imported from PATH (a file or directory); "
+    "may be given several times.",
+)
+@click.option("--force", is_flag=True, help="Use workers whatever it costs (for testing).")
+@click.option("--quiet", is_flag=True, help="Do not end with a line for each parallel loop.")
+@click.argument("script", required=False)
+@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+def run(
+    module: str | None,
+    workers: int | None,
+    on: str | None,
+    strict: bool,
+    include: tuple[str, ...],
+    force: bool,
+    quiet: bool,
+    script: str | None,
+    args: tuple[str, ...],
+) -> Action:
+    """Run SCRIPT with every loop that can be parallel made so, and no line of it changed.
+
+    Options go before the script; what follows it is passed on to it. Tracebacks, exit codes and
+    `__main__` are as under plain python. At the end a line for each loop that ran in parallel is
+    written to stderr.
+    """
+    if module is not None:
+        args = (script, *args) if script is not None else args
+    elif script is None:
+        raise click.UsageError("say which script to run, or which module with -m.")
+    settings = {
+        "ALLCORES_WORKERS": str(workers) if workers is not None else None,
+        "ALLCORES_ON": on,
+        "ALLCORES_STRICT": "1" if strict else None,
+        "ALLCORES_FORCE": "1" if force else None,
+    }
+
+    def action() -> int:
+        from allcores import script as runner
+
+        os.environ.update({name: value for name, value in settings.items() if value is not None})
+        if include:
+            runner.rewrite_imports_under(include, force=force)
+        if not quiet:
+            _summarise_at_exit()
+        try:
+            if module is not None:
+                return runner.run_module(module, args, force=force)
+            return runner.run_script(script or "", args, force=force)
+        except runner.CannotRunError as error:
+            raise Refusal(f"{error}.") from None
+
+    return action
+
+
+def _summarise_at_exit() -> None:
+    from allcores.loop import listeners
+    from allcores.show.summary import Summary
+
+    summary = Summary()
+    listeners.append(summary.add)
+    # Registered before anything of the program's, so that it is called after all of that.
+    atexit.register(summary.print)
+
+
+@allcores.command()
+@click.option("--json", "as_json", is_flag=True, help="Write the Plans as JSON, for other tools.")
+@click.argument("targets", metavar="FILE[:LINE]...", nargs=-1, required=True)
+def explain(as_json: bool, targets: tuple[str, ...]) -> Action:
+    """Say of each loop in FILE, or of the one at LINE, how it would run, and why. Nothing is run.
+
+    For a directory: each of the Python files below it.
+    """
+    from allcores.show import plans as show
+
+    def action() -> int:
+        show.prepare(sys.stdout)
+        # What the parser has to say about the files' string escapes is not asked for here.
+        warnings.simplefilter("ignore")
+        found = (each for target in targets for each in _explained(target))
+        try:
+            if as_json:
+                _write_json([show.as_data(plan) for plan, _source in found])
+            else:
+                _write_words(found)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # As when `head` has seen enough. Nothing is left to be flushed at exit either.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        return 0
+
+    return action
+
+
+def _write_json(plans: list[dict[str, Any]]) -> None:
+    utf8 = sys.stdout.encoding.lower().replace("-", "") == "utf8"
+    json.dump(plans, sys.stdout, indent=2, ensure_ascii=not utf8)
+    sys.stdout.write("\n")
+
+
+def _write_words(found: Iterator[tuple[Plan, Sequence[str]]]) -> None:
+    from allcores.show import plans as show
+
+    count = 0
+    for plan, source in found:
+        if count:
+            sys.stdout.write("\n")
+        show.write(show.lines_of(plan, source), sys.stdout)
+        count += 1
+    if not count:
+        sys.stdout.write("There is no `for` loop here.\n")
+
+
+def _explained(target: str) -> Iterator[tuple[Plan, Sequence[str]]]:
+    """The Plans asked for, each with the lines of its file."""
+    path, line = _path_and_line(target)
+    if os.path.isdir(path) and line is None:
+        yield from _explained_below(path)
+        return
+    plans, source = _plans_in(path)
+    if line is not None:
+        plans = [_plan_at(plans, path, line)]
+    for plan in plans:
+        yield plan, source
+
+
+def _explained_below(directory: str) -> Iterator[tuple[Plan, Sequence[str]]]:
+    for path in sorted(Path(directory).rglob("*.py")):
+        try:
+            plans, source = _plans_in(str(path))
+        except Refusal as refusal:
+            _complain(refusal.format_message())
+            continue
+        for plan in plans:
+            yield plan, source
+
+
+def _path_and_line(target: str) -> tuple[str, int | None]:
+    """Split "file.py:12"; a file whose own name ends so is taken first."""
+    match = re.fullmatch(r"(.+?):(\d+)", target)
+    if match is None or os.path.exists(target):
+        return target, None
+    return match[1], int(match[2])
+
+
+def _plans_in(path: str) -> tuple[list[Plan], Sequence[str]]:
+    from allcores.script import not_python
+
+    try:
+        with tokenize.open(path) as file:
+            source = file.read()
+        return plan_source(source, path), source.splitlines()
+    except FileNotFoundError:
+        raise Refusal(f"there is no file {path}.") from None
+    except IsADirectoryError:
+        raise Refusal(f"{path} is a directory, which has no lines.") from None
+    except UnicodeDecodeError as error:
+        raise Refusal(
+            f"{path} cannot be read as {error.encoding} text: byte {error.start} is"
+            f" {error.object[error.start]:#x}."
+        ) from None
+    except OSError as error:
+        raise Refusal(f"{path} cannot be read: {error.strerror}.") from None
+    except (SyntaxError, ValueError) as error:
+        raise Refusal(f"{not_python(path, error)}.") from None
+    except RecursionError:
+        raise Refusal(f"{path} is too deeply nested to be read.") from None
+
+
+def _plan_at(plans: list[Plan], path: str, line: int) -> Plan:
+    """The Plan of the loop whose header is on the line, else of the innermost loop around it."""
+    on_line = [p for p in plans if p.line <= line <= (p.node.iter.end_lineno or p.line)]
+    if on_line:
+        return on_line[-1]
+    around = [p for p in plans if p.line <= line <= (p.node.end_lineno or p.line)]
+    if around:
+        innermost = max(around, key=lambda plan: plan.line)
+        _complain(f"line {line} of {path} is inside the loop on line {innermost.line}.")
+        return innermost
+    raise Refusal(f"there is no loop on line {line} of {path}{_nearest(plans, line)}.")
+
+
+def _nearest(plans: list[Plan], line: int) -> str:
+    if not plans:
+        return ", nor anywhere else in it"
+    before = [plan.line for plan in plans if plan.line < line][-1:]
+    after = [plan.line for plan in plans if plan.line > line][:1]
+    lines = [str(each) for each in before + after]
+    if len(lines) == 1:
+        return f"; the nearest is on line {lines[0]}"
+    return f"; the nearest are on lines {' and '.join(lines)}"
+
+
+def _complain(sentence: str) -> None:
+    click.echo(f"allcores: {sentence}", err=True)
+
+
+def main() -> NoReturn:
+    """The entry point of the command: parse, do, exit."""
+    try:
+        action = allcores.main(prog_name="allcores", standalone_mode=False)
+        # --help and --version have done all there is to do, and give their exit code.
+        code = action() if callable(action) else (action or 0)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "allcores"
+        _complain(f"{error.format_message()} (`{command} --help` lists what can be given)")
+        sys.exit(2)
+    except click.ClickException as error:
+        _complain(error.format_message())
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    sys.exit(code)

@@ -1,0 +1,184 @@
+"""What calls do: tables for builtins, methods and well-known modules, and values they give.
+
+A **root** names something that an object may be: a path that exists outside the iteration
+("grid", "self.results", "$item" for what the loop hands out), or an object that the iteration
+made ("#12", named after the place that makes it).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+Roots = frozenset[str]
+NONE: Roots = frozenset()
+ITEM = "$item"
+
+
+class Val(NamedTuple):
+    """What reading knows of a value: what it is, and what can be reached through it."""
+
+    own: Roots = NONE
+    """The objects it may be."""
+    maybe: Roots = NONE
+    """Outer objects that it might be, though most likely it is not (an unknown call's result)."""
+    inner: Roots = NONE
+    """Objects found inside it."""
+    inner_maybe: Roots = NONE
+
+    @property
+    def roots(self) -> Roots:
+        return self.own | self.inner
+
+    @property
+    def possible(self) -> Roots:
+        return self.own | self.inner | self.maybe | self.inner_maybe
+
+
+ATOM = Val()
+"""A number, string or other value that cannot be changed."""
+
+
+def is_outer(root: str) -> bool:
+    """Whether the root outlives the iteration."""
+    return root[0] != "#"
+
+
+def outer(roots: Roots) -> Roots:
+    return frozenset(r for r in roots if r[0] != "#")
+
+
+def join(a: Val, b: Val) -> Val:
+    """The value that is either `a` or `b`."""
+    if a == b:
+        return a
+    return Val(
+        a.own | b.own, a.maybe | b.maybe, a.inner | b.inner, a.inner_maybe | b.inner_maybe
+    )
+
+
+def overlaps(a: str, b: str) -> bool:
+    """Whether one path is the other, or a part of it."""
+    return a == b or a.startswith(b + ".") or b.startswith(a + ".")
+
+
+# -- builtins ------------------------------------------------------------------------------------
+
+ATOM_BUILTINS = frozenset(
+    """abs all any ascii bin bool bytes callable chr complex divmod float format hasattr hash hex
+    id int isinstance issubclass len memoryview oct ord pow range repr round slice str type
+    """.split()
+)
+SHALLOW_BUILTINS = frozenset(
+    "list tuple set frozenset dict sorted reversed zip enumerate map filter bytearray sum object".split()
+)
+ELEMENT_BUILTINS = frozenset({"min", "max"})
+SERIAL_BUILTINS = {
+    "exec": "runs code that cannot be read beforehand",
+    "eval": "runs code that cannot be read beforehand",
+    "compile": "makes code that cannot be read beforehand",
+    "__import__": "imports a module under a name that cannot be read beforehand",
+    "locals": "looks at every variable at once",
+    "globals": "looks at every variable at once",
+    "vars": "looks at every variable at once",
+    "dir": "looks at every variable at once",
+    "input": "waits for the keyboard",
+    "breakpoint": "starts the debugger",
+    "exit": "ends the program",
+    "quit": "ends the program",
+}
+CHEAP_BUILTINS = frozenset(
+    "len int float str bool isinstance abs range enumerate zip round min max repr id type".split()
+)
+KEEPS_CALLBACK = frozenset({"sort", "sorted", "min", "max", "filter", "map"})
+
+# -- methods -------------------------------------------------------------------------------------
+
+MUTATORS = frozenset(
+    """append appendleft extend extendleft insert remove pop popleft popitem clear sort reverse
+    rotate add discard update setdefault subtract intersection_update difference_update
+    symmetric_difference_update move_to_end
+    write writelines writerow writerows writestr seek truncate flush read readline readlines
+    readinto read1 send throw close __next__ next put put_nowait get_nowait push heappush
+    execute executemany executescript fetchone fetchmany fetchall commit rollback
+    acquire release set_ fill itemset setfield setflags resize partition byteswap
+    __setitem__ __delitem__ __setattr__ __delattr__ __iadd__ load_state_dict zero_grad step backward
+    recv recv_into sendall accept connect bind listen seed setstate jumped advance spawn
+    """.split()
+)
+DRAWS = frozenset(
+    """random randint randrange uniform gauss choice choices sample shuffle normalvariate triangular
+    betavariate expovariate gammavariate lognormvariate vonmisesvariate paretovariate
+    weibullvariate getrandbits randbytes rand randn random_sample ranf normal standard_normal integers
+    random_integers permutation permuted exponential poisson binomial beta gamma chisquare dirichlet
+    geometric gumbel hypergeometric laplace logistic lognormal logseries multinomial
+    multivariate_normal negative_binomial noncentral_chisquare noncentral_f pareto power rayleigh
+    standard_cauchy standard_exponential standard_gamma standard_t vonmises wald weibull zipf
+    tomaxint bytes
+    """.split()
+)
+ATOM_METHODS = frozenset(
+    """strip lstrip rstrip lower upper title capitalize casefold swapcase format format_map replace join
+    center ljust rjust zfill encode decode startswith endswith find rfind index rindex count isdigit
+    isalpha isalnum isspace isupper islower isnumeric isdecimal isidentifier istitle removeprefix
+    removesuffix expandtabs translate bit_length bit_count is_integer as_integer_ratio hexdigest
+    isoformat strftime timestamp total_seconds exists is_file is_dir item tobytes partition_
+    """.split()
+)
+FRESH_METHODS = frozenset(
+    """split rsplit splitlines partition rpartition astype mean std var sum prod cumsum cumprod min max
+    argmin argmax argsort dot any all round clip conj nonzero searchsorted tolist deepcopy digest
+    """.split()
+)
+SHALLOW_METHODS = frozenset(
+    "copy items values keys union intersection difference symmetric_difference most_common elements".split()
+)
+ELEMENT_METHODS = frozenset("get setdefault pop popleft popitem __getitem__ next".split())
+CHEAP_METHODS = (
+    MUTATORS
+    | frozenset("get items keys values strip split lower upper join format startswith copy".split())
+    | frozenset("info debug warning error critical exception log".split())
+)
+SAFE_COMMIT_METHODS = frozenset({"append"})
+LOG_METHODS = frozenset({"debug", "info", "warning", "error", "critical", "exception", "log"})
+
+# -- functions of modules -----------------------------------------------------------------------
+
+FIRST_ARGUMENT_CHANGES = frozenset(
+    """heapq.heappush heapq.heappop heapq.heapify heapq.heapreplace heapq.heappushpop bisect.insort
+    bisect.insort_left bisect.insort_right random.shuffle operator.setitem operator.delitem
+    operator.iadd operator.iconcat numpy.copyto numpy.put numpy.place numpy.putmask
+    numpy.fill_diagonal numpy.put_along_axis numpy.add.at numpy.subtract.at numpy.multiply.at
+    numpy.maximum.at numpy.minimum.at numpy.random.shuffle copyreg.pickle
+    """.split()
+)
+SECOND_ARGUMENT_CHANGES = frozenset(
+    "json.dump pickle.dump marshal.dump shutil.copyfileobj".split()
+)
+PROCESS_STATE = frozenset(
+    """os.chdir os.putenv os.unsetenv os.umask os.nice signal.signal signal.alarm sys.setrecursionlimit
+    sys.exit os._exit os.fork locale.setlocale numpy.seterr numpy.set_printoptions warnings.filterwarnings
+    warnings.simplefilter warnings.resetwarnings logging.basicConfig decimal.setcontext random.seed
+    numpy.random.seed faulthandler.enable sys.settrace sys.setprofile threading.settrace
+    """.split()
+)
+STATEFUL_MODULES = ("matplotlib.pyplot", "pylab", "turtle", "logging", "curses", "readline")
+RANDOM_MODULES = ("random", "numpy.random")
+HARMLESS_FUNCTIONS = frozenset({"time.sleep", "gc.collect"})
+FRESH_MODULES = ("math", "cmath", "statistics", "numpy", "scipy", "string", "datetime", "time", "hashlib",
+                 "zlib", "re", "json", "struct", "fractions", "decimal", "base64", "os.path")
+BORROWING_FUNCTIONS = frozenset(
+    """numpy.asarray numpy.asanyarray numpy.ascontiguousarray numpy.reshape numpy.ravel numpy.transpose
+    numpy.squeeze numpy.atleast_1d numpy.atleast_2d numpy.atleast_3d numpy.broadcast_to numpy.split
+    numpy.array_split numpy.swapaxes numpy.moveaxis numpy.rollaxis numpy.expand_dims numpy.flip
+    numpy.diagonal numpy.real numpy.imag numpy.lib.stride_tricks.as_strided
+    numpy.lib.stride_tricks.sliding_window_view numpy.frombuffer
+    """.split()
+)
+VIEW_METHODS = frozenset(
+    "reshape ravel view transpose swapaxes squeeze diagonal T real imag flat setdefault".split()
+)
+GENERATOR_MAKERS = frozenset(
+    "numpy.random.default_rng numpy.random.RandomState numpy.random.Generator numpy.random.SeedSequence "
+    "numpy.random.PCG64 numpy.random.MT19937 numpy.random.Philox random.Random random.SystemRandom".split()
+)
+ITEM_MAKERS = ("itertools.", "copy.copy", "operator.", "functools.")

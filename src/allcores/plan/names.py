@@ -1,0 +1,122 @@
+"""Which names a piece of source reads and binds, scope by scope."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Iterator
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+BUILTINS = frozenset(dir(builtins))
+LOOKS_AT_NAMES = frozenset({"locals", "vars", "eval", "exec", "dir"})
+
+
+def walk_scope(*nodes: ast.AST) -> Iterator[ast.AST]:
+    """Every node below `nodes` that runs in the same scope.
+
+    A nested function, class or comprehension is given as itself, and of its parts only those
+    that run outside it (decorators, defaults, bases, the first iterable).
+    """
+    todo = list(reversed(nodes))
+    while todo:
+        node = todo.pop()
+        yield node
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            todo += [*node.decorator_list, *_defaults(node.args)]
+        elif isinstance(node, ast.Lambda):
+            todo += _defaults(node.args)
+        elif isinstance(node, ast.ClassDef):
+            todo += [*node.decorator_list, *node.bases, *(k.value for k in node.keywords)]
+        elif isinstance(node, COMPREHENSIONS):
+            todo.append(node.generators[0].iter)
+            todo += [n for n in ast.walk(node) if isinstance(n, ast.NamedExpr)]
+        else:
+            todo += reversed(list(ast.iter_child_nodes(node)))
+
+
+def _defaults(args: ast.arguments) -> list[ast.expr]:
+    return [*args.defaults, *(d for d in args.kw_defaults if d is not None)]
+
+
+def bound_names(*nodes: ast.AST) -> set[str]:
+    """Names that `nodes` bind or delete in their own scope."""
+    names: set[str] = set()
+    for node in walk_scope(*nodes):
+        names.update(binds(node))
+    return names
+
+
+def binds(node: ast.AST) -> list[str]:
+    """The names that this one node binds or deletes, its children left aside."""
+    match node:
+        case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+            return [name]
+        case ast.NamedExpr(target=ast.Name(id=name)):
+            return [name]
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            return [name]
+        case ast.ExceptHandler(name=str(name)):
+            return [name]
+        case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+            return [name]
+        case ast.MatchMapping(rest=str(name)):
+            return [name]
+        case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+            return [a.asname or a.name.partition(".")[0] for a in aliases]
+    return []
+
+
+def read_names(*nodes: ast.AST) -> set[str]:
+    """Names loaded anywhere below `nodes`, nested scopes included (a superset is fine)."""
+    found: set[str] = set()
+    for top in nodes:
+        for node in ast.walk(top):
+            if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store):
+                found.add(node.id)
+            elif isinstance(node, (ast.Global, ast.Nonlocal)):
+                found.update(node.names)
+            elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+                found.add(node.target.id)
+    return found
+
+
+def captured_names(*nodes: ast.AST) -> set[str]:
+    """Names that functions, lambdas and classes nested in `nodes` mention."""
+    found: set[str] = set()
+    for node in walk_scope(*nodes):
+        if isinstance(node, ast.Lambda):
+            found |= read_names(node.body)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            found |= read_names(*node.body)
+        elif isinstance(node, COMPREHENSIONS):
+            # A function inside a comprehension captures names just as one beside it does.
+            for inner in ast.walk(node):
+                if isinstance(inner, ast.Lambda):
+                    found |= read_names(inner.body)
+    return found
+
+
+def parameter_names(args: ast.arguments) -> list[str]:
+    """All parameter names, in order: positional, `*`, keyword-only, `**`."""
+    plain = [a.arg for a in (*args.posonlyargs, *args.args)]
+    star = [args.vararg.arg] if args.vararg else []
+    keyword = [a.arg for a in args.kwonlyargs]
+    return plain + star + keyword + ([args.kwarg.arg] if args.kwarg else [])
+
+
+def target_names(target: ast.expr) -> list[str]:
+    """Names bound by an assignment target, left to right; attributes and items give none."""
+    return [n.id for n in ast.walk(target) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+
+
+def path_of(node: ast.expr) -> str | None:
+    """`self.results` for an attribute chain that starts at a name, else None."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        return None
+    return ".".join([node.id, *reversed(parts)])
