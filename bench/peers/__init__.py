@@ -1,0 +1,1 @@
+"""The same work through other libraries, each used as its own documentation advises."""
