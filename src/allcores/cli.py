@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 import re
@@ -11,11 +12,14 @@ import tokenize
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from allcores.plan import Plan, plan_source
+
+if TYPE_CHECKING:
+    from allcores.show.summary import Summary
 
 # A command's function parses and checks; what it returns is then done outside of click, which
 # would take a program's KeyboardInterrupt or EOFError for its own.
@@ -55,9 +59,7 @@ class RunCommand(click.Command):
         return args
 
 
-@click.group(
-    invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
-)
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="allcores", message="%(prog)s %(version)s")
 @click.pass_context
 def allcores(context: click.Context) -> None:
@@ -112,24 +114,29 @@ def run(
     }
 
     def action() -> int:
+        from allcores import rewrite
         from allcores import script as runner
 
         os.environ.update({name: value for name, value in settings.items() if value is not None})
         if include:
-            runner.rewrite_imports_under(include, force=force)
-        if not quiet:
-            _summarise_at_exit()
-        try:
-            if module is not None:
-                return runner.run_module(module, args, force=force)
-            return runner.run_script(script or "", args, force=force)
-        except runner.CannotRunError as error:
-            raise Refusal(f"{error}.") from None
+            rewrite.rewrite_imports_under(include, force=force)
+        with contextlib.nullcontext() if quiet else _summary_at_exit() as summary:
+            try:
+                if module is not None:
+                    code = runner.run_module(module, args, force=force)
+                else:
+                    code = runner.run_script(script or "", args, force=force)
+            except runner.CannotRunError as error:
+                raise Refusal(f"{error}.") from None
+            if summary is not None:
+                summary.ended_well = code == 0
+            return code
 
     return action
 
 
-def _summarise_at_exit() -> None:
+@contextlib.contextmanager
+def _summary_at_exit() -> Iterator[Summary]:
     from allcores.loop import listeners
     from allcores.show.summary import Summary
 
@@ -137,6 +144,14 @@ def _summarise_at_exit() -> None:
     listeners.append(summary.add)
     # Registered before anything of the program's, so that it is called after all of that.
     atexit.register(summary.print)
+    try:
+        yield summary
+    except Refusal:
+        atexit.unregister(summary.print)
+        raise
+    except SystemExit as stop:
+        summary.ended_well = stop.code in (None, 0)
+        raise
 
 
 @allcores.command()

@@ -1,39 +1,25 @@
 """Run a script or module as plain `python` would, with its loops made parallel.
 
-A file's loops are rewritten between parsing and compiling: `for x in xs` becomes
-`for x in <detour>.through(xs)`, where the detour is a constant of the code object and so a name in
-no namespace. Everything else about the program stays as it was written. The namespace of the
-`__main__` module, `sys.argv`, `sys.path[0]`, exit codes and tracebacks are those of plain python.
+The namespace of `__main__`, `sys.argv`, `sys.path[0]`, exit codes and the tracebacks of what is left
+uncaught are those of plain python.
 """
 
 from __future__ import annotations
 
-import ast
 import builtins
-import importlib.util
-import operator
 import os
 import pkgutil
 import runpy
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from importlib.abc import MetaPathFinder
 from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec, SourceFileLoader
-from types import CodeType, ModuleType, TracebackType
+from types import CodeType, FrameType, ModuleType, TracebackType
 from typing import Any
 
-from allcores.loop import at_site, register_site
-from allcores.plan import Plan, plans_of
+from allcores.rewrite import ParallelFinder, parallel_code
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-
-# Names of decorators that compile a function's bytecode themselves and know nothing of detours.
-_COMPILERS = frozenset(
-    "jit njit vectorize guvectorize stencil cfunc generated_jit jitclass kernel autotune compile".split()
-)
-
 
 # The __main__ of the command itself: kept alive, for the frames that lead here live in it.
 _replaced: list[ModuleType] = []
@@ -41,194 +27,6 @@ _replaced: list[ModuleType] = []
 
 class CannotRunError(Exception):
     """The script or module cannot be started; the text is a sentence for the user."""
-
-
-# -- from source to code ---------------------------------------------------------------------------
-
-
-class Detour:
-    """Stands in a code object for one loop: `through(xs)` is what the loop iterates in place of xs."""
-
-    __slots__ = ("through",)
-
-    def __init__(self, through: Callable[[Any], Any]) -> None:
-        self.through = through
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # A function sent elsewhere (by joblib, dask, ...) runs its loop there as the plain loop.
-        return Detour, (_unchanged,)
-
-
-def _unchanged(iterable: Any) -> Any:
-    return iterable
-
-
-def parallel_code(source: bytes, filename: str, *, force: bool = False) -> CodeType:
-    """Compile a file with each loop that can be parallel sent through `allcores.loop.at_site`.
-
-    With `force`, loops that gain nothing are included. Raises SyntaxError or ValueError where
-    compile() would. A file that is too deeply nested to be read comes back as plain code.
-    """
-    tree = ast.parse(source, filename)
-    try:
-        text = importlib.util.decode_source(source)
-        plans = [plan for plan in plans_of(tree, text, filename) if _wanted(plan, force)]
-        return _compile_with_detours(tree, filename, _outside_compiled_functions(tree, plans))
-    except RecursionError:
-        return compile(source, filename, "exec", dont_inherit=True)
-
-
-def _wanted(plan: Plan, force: bool) -> bool:
-    if not isinstance(plan.node, ast.For) or _says_parallel(plan.node.iter):
-        return False
-    return plan.verdict == "parallel" or (force and plan.verdict == "nothing to gain")
-
-
-def _says_parallel(iterable: ast.expr) -> bool:
-    """Whether the loop's iterable has `parallel(...)` in it: the user's own choice stands."""
-    return any(
-        isinstance(node, ast.Call) and _last_name(node.func) == "parallel"
-        for node in ast.walk(iterable)
-    )
-
-
-def _last_name(node: ast.expr) -> str:
-    """`njit` for the expressions njit, numba.njit and numba.njit(parallel=True)."""
-    if isinstance(node, ast.Call):
-        return _last_name(node.func)
-    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
-
-
-def _outside_compiled_functions(tree: ast.Module, plans: list[Plan]) -> list[Plan]:
-    """Leave out loops in functions that numba and its like compile from bytecode."""
-    if not plans:
-        return plans
-    inside: set[ast.AST] = set()
-    named: set[str] = set()
-    functions: list[ast.FunctionDef] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef):
-            functions.append(node)
-        elif isinstance(node, ast.Call) and _last_name(node.func) in _COMPILERS:
-            named.update(arg.id for arg in node.args if isinstance(arg, ast.Name))
-    for function in functions:
-        decorated = any(_last_name(each) in _COMPILERS for each in function.decorator_list)
-        if decorated or function.name in named:
-            inside.update(ast.walk(function))
-    return [plan for plan in plans if plan.node not in inside]
-
-
-def _compile_with_detours(tree: ast.Module, filename: str, plans: list[Plan]) -> CodeType:
-    detours: dict[str, Detour] = {}
-    originals: list[tuple[ast.For, ast.expr]] = []
-    for plan in plans:
-        assert isinstance(plan.node, ast.For)
-        marker = f"\0allcores detour {len(detours)}"
-        detours[marker] = Detour(partial(at_site, register_site(plan, tree)))
-        originals.append((plan.node, plan.node.iter))
-    for marker, (node, iterable) in zip(detours, originals):
-        node.iter = _call_through(marker, node, iterable)
-    try:
-        code = compile(tree, filename, "exec", dont_inherit=True)
-    finally:
-        # Plans go on reading the tree: loops within loops are theirs as the user wrote them.
-        for node, iterable in originals:
-            node.iter = iterable
-    return _with_constants(code, detours) if detours else code
-
-
-def _call_through(marker: str, loop: ast.For, iterable: ast.expr) -> ast.Call:
-    """`marker.through(iterable)`, at the place in the file that tracebacks give for the iterable."""
-    constant = ast.Constant(marker)
-    attribute = ast.Attribute(constant, "through", ast.Load())
-    call = ast.Call(attribute, [iterable], [])
-    # Up to 3.12 "not iterable" and errors of an iterator are reported at the whole statement.
-    place = iterable if sys.version_info >= (3, 13) else loop
-    ast.copy_location(call, place)
-    for node in (attribute, constant):
-        # On one line, or the compiler would move the call to where the attribute's name ends.
-        ast.copy_location(node, place)
-        node.end_lineno, node.end_col_offset = node.lineno, node.col_offset
-    return call
-
-
-def _with_constants(code: CodeType, detours: dict[str, Detour]) -> CodeType:
-    """The code object, and those inside it, with each marker replaced by its detour."""
-
-    def replaced(constant: Any) -> Any:
-        if isinstance(constant, CodeType):
-            return _with_constants(constant, detours)
-        return detours.get(constant, constant) if isinstance(constant, str) else constant
-
-    constants = tuple(replaced(each) for each in code.co_consts)
-    return code.replace(co_consts=constants)
-
-
-# -- modules imported by the script ----------------------------------------------------------------
-
-
-class ParallelLoader(SourceFileLoader):
-    """Loads a source file whose code has been made already."""
-
-    def __init__(self, fullname: str, path: str, code: CodeType) -> None:
-        super().__init__(fullname, path)
-        self._code = code
-
-    def get_code(self, fullname: str) -> CodeType:
-        # Neither reads nor writes __pycache__, which belongs to the plain code.
-        return self._code
-
-
-class ParallelFinder(MetaPathFinder):
-    """Finds what the other finders find, and makes parallel the source files that are wanted."""
-
-    def __init__(self, wanted: Callable[[ModuleSpec], bool], force: bool) -> None:
-        """`wanted(spec)` says which source files are rewritten."""
-        self._wanted = wanted
-        self._force = force
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        spec = self._found_by_others(fullname, path, target)
-        # Subclasses (pytest's, for one) have made other plans for the source.
-        if spec is None or type(spec.loader) is not SourceFileLoader:
-            return spec
-        if not self._wanted(spec):
-            return spec
-        try:
-            code = parallel_code(
-                spec.loader.get_data(spec.loader.path), spec.loader.path, force=self._force
-            )
-        except (SyntaxError, ValueError, OSError):
-            # The plain import says what is wrong, in the plain way.
-            return spec
-        spec.loader = ParallelLoader(spec.loader.name, spec.loader.path, code)
-        return spec
-
-    def _found_by_others(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None
-    ) -> ModuleSpec | None:
-        for finder in sys.meta_path:
-            if finder is not self and hasattr(finder, "find_spec"):
-                spec: ModuleSpec | None = finder.find_spec(fullname, path, target)
-                if spec is not None:
-                    return spec
-        return None
-
-
-def rewrite_imports_under(paths: Iterable[str], *, force: bool = False) -> None:
-    """From now on, modules imported from files at or below `paths` have their loops made parallel."""
-    roots = [os.path.realpath(path) for path in paths]
-
-    def wanted(spec: ModuleSpec) -> bool:
-        real = os.path.realpath(spec.origin or "")
-        return any(real == root or real.startswith(root.rstrip(os.sep) + os.sep) for root in roots)
-
-    sys.meta_path.insert(0, ParallelFinder(wanted, force))
-
-
-# -- running as __main__ ---------------------------------------------------------------------------
 
 
 def run_script(path: str, args: Sequence[str], *, force: bool = False) -> int:
@@ -244,6 +42,7 @@ def run_script(path: str, args: Sequence[str], *, force: bool = False) -> int:
     main = _new_main(filename)
     sys.argv[:] = [path, *args]
     _set_first_path(os.path.dirname(os.path.realpath(filename)))
+    _allow_for_own_frames(through_exec=True)
     return _run(partial(exec, code, main.__dict__))
 
 
@@ -334,6 +133,7 @@ def _run_as_main(name: str, shown: str, alter_argv: bool, force: bool) -> int:
     finder = ParallelFinder(wanted, force)
     sys.meta_path.insert(0, finder)
     main = sys.modules["__main__"]
+    _allow_for_own_frames(through_exec=False)
     try:
         return _run(partial(runpy._run_module_as_main, name, alter_argv))  # type: ignore[attr-defined]
     except SystemExit as stop:
@@ -348,7 +148,6 @@ def _run_as_main(name: str, shown: str, alter_argv: bool, force: bool) -> int:
 def _run(program: Callable[[], Any]) -> int:
     """Run the program; what it leaves uncaught is shown as the interpreter shows it."""
     main = sys.modules["__main__"]
-    _allow_for_own_frames()
     try:
         program()
     except SystemExit:
@@ -363,11 +162,18 @@ def _run(program: Callable[[], Any]) -> int:
     return _report_uncaught(uncaught)
 
 
-def _allow_for_own_frames() -> None:
+def _allow_for_own_frames(through_exec: bool) -> None:
     """Let the script recurse as deep as it could were our frames not below its own."""
-    frame, depth = sys._getframe(), 0
+    depth = 1  # of `_run`
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        frame, depth = frame.f_back, depth + 1  # type: ignore[assignment]
+        depth += 1
+        # Python 3.11 counts calls of exec as well.
+        if sys.version_info < (3, 12) and frame.f_code.co_name == "<module>" and frame.f_back:
+            depth += 1
+        frame = frame.f_back
+    if sys.version_info < (3, 12) and through_exec:
+        depth += 1
     sys.setrecursionlimit(sys.getrecursionlimit() + depth)
 
 
@@ -421,7 +227,7 @@ def _show(error: BaseException) -> None:
     sys.last_traceback = error.__traceback__
     hook = getattr(sys, "excepthook", None)
     if hook is None:
-        print("sys.excepthook is missing, printing exception to stderr", file=sys.stderr)
+        print("sys.excepthook is missing", file=sys.stderr)
         hook = sys.__excepthook__
     sys.audit("sys.excepthook", hook, type(error), error, error.__traceback__)
     try:
@@ -447,16 +253,3 @@ def _die_of_interrupt_at_exit() -> None:
         exec("raise KeyboardInterrupt")
     except KeyboardInterrupt:
         pass
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """What `allcores run` was asked to run."""
-
-    name: str
-    args: tuple[str, ...]
-    is_module: bool
-
-    def run(self, *, force: bool) -> int:
-        """As `run_script` or `run_module`."""
-        return (run_module if self.is_module else run_script)(self.name, self.args, force=force)

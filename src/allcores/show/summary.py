@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -49,6 +48,8 @@ class Summary:
     """Collects the reports of loops, and puts them in lines."""
 
     def __init__(self) -> None:
+        self.ended_well = False
+        """Whether the program did; if not, only loops that were parallel are worth a line."""
         self._totals: dict[tuple[str, int], Total] = {}
         self._directory = os.getcwd()
         self._process = os.getpid()
@@ -70,21 +71,22 @@ class Summary:
             for total in others
             if total.reason and total.seconds >= _NOTEWORTHY_SECONDS
         ]
-        if not rows:
+        if not rows and self.ended_well:
             return [self._nothing_parallel(len(others))]
         return _aligned(rows)
 
     def print(self) -> None:
         """Write the lines to the standard error stream that the program started with."""
         # A child that the program forked has its own end, which is not the run's.
-        if os.getpid() != self._process or sys.__stderr__ is None:
+        stderr = sys.__stderr__
+        if os.getpid() != self._process or stderr is None:
             return
         try:
-            if sys.stdout is not None and sys.stdout is sys.__stdout__:
-                sys.stdout.flush()
+            if sys.__stdout__ is not None and sys.stdout is sys.__stdout__:
+                sys.__stdout__.flush()
             for line in self.lines():
-                print(f"allcores: {line}", file=sys.__stderr__)
-            sys.__stderr__.flush()
+                print(f"allcores: {line}", file=stderr)
+            stderr.flush()
         except (OSError, ValueError):
             # Nobody reads it, or the program closed it.
             pass
@@ -110,9 +112,8 @@ class Summary:
         return "no loop that can be parallel ran; `allcores explain` tells why of each loop"
 
 
-def _aligned(rows: Iterable[tuple[str, ...]]) -> list[str]:
+def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
     """Join cells with two spaces, each but the last as wide as the widest of its column."""
-    rows = list(rows)
     widths = [max(map(len, column)) for column in zip(*rows)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows

@@ -1,0 +1,36 @@
+# `make demo` and `make test` are the two to start with. Each sets up all it needs.
+.POSIX:
+.PHONY: help demo test slow fuzz bench clean
+
+N = 100000
+
+help:
+	@echo "make demo    install in .venv, explain and run examples/cheatsheet.py"
+	@echo "make test    lint, types, and the tests on every Python from 3.11 to 3.13 found here"
+	@echo "make slow    the tests that take minutes"
+	@echo "make fuzz    N random loops ($(N)), each compared with the plain loop: make fuzz N=5000"
+	@echo "make bench   the table of the README, measured on this machine"
+	@echo "make clean   remove what the others made"
+
+demo:
+	@venv=$$(sh .ci/venv "") && \
+	printf '\n== The loop, and how it would run: allcores explain examples/cheatsheet.py\n' && \
+	"$$venv/bin/allcores" explain examples/cheatsheet.py && \
+	printf '\n== The result: allcores run examples/cheatsheet.py\n' && \
+	"$$venv/bin/allcores" run examples/cheatsheet.py
+
+test:
+	@sh .ci/test
+
+slow:
+	@venv=$$(sh .ci/venv dev) && "$$venv/bin/python" -m pytest -q -m slow
+
+fuzz:
+	@venv=$$(sh .ci/venv dev) && ALLCORES_FUZZ=$(N) "$$venv/bin/python" -m pytest -q -s -m "" tests/test_fuzz.py
+
+bench:
+	@venv=$$(sh .ci/venv bench) && "$$venv/bin/python" bench/run.py
+
+clean:
+	rm -rf .venv .venv-3.* .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist examples/out
+	find src tests bench examples -name __pycache__ -type d -exec rm -rf {} +

@@ -1,0 +1,207 @@
+"""From a Python file to code in which its parallel loops are parallel.
+
+A file's loops are rewritten between parsing and compiling: `for x in xs` becomes
+`for x in <detour>.through(xs)`, where the detour is a constant of the code object and so a name in
+no namespace. Everything else about the file stays as it was written.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from types import CodeType, ModuleType
+from typing import Any
+
+from allcores.loop import at_site, register_site
+from allcores.plan import Plan, plans_of
+
+# Names of decorators that compile a function's bytecode themselves and know nothing of detours.
+_COMPILERS = frozenset(
+    "jit njit vectorize guvectorize stencil cfunc generated_jit jitclass kernel autotune "
+    "compile".split()
+)
+
+
+class Detour:
+    """Stands in a code object for one loop, which iterates `through(xs)` in place of `xs`."""
+
+    __slots__ = ("through",)
+
+    def __init__(self, through: Callable[[Any], Any]) -> None:
+        self.through = through
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A function sent elsewhere (by joblib, dask, ...) runs its loop there as the plain loop.
+        return Detour, (_unchanged,)
+
+
+def _unchanged(iterable: Any) -> Any:
+    return iterable
+
+
+def parallel_code(source: bytes, filename: str, *, force: bool = False) -> CodeType:
+    """Compile a file with each loop that can be parallel sent through `allcores.loop.at_site`.
+
+    With `force`, loops that gain nothing are included. Raises SyntaxError or ValueError where
+    compile() would. A file that is too deeply nested to be read comes back as plain code.
+    """
+    tree = ast.parse(source, filename)
+    try:
+        text = importlib.util.decode_source(source)
+        plans = [plan for plan in plans_of(tree, text, filename) if _wanted(plan, force)]
+        return _compile_with_detours(tree, filename, _outside_compiled_functions(tree, plans))
+    except RecursionError:
+        return compile(source, filename, "exec", dont_inherit=True)
+
+
+def _wanted(plan: Plan, force: bool) -> bool:
+    if not isinstance(plan.node, ast.For) or _says_parallel(plan.node.iter):
+        return False
+    return plan.verdict == "parallel" or (force and plan.verdict == "nothing to gain")
+
+
+def _says_parallel(iterable: ast.expr) -> bool:
+    """Whether the loop's iterable has `parallel(...)` in it: the user's own choice stands."""
+    return any(
+        isinstance(node, ast.Call) and _last_name(node.func) == "parallel"
+        for node in ast.walk(iterable)
+    )
+
+
+def _last_name(node: ast.expr) -> str:
+    """`njit` for the expressions njit, numba.njit and numba.njit(parallel=True)."""
+    if isinstance(node, ast.Call):
+        return _last_name(node.func)
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+def _outside_compiled_functions(tree: ast.Module, plans: list[Plan]) -> list[Plan]:
+    """Leave out loops in functions that numba and its like compile from bytecode."""
+    if not plans:
+        return plans
+    inside: set[ast.AST] = set()
+    named: set[str] = set()
+    functions: list[ast.FunctionDef] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            functions.append(node)
+        elif isinstance(node, ast.Call) and _last_name(node.func) in _COMPILERS:
+            named.update(arg.id for arg in node.args if isinstance(arg, ast.Name))
+    for function in functions:
+        decorated = any(_last_name(each) in _COMPILERS for each in function.decorator_list)
+        if decorated or function.name in named:
+            inside.update(ast.walk(function))
+    return [plan for plan in plans if plan.node not in inside]
+
+
+def _compile_with_detours(tree: ast.Module, filename: str, plans: list[Plan]) -> CodeType:
+    detours: dict[str, Detour] = {}
+    originals: list[tuple[ast.For, ast.expr]] = []
+    for plan in plans:
+        assert isinstance(plan.node, ast.For)
+        marker = f"\0allcores detour {len(detours)}"
+        detours[marker] = Detour(partial(at_site, register_site(plan, tree)))
+        originals.append((plan.node, plan.node.iter))
+    for marker, (node, iterable) in zip(detours, originals):
+        node.iter = _call_through(marker, node, iterable)
+    try:
+        code = compile(tree, filename, "exec", dont_inherit=True)
+    finally:
+        # Plans go on reading the tree: loops within loops are theirs as the user wrote them.
+        for node, iterable in originals:
+            node.iter = iterable
+    return _with_constants(code, detours) if detours else code
+
+
+def _call_through(marker: str, loop: ast.For, iterable: ast.expr) -> ast.Call:
+    """`marker.through(iterable)`, placed where tracebacks place the iterable."""
+    constant = ast.Constant(marker)
+    attribute = ast.Attribute(constant, "through", ast.Load())
+    call = ast.Call(attribute, [iterable], [])
+    # Up to 3.12 "not iterable" and errors of an iterator are reported at the whole statement.
+    place = iterable if sys.version_info >= (3, 13) else loop
+    ast.copy_location(call, place)
+    for node in (attribute, constant):
+        # On one line, or the compiler would move the call to where the attribute's name ends.
+        ast.copy_location(node, place)
+        node.end_lineno, node.end_col_offset = node.lineno, node.col_offset
+    return call
+
+
+def _with_constants(code: CodeType, detours: dict[str, Detour]) -> CodeType:
+    """The code object, and those inside it, with each marker replaced by its detour."""
+
+    def replaced(constant: Any) -> Any:
+        if isinstance(constant, CodeType):
+            return _with_constants(constant, detours)
+        return detours.get(constant, constant) if isinstance(constant, str) else constant
+
+    constants = tuple(replaced(each) for each in code.co_consts)
+    return code.replace(co_consts=constants)
+
+
+class ParallelLoader(SourceFileLoader):
+    """Loads a source file whose code has been made already."""
+
+    def __init__(self, fullname: str, path: str, code: CodeType) -> None:
+        super().__init__(fullname, path)
+        self._code = code
+
+    def get_code(self, fullname: str) -> CodeType:
+        # Neither reads nor writes __pycache__, which belongs to the plain code.
+        return self._code
+
+
+class ParallelFinder(MetaPathFinder):
+    """Finds what the other finders find, and makes parallel the source files that are wanted."""
+
+    def __init__(self, wanted: Callable[[ModuleSpec], bool], force: bool) -> None:
+        """`wanted(spec)` says which source files are rewritten."""
+        self._wanted = wanted
+        self._force = force
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        spec = self._found_by_others(fullname, path, target)
+        # Subclasses (pytest's, for one) have made other plans for the source.
+        if spec is None or type(spec.loader) is not SourceFileLoader:
+            return spec
+        if not self._wanted(spec):
+            return spec
+        try:
+            code = parallel_code(
+                spec.loader.get_data(spec.loader.path), spec.loader.path, force=self._force
+            )
+        except (SyntaxError, ValueError, OSError):
+            # The plain import says what is wrong, in the plain way.
+            return spec
+        spec.loader = ParallelLoader(spec.loader.name, spec.loader.path, code)
+        return spec
+
+    def _found_by_others(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None
+    ) -> ModuleSpec | None:
+        for finder in sys.meta_path:
+            if finder is not self and hasattr(finder, "find_spec"):
+                spec: ModuleSpec | None = finder.find_spec(fullname, path, target)
+                if spec is not None:
+                    return spec
+        return None
+
+
+def rewrite_imports_under(paths: Iterable[str], *, force: bool = False) -> None:
+    """Make parallel the loops of all modules imported from now on from at or below `paths`."""
+    roots = [os.path.realpath(path) for path in paths]
+
+    def wanted(spec: ModuleSpec) -> bool:
+        real = os.path.realpath(spec.origin or "")
+        return any(real == root or real.startswith(root.rstrip(os.sep) + os.sep) for root in roots)
+
+    sys.meta_path.insert(0, ParallelFinder(wanted, force))
