@@ -1,7 +1,7 @@
 """Run a script or module as plain `python` would, with its loops made parallel.
 
-The namespace of `__main__`, `sys.argv`, `sys.path[0]`, exit codes and the tracebacks of what is left
-uncaught are those of plain python.
+The namespace of `__main__`, `sys.argv`, `sys.path[0]`, exit codes and the tracebacks of what is
+left uncaught are those of plain python.
 """
 
 from __future__ import annotations
