@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import atexit
 import contextlib
 import json
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from allcores.plan import Plan, plan_source
+from allcores.plan import Plan, plans_of
+from allcores.show.sentences import not_python
 
 if TYPE_CHECKING:
     from allcores.show.summary import Summary
@@ -236,12 +238,10 @@ def _path_and_line(target: str) -> tuple[str, int | None]:
 
 
 def _plans_in(path: str) -> tuple[list[Plan], Sequence[str]]:
-    from allcores.script import not_python
-
     try:
         with tokenize.open(path) as file:
             source = file.read()
-        return plan_source(source, path), source.splitlines()
+        tree = ast.parse(source, path)
     except FileNotFoundError:
         raise Refusal(f"there is no file {path}.") from None
     except IsADirectoryError:
@@ -255,6 +255,8 @@ def _plans_in(path: str) -> tuple[list[Plan], Sequence[str]]:
         raise Refusal(f"{path} cannot be read: {error.strerror}.") from None
     except (SyntaxError, ValueError) as error:
         raise Refusal(f"{not_python(path, error)}.") from None
+    try:
+        return plans_of(tree, source, path), source.splitlines()
     except RecursionError:
         raise Refusal(f"{path} is too deeply nested to be read.") from None
 

@@ -49,15 +49,26 @@ def parallel_code(source: bytes, filename: str, *, force: bool = False) -> CodeT
     """Compile a file with each loop that can be parallel sent through `allcores.loop.at_site`.
 
     With `force`, loops that gain nothing are included. Raises SyntaxError or ValueError where
-    compile() would. A file that is too deeply nested to be read comes back as plain code.
+    compile() would.
     """
-    tree = ast.parse(source, filename)
+    try:
+        tree = ast.parse(source, filename)
+        return _compile_with_detours(tree, filename, _plans_to_take(tree, source, filename, force))
+    except RecursionError:
+        # An expression with thousands of terms: more than a tree of Python objects can hold.
+        return compile(source, filename, "exec", dont_inherit=True)
+
+
+def _plans_to_take(tree: ast.Module, source: bytes, filename: str, force: bool) -> list[Plan]:
     try:
         text = importlib.util.decode_source(source)
         plans = [plan for plan in plans_of(tree, text, filename) if _wanted(plan, force)]
-        return _compile_with_detours(tree, filename, _outside_compiled_functions(tree, plans))
-    except RecursionError:
-        return compile(source, filename, "exec", dont_inherit=True)
+        return _outside_compiled_functions(tree, plans)
+    except Exception as error:
+        # Our failing to read a program is no reason for it not to run.
+        if not isinstance(error, RecursionError):
+            print(f"allcores: bug: no loops read in {filename}: {error!r}", file=sys.stderr)
+        return []
 
 
 def _wanted(plan: Plan, force: bool) -> bool:

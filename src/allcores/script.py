@@ -18,6 +18,7 @@ from types import CodeType, FrameType, ModuleType, TracebackType
 from typing import Any
 
 from allcores.rewrite import ParallelFinder, parallel_code
+from allcores.show.sentences import not_python
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
@@ -71,15 +72,6 @@ def _script_code(path: str, filename: str, force: bool) -> CodeType:
         raise CannotRunError(f"{path} cannot be read: {error.strerror}") from None
     except (SyntaxError, ValueError) as error:
         raise CannotRunError(not_python(path, error)) from None
-
-
-def not_python(path: str, error: SyntaxError | ValueError) -> str:
-    """A sentence saying that a file is not valid Python, and where."""
-    if not isinstance(error, SyntaxError):
-        return f"{path} is not valid Python: {error}"
-    where = f", line {error.lineno}," if error.lineno else ""
-    line = (error.text or "").strip()
-    return f"{path}{where} is not valid Python: {error.msg}" + (f": {line}" if line else "")
 
 
 def _new_main(filename: str | None) -> ModuleType:

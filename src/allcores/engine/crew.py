@@ -1,0 +1,233 @@
+"""Workers made by forking at the loop: they hold the function and the fixed values already."""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import os
+import pickle
+import signal
+import socket
+import sys
+import time
+import traceback
+import warnings
+from collections import deque
+from typing import Any
+
+from allcores.engine import wire
+from allcores.engine.failures import CannotFork
+from allcores.engine.job import LEFT, Cut, Job
+
+in_worker = False
+"""True in a worker process: a loop in a loop runs natively there."""
+
+
+class Worker:
+    """The coordinator's end of one forked worker."""
+
+    def __init__(self, pid: int, sock: socket.socket, number: int) -> None:
+        self.pid = pid
+        self.sock = sock
+        self.number = number
+        self.reader = wire.Reader(sock)
+        self.outbox: deque[memoryview] = deque()
+        self.assigned: deque[Any] = deque()
+        self.status: int | None = None
+
+    def send(self, body: bytes) -> None:
+        """Queue a message and send what the socket takes now."""
+        self.outbox.append(memoryview(wire.small_frame(body)))
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what the socket takes; a worker that is gone is noticed when reading."""
+        while self.outbox:
+            try:
+                sent = self.sock.send(self.outbox[0])
+            except BlockingIOError:
+                return
+            except OSError:
+                self.outbox.clear()
+                return
+            if sent == len(self.outbox[0]):
+                self.outbox.popleft()
+            else:
+                self.outbox[0] = self.outbox[0][sent:]
+
+    def kill(self) -> None:
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+    def reap(self) -> None:
+        """Wait for the (killed) process and close what belongs to it."""
+        try:
+            self.status = os.waitpid(self.pid, 0)[1]
+        except ChildProcessError:
+            pass
+        self.reader.close()
+        self.sock.close()
+
+
+class Crew:
+    """The workers of one loop, and the means to make more of them."""
+
+    def __init__(self, job: Job, items: Any, slots: memoryview) -> None:
+        self.job, self.items, self.slots = job, items, slots
+        self.owner = os.getpid()
+        self.workers: list[Worker] = []
+        # Workers die with this process even in the middle of an iteration: the kernel sends
+        # SIGIO to the holder of the other end when this end is closed.
+        self.lifeline = os.pipe()
+
+    def add(self, number: int) -> Worker:
+        """Fork one more worker."""
+        ours, theirs = socket.socketpair()
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
+        try:
+            with warnings.catch_warnings() if sys.version_info >= (3, 12) else _Nothing():
+                if sys.version_info >= (3, 12):
+                    warnings.simplefilter("ignore", DeprecationWarning)
+                pid = os.fork()
+        except OSError as error:
+            ours.close()
+            theirs.close()
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
+            raise CannotFork(error.errno, f"the system refused to make a worker: {error.strerror}") from None
+        if pid == 0:
+            self.be_worker(ours, theirs, number, held)
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        theirs.close()
+        ours.setblocking(False)
+        worker = Worker(pid, ours, number)
+        self.workers.append(worker)
+        return worker
+
+    def be_worker(self, ours: socket.socket, theirs: socket.socket, number: int, mask: Any) -> None:
+        """The life of a worker: never returns."""
+        global in_worker
+        try:
+            gc.freeze()
+            in_worker = True
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            for number_ in (signal.SIGTERM, signal.SIGIO, signal.SIGCHLD, signal.SIGALRM, signal.SIGHUP):
+                signal.signal(number_, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            ours.close()
+            for other in self.workers:
+                other.sock.close()
+            os.close(self.lifeline[1])
+            fcntl.fcntl(self.lifeline[0], fcntl.F_SETOWN, os.getpid())
+            fcntl.fcntl(self.lifeline[0], fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+            sys.settrace(None)
+            sys.setprofile(None)
+            serve(self.job, self.items, theirs, self.slots, number)
+        except BaseException:
+            pass
+        finally:
+            os._exit(0)
+
+    def close(self) -> None:
+        """Kill and reap every worker; close every descriptor."""
+        for w in self.workers:
+            w.kill()
+        for w in self.workers:
+            w.reap()
+        self.workers = []
+        for fd in self.lifeline:
+            if fd >= 0:
+                os.close(fd)
+        self.lifeline = (-1, -1)
+
+    def remove(self, worker: Worker) -> None:
+        """Forget a worker that died."""
+        worker.kill()
+        worker.reap()
+        self.workers.remove(worker)
+
+
+class _Nothing:
+    def __enter__(self) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
+
+
+def serve(job: Job, items: Any, sock: socket.socket, slots: memoryview, number: int) -> None:
+    """Do chunks until there are no more."""
+    job.enter_worker()
+    while True:
+        try:
+            start, stop, given, last = wire.receive(sock)
+        except EOFError:
+            return
+        chunk = given if given is not None else [items[i] for i in range(start, stop)]
+        slots[number] = start
+        job.before_chunk()
+        results: list[Any] = []
+        began = time.perf_counter()
+        cut = do_chunk(job.work, chunk, results, slots, number, start)
+        seconds = time.perf_counter() - began
+        slots[number] = -1
+        extra, more = job.after_chunk(results, last and cut is None)
+        if more is not None and (cut is None or more.keep < len(results)):
+            cut = more
+        answer(sock, results, extra, cut, seconds, len(chunk))
+
+
+def do_chunk(
+    work: Any, chunk: list[Any], results: list[Any], slots: memoryview, number: int, start: int
+) -> Cut | None:
+    """Work on the items in turn; says why it stopped early, if it did."""
+    append = results.append
+    at = start
+    try:
+        for item in chunk:
+            slots[number] = at
+            append(work(item))
+            at += 1
+            if results[-1] is LEFT:
+                results.pop()
+                return Cut(len(results), "left")
+    except BaseException as error:
+        kind = type(error)
+        return Cut(len(results), "raised", worker_traceback(error), f"{kind.__module__}.{kind.__qualname__}")
+    return None
+
+
+def worker_traceback(error: BaseException) -> str:
+    """The traceback as the worker saw it, without this module's frames."""
+    tb = error.__traceback__
+    while tb is not None and tb.tb_frame.f_globals.get("__name__") == __name__:
+        tb = tb.tb_next
+    try:
+        return "".join(traceback.format_exception(type(error), error, tb))
+    except Exception:
+        return f"{type(error).__name__}\n"
+
+
+def answer(
+    sock: socket.socket, results: list[Any], extra: Any, cut: Cut | None, seconds: float, count: int
+) -> None:
+    """Send a chunk's results, as many as can be pickled."""
+    if cut is not None:
+        del results[cut.keep :]
+    try:
+        body, big = wire.encode((results, extra, cut, seconds))
+    except Exception as error:
+        keep, why = first_unpicklable(results, error)
+        cut = Cut(keep, "unshippable", why)
+        body, big = wire.encode((results[:keep] if keep else [], None, cut, seconds))
+    wire.send_frame(sock, body, big)
+
+
+def first_unpicklable(results: list[Any], error: Exception) -> tuple[int, str]:
+    """How many results can be pickled one by one, and why the next one cannot."""
+    # The extra values of the chunk are lost with it, so nothing of it is kept.
+    for result in results:
+        try:
+            pickle.dumps(result, protocol=5)
+        except Exception as e:
+            return 0, f"a result of type {type(result).__name__} cannot be pickled: {e}"
+    return 0, f"{error}"

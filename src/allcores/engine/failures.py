@@ -1,0 +1,49 @@
+"""What goes wrong beneath a loop, in words."""
+
+from __future__ import annotations
+
+import os
+import reprlib
+import signal
+from typing import Any
+
+
+class WorkerDied(RuntimeError):
+    """A worker process ended in the middle of an iteration, and again when it was tried anew.
+
+    All iterations before it have been committed, as in the plain loop.
+    """
+
+
+class CannotFork(OSError):
+    """The system refused to make a worker; nothing has been run."""
+
+
+def how_it_ended(status: int | None) -> str:
+    """A wait status in words."""
+    if status is None:
+        return "ended"
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        try:
+            name = signal.Signals(number).name
+        except ValueError:
+            name = f"signal {number}"
+        hint = {
+            "SIGKILL": " (often the system's answer to too little memory)",
+            "SIGSEGV": " (a crash in compiled code)",
+        }.get(name, "")
+        return f"was killed by {name}{hint}"
+    return f"exited with code {os.waitstatus_to_exitcode(status)}"
+
+
+def worker_died(index: int, item: Any, status: int | None) -> WorkerDied:
+    """The error for the iteration that a worker died on twice."""
+    try:
+        shown = reprlib.repr(item)
+    except Exception:
+        shown = f"<{type(item).__name__}>"
+    return WorkerDied(
+        f"a worker {how_it_ended(status)} in iteration {index} (item {shown}), twice. "
+        f"The {index} iterations before it are done. Run that item alone to see why."
+    )

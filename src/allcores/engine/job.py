@@ -1,0 +1,42 @@
+"""What the engine runs: one call an iteration, one look at every finished chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, Protocol
+
+
+class _Left:
+    def __repr__(self) -> str:
+        return "LEFT"
+
+
+LEFT: Final = _Left()
+"""What `Job.work` returns for an iteration that leaves the loop."""
+
+
+class Cut(NamedTuple):
+    """Only the first `keep` results of a chunk are good; the iteration after them is special."""
+
+    keep: int
+    kind: str
+    """"left", "raised", "unshippable", "spilled" or "died"."""
+    text: str = ""
+    """For humans: the worker's traceback, or why a result cannot travel."""
+    detail: str = ""
+    """For "raised": the exception's type, as module.name."""
+
+
+class Job(Protocol):
+    """A loop's work, as the engine sees it. All methods run in a worker."""
+
+    work: Callable[[Any], Any]
+
+    def enter_worker(self) -> None:
+        """Called once, right after the fork."""
+
+    def before_chunk(self) -> None:
+        """Called before the first iteration of every chunk."""
+
+    def after_chunk(self, results: list[Any], last: bool) -> tuple[Any, Cut | None]:
+        """Look at a finished chunk; what is returned first travels in one pickle with `results`."""

@@ -1,0 +1,381 @@
+"""The coordinator: hands out chunks, waits, and gives results back in iteration order.
+
+It runs in the calling thread and only while the caller asks for the next batch.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import pickle
+import select
+import sys
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from allcores.engine.crew import Crew, Worker
+from allcores.engine.failures import worker_died
+from allcores.engine.job import Cut, Job
+from allcores.engine.source import Indexed, Streamed
+
+CHUNK_SECONDS = 0.010
+CHUNK_BYTES = 4 << 20
+AHEAD = 2
+"""Chunks a worker has at a time: one at work, one waiting."""
+WINDOW = 16
+"""Chunks a worker may be ahead of the oldest unfinished one."""
+HELD_BYTES = 64 << 20
+"""Results that wait for an earlier one may take this much before no more is handed out."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Results of neighbouring iterations, ready to be committed."""
+
+    start: int
+    items: Sequence[Any]
+    results: list[Any]
+    extra: Any
+    seconds: float
+    last: bool
+
+
+@dataclass(slots=True)
+class Halt:
+    """An iteration that no worker can finish: the caller deals with it, then asks for more."""
+
+    index: int
+    item: Any
+    kind: str
+    text: str
+    detail: str
+
+
+@dataclass(slots=True, eq=False)
+class Chunk:
+    start: int
+    items: Sequence[Any]
+    last: bool
+    size: int = 0
+    deaths: int = 0
+    status: int | None = None
+    answer: tuple[list[Any], Any, Cut | None, float] | None = None
+
+    @property
+    def stop(self) -> int:
+        return self.start + len(self.items)
+
+
+class Run:
+    """The iterations of one loop, done by workers.
+
+    Iterate over it for `Batch` and `Halt` in iteration order, without gaps. Asking for the next
+    one after a `Halt` means that its iteration has been dealt with. `rest()` gives up the workers
+    and gives all items not handed out yet. `close()` ends it at any time.
+
+    job: what is done; source: `Indexed` or `Streamed`; workers: how many processes (1 or more);
+    chunk: iterations a chunk, or None to go by time; estimate: seconds an iteration may take.
+
+    Raises CannotFork from the first `next()` when no worker can be made, and WorkerDied when
+    workers die twice on the same iteration.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        source: Indexed | Streamed,
+        *,
+        workers: int,
+        chunk: int | None = None,
+        estimate: float | None = None,
+    ) -> None:
+        self.job, self.source = job, source
+        self.count = workers
+        self.chunk = chunk
+        self.estimate = estimate
+        self.item_bytes = 0.0
+        self.crew: Crew | None = None
+        self.order: deque[Chunk] = deque()
+        self.todo: deque[Chunk] = deque()
+        self.halted: Chunk | None = None
+        self.held = 0
+        self.exhausted = False
+        self.closed = False
+        self.slots = memoryview(b"")
+        self.poll = select.poll()
+        self.by_fd: dict[int, Worker] = {}
+
+    def __iter__(self) -> Iterator[Batch | Halt]:
+        return self
+
+    def __next__(self) -> Batch | Halt:
+        if self.closed:
+            raise StopIteration
+        if self.crew is None:
+            self.start()
+        while True:
+            ready = self.head()
+            if ready is not None:
+                return ready
+            self.hand_out()
+            if not self.order:
+                self.close()
+                error = getattr(self.source, "error", None)
+                if error is not None:
+                    raise error
+                raise StopIteration
+            if self.order[0].answer is None:
+                self.wait()
+
+    # -- making workers
+
+    def start(self) -> None:
+        left = self.source.left()
+        number = self.count if left is None else min(self.count, max(left, 1))
+        memory = mmap.mmap(-1, 8 * (number + 1))
+        self.slots = memoryview(memory).cast("q")
+        for i in range(number):
+            self.slots[i] = -1
+        if left == 0:
+            number = 0
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (AttributeError, OSError, ValueError):
+                pass
+        items = self.source.items if isinstance(self.source, Indexed) else None
+        self.crew = Crew(self.job, items, self.slots)
+        try:
+            for i in range(number):
+                self.watch(self.crew.add(i))
+        except BaseException:
+            self.close()
+            raise
+
+    def watch(self, worker: Worker) -> None:
+        fd = worker.sock.fileno()
+        self.by_fd[fd] = worker
+        self.poll.register(fd, select.POLLIN)
+
+    # -- in order
+
+    def head(self) -> Batch | Halt | None:
+        """The next thing to give, if the oldest chunk is finished."""
+        if self.halted is not None:
+            self.halted = None
+        if not self.order or self.order[0].answer is None:
+            return None
+        chunk = self.order[0]
+        assert chunk.answer is not None
+        results, extra, cut, seconds = chunk.answer
+        if cut is None or cut.keep > 0:
+            keep = len(chunk.items) if cut is None else cut.keep
+            batch = Batch(chunk.start, chunk.items[:keep], results, extra, seconds, chunk.last and cut is None)
+            if cut is None:
+                self.order.popleft()
+                self.held -= chunk.size
+            else:
+                self.cut_off(chunk, keep)
+                chunk.answer = ([], None, Cut(0, *cut[1:]), 0.0)
+            return batch
+        return self.halt(chunk, cut)
+
+    def cut_off(self, chunk: Chunk, keep: int) -> None:
+        chunk.start, chunk.items = chunk.start + keep, chunk.items[keep:]
+
+    def halt(self, chunk: Chunk, cut: Cut) -> Halt:
+        self.order.popleft()
+        self.held -= chunk.size
+        item = chunk.items[0]
+        if cut.kind == "died":
+            status = chunk.status
+            self.close()
+            raise worker_died(chunk.start, item, status)
+        if len(chunk.items) > 1:
+            rest = Chunk(chunk.start + 1, chunk.items[1:], chunk.last)
+            self.order.appendleft(rest)
+            self.todo.appendleft(rest)
+        return Halt(chunk.start, item, cut.kind, cut.text, cut.detail)
+
+    # -- handing out
+
+    def hand_out(self) -> None:
+        """Give every worker that has room another chunk."""
+        assert self.crew is not None
+        for level in range(AHEAD):
+            for worker in self.crew.workers:
+                if len(worker.assigned) <= level:
+                    chunk = self.next_chunk()
+                    if chunk is None:
+                        return
+                    self.assign(worker, chunk)
+
+    def next_chunk(self) -> Chunk | None:
+        if self.todo:
+            return self.todo.popleft()
+        assert self.crew is not None
+        busy = max(len(self.crew.workers), 1)
+        if self.exhausted or len(self.order) >= WINDOW * busy or (self.held > HELD_BYTES and self.order):
+            return None
+        if self.source.left() == 0:
+            self.exhausted = True
+            return None
+        start, items, last = self.source.take(self.chunk_size())
+        if last:
+            self.exhausted = True
+        chunk = Chunk(start, items, last)
+        self.order.append(chunk)
+        return chunk
+
+    def chunk_size(self) -> int:
+        if self.chunk is not None:
+            return self.chunk
+        left = self.source.left()
+        busy = max(1, len(self.crew.workers) if self.crew else self.count)
+        # Half-size first chunks: the estimate may be wrong, and all workers should start at once.
+        size = int(CHUNK_SECONDS / self.estimate) if self.estimate else 1
+        if left is not None:
+            size = min(size, -(-left // (busy * 4)))
+        elif self.item_bytes:
+            size = min(size, int(CHUNK_BYTES / self.item_bytes))
+        else:
+            size = min(size, 16)
+        return max(1, min(size, 100_000))
+
+    def assign(self, worker: Worker, chunk: Chunk) -> None:
+        given = None if self.source.by_index else list(chunk.items)
+        try:
+            body = pickle.dumps((chunk.start, chunk.stop, given, chunk.last), protocol=5)
+        except Exception as error:
+            self.cannot_send(chunk, error)
+            return
+        if given:
+            self.item_bytes = max(self.item_bytes * 0.5, len(body) / len(given))
+        worker.assigned.append(chunk)
+        worker.send(body)
+        if worker.outbox:
+            self.poll.modify(worker.sock.fileno(), select.POLLIN | select.POLLOUT)
+
+    def cannot_send(self, chunk: Chunk, error: Exception) -> None:
+        """An argument that cannot be pickled: its iteration is the caller's."""
+        for k, item in enumerate(chunk.items):
+            try:
+                pickle.dumps(item, protocol=5)
+            except Exception:
+                break
+        else:
+            k = 0
+        if k:
+            first = Chunk(chunk.start, chunk.items[:k], False)
+            self.order.insert(self.order.index(chunk), first)
+            self.todo.appendleft(first)
+            self.cut_off(chunk, k)
+        why = f"an item of type {type(chunk.items[0]).__name__} cannot be pickled: {error}"
+        chunk.answer = ([], None, Cut(0, "unshippable", why), 0.0)
+
+    # -- waiting
+
+    def wait(self) -> None:
+        """Wait until a worker has something to say, and listen."""
+        for fd, event in self.poll.poll():
+            worker = self.by_fd.get(fd)
+            if worker is None:
+                continue
+            if event & select.POLLOUT:
+                worker.flush()
+                if not worker.outbox:
+                    self.poll.modify(fd, select.POLLIN)
+            if event & ~select.POLLOUT:
+                self.listen(worker)
+
+    def listen(self, worker: Worker) -> None:
+        try:
+            while (frame := worker.reader.read()) is not None:
+                self.accept(worker, *frame)
+                self.hand_out()
+        except (EOFError, ConnectionError):
+            self.bury(worker)
+
+    def accept(self, worker: Worker, body: memoryview, buffers: list[memoryview]) -> None:
+        chunk = worker.assigned.popleft()
+        chunk.size = len(body) + sum(b.nbytes for b in buffers)
+        self.held += chunk.size
+        try:
+            chunk.answer = pickle.loads(body, buffers=buffers)
+        except Exception as error:
+            chunk.answer = ([], None, Cut(0, "unshippable", f"a result cannot be unpickled: {error}"), 0.0)
+        assert chunk.answer is not None
+        results, _, cut, seconds = chunk.answer
+        done = len(results) + (cut is not None)
+        if done:
+            cost = max(seconds / done, 1e-7)
+            self.estimate = cost if self.estimate is None else 0.6 * self.estimate + 0.4 * cost
+
+    # -- deaths
+
+    def bury(self, worker: Worker) -> None:
+        """A worker is gone: try its chunks again; the iteration it was on gets one more chance."""
+        assert self.crew is not None
+        fd = worker.sock.fileno()
+        self.poll.unregister(fd)
+        del self.by_fd[fd]
+        at = self.slots[worker.number]
+        self.crew.remove(worker)
+        again: list[Chunk] = []
+        for chunk in worker.assigned:
+            if chunk.start <= at < chunk.stop:
+                again += self.isolate(chunk, at, worker.status)
+            else:
+                again.append(chunk)
+        self.todo.extendleft(c for c in reversed(again) if c.answer is None)
+        self.slots[worker.number] = -1
+        self.watch(self.crew.add(worker.number))
+        self.hand_out()
+
+    def isolate(self, chunk: Chunk, at: int, status: int | None) -> list[Chunk]:
+        """Split a chunk so that the iteration a worker died on stands alone."""
+        k = at - chunk.start
+        parts = [
+            Chunk(chunk.start, chunk.items[:k], False),
+            Chunk(at, chunk.items[k : k + 1], False, deaths=chunk.deaths + 1, status=status),
+            Chunk(at + 1, chunk.items[k + 1 :], chunk.last),
+        ]
+        parts[1].last = chunk.last and not len(parts[2].items)
+        parts = [p for p in parts if len(p.items)]
+        culprit = next(p for p in parts if p.start == at)
+        if len(chunk.items) > 1:
+            culprit.deaths = 1
+        if culprit.deaths >= 2:
+            culprit.answer = ([], None, Cut(0, "died"), 0.0)
+        place = self.order.index(chunk)
+        self.order.remove(chunk)
+        for i, p in enumerate(parts):
+            self.order.insert(place + i, p)
+        return parts
+
+    # -- ending
+
+    def rest(self) -> Iterator[Any]:
+        """Stop the workers; all items not given in a Batch or Halt, lazily."""
+        waiting = [c.items for c in self.order]
+        self.close()
+        for items in waiting:
+            yield from items
+        yield from self.source.rest()
+
+    def close(self) -> None:
+        """End the workers and free everything. May be called again."""
+        self.closed = True
+        if self.crew is not None:
+            crew, self.crew = self.crew, None
+            crew.close()
+            self.by_fd.clear()
+        self.order.clear()
+        self.todo.clear()
+
+    def __del__(self) -> None:
+        crew = getattr(self, "crew", None)
+        if crew is not None and crew.owner == os.getpid():
+            self.close()

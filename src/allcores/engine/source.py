@@ -1,0 +1,116 @@
+"""Where iterations come from: a sequence that workers hold too, or a stream read lazily."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+_END = object()
+
+
+class Indexed:
+    """A sequence; forked workers hold it already, so only index ranges travel."""
+
+    by_index = True
+
+    def __init__(self, items: Sequence[Any]) -> None:
+        self.items = items
+        self.length: int | None = len(items)
+        self.position = 0
+
+    def left(self) -> int | None:
+        """How many items have not been taken."""
+        assert self.length is not None
+        return self.length - self.position
+
+    def take(self, count: int) -> tuple[int, Sequence[Any], bool]:
+        """The next items: first index, the items, and whether they are the last."""
+        assert self.length is not None
+        start = self.position
+        stop = min(start + count, self.length)
+        self.position = stop
+        return start, _Slice(self.items, start, stop), stop == self.length
+
+    def rest(self) -> Iterator[Any]:
+        """The items not taken yet."""
+        assert self.length is not None
+        return iter(_Slice(self.items, self.position, self.length))
+
+
+class _Slice(Sequence[Any]):
+    """A part of a sequence that copies nothing."""
+
+    def __init__(self, items: Sequence[Any], start: int, stop: int) -> None:
+        self.items, self.start, self.stop = items, start, stop
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            first, last, _ = index.indices(len(self))
+            return _Slice(self.items, self.start + first, self.start + last)
+        if index < 0:
+            index += len(self)
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return self.items[self.start + index]
+
+    def __iter__(self) -> Iterator[Any]:
+        items = self.items
+        return (items[i] for i in range(self.start, self.stop))
+
+
+class Streamed:
+    """An iterator, read one item ahead so that the last chunk is known to be the last.
+
+    What the iterator raises is kept until all items before it are dealt with.
+    """
+
+    by_index = False
+
+    def __init__(self, iterator: Iterator[Any]) -> None:
+        self.iterator = iterator
+        self.length: int | None = None
+        self.position = 0
+        self.ahead: Any = None
+        self.started = False
+        self.error: BaseException | None = None
+
+    def start(self) -> None:
+        if not self.started:
+            self.started = True
+            self.ahead = self.pull()
+
+    def pull(self) -> Any:
+        try:
+            return next(self.iterator, _END)
+        except Exception as error:
+            self.error = error
+            return _END
+
+    def left(self) -> int | None:
+        """0 at the end, None while the number is unknown."""
+        self.start()
+        return 0 if self.ahead is _END else None
+
+    def take(self, count: int) -> tuple[int, Sequence[Any], bool]:
+        """The next items: first index, the items, and whether they are the last."""
+        self.start()
+        start, items = self.position, []
+        while len(items) < count and self.ahead is not _END:
+            items.append(self.ahead)
+            self.ahead = self.pull()
+        self.position += len(items)
+        return start, items, self.ahead is _END
+
+    def rest(self) -> Iterator[Any]:
+        """The items not taken yet."""
+        if self.started and self.ahead is not _END:
+            ahead, self.ahead = self.ahead, _END
+            yield ahead
+        elif self.started:
+            if self.error is not None:
+                raise self.error
+            return
+        yield from self.iterator

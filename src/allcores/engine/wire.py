@@ -1,0 +1,185 @@
+"""Messages between the coordinator and a worker: frames over a socket, big buffers beside them.
+
+A frame is a header (length of the pickle, length of the buffers' table, size of the memory file)
+followed by the table and the pickle. Buffers of 256 KiB and more go into one memory file for each
+frame: the worker copies them in, the coordinator maps the file and copies nothing.
+"""
+
+from __future__ import annotations
+
+import array
+import mmap
+import os
+import pickle
+import socket
+import struct
+import weakref
+from typing import Any
+
+HEADER = struct.Struct("<QQQ")
+BIG = 256 * 1024
+PAGE = mmap.PAGESIZE
+MAX_MAPS = 20_000
+_live_maps: set[weakref.ref[mmap.mmap]] = set()
+
+
+def encode(message: Any) -> tuple[bytes, list[pickle.PickleBuffer]]:
+    """Pickle a message; buffers worth a memory file are given back apart."""
+    big: list[pickle.PickleBuffer] = []
+
+    def keep(buffer: pickle.PickleBuffer) -> bool:
+        with buffer.raw() as raw:
+            size = raw.nbytes
+        if size < BIG:
+            return True
+        big.append(buffer)
+        return False
+
+    return pickle.dumps(message, protocol=5, buffer_callback=keep), big
+
+
+def small_frame(body: bytes) -> bytes:
+    """A frame without buffers."""
+    return HEADER.pack(len(body), 0, 0) + body
+
+
+def send_frame(sock: socket.socket, body: bytes, big: list[pickle.PickleBuffer]) -> None:
+    """Send a whole frame from a worker, which may wait."""
+    if not big:
+        sock.sendall(small_frame(body))
+        return
+    fd, sizes, total = _memory_file(big)
+    try:
+        table = struct.pack(f"<{len(sizes)}Q", *sizes)
+        header = HEADER.pack(len(body), len(table), total)
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))]
+        sent = sock.sendmsg([header], rights)
+        sock.sendall(header[sent:] + table + body)
+    finally:
+        os.close(fd)
+
+
+def _memory_file(big: list[pickle.PickleBuffer]) -> tuple[int, list[int], int]:
+    fd = os.memfd_create("allcores", os.MFD_CLOEXEC)
+    sizes: list[int] = []
+    at = 0
+    try:
+        for buffer in big:
+            with buffer.raw() as raw:
+                size = raw.nbytes
+                done = 0
+                while done < size:
+                    done += os.pwrite(fd, raw[done:], at + done)
+            sizes.append(size)
+            at += -(-size // PAGE) * PAGE
+        os.ftruncate(fd, at)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd, sizes, at
+
+
+class Reader:
+    """Puts frames together from what a non-blocking socket gives."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.begin()
+
+    def begin(self) -> None:
+        self.header = b""
+        self.fd = -1
+        self.body = bytearray()
+        self.have = 0
+        self.lengths = (0, 0, 0)
+
+    def read(self) -> tuple[memoryview, list[memoryview]] | None:
+        """A whole frame (pickle, buffers), or None when more must come.
+
+        Raises EOFError when the other side is gone.
+        """
+        while True:
+            if len(self.header) < HEADER.size:
+                if not self.read_header():
+                    return None
+                continue
+            want = self.lengths[0] + self.lengths[1]
+            if self.have < want:
+                try:
+                    got = self.sock.recv_into(memoryview(self.body)[self.have :])
+                except BlockingIOError:
+                    return None
+                if not got:
+                    raise EOFError
+                self.have += got
+                continue
+            return self.finish()
+
+    def read_header(self) -> bool:
+        try:
+            data, rights, _, _ = self.sock.recvmsg(HEADER.size - len(self.header), 64)
+        except BlockingIOError:
+            return False
+        if not data:
+            raise EOFError
+        for _level, _kind, raw in rights:
+            fds = array.array("i")
+            fds.frombytes(raw[: len(raw) - len(raw) % fds.itemsize])
+            self.fd = fds[0]
+        self.header += data
+        if len(self.header) == HEADER.size:
+            self.lengths = HEADER.unpack(self.header)
+            self.body = bytearray(self.lengths[0] + self.lengths[1])
+        return True
+
+    def finish(self) -> tuple[memoryview, list[memoryview]]:
+        length, table, total = self.lengths
+        view = memoryview(self.body)
+        buffers: list[memoryview] = []
+        if table:
+            sizes = struct.unpack(f"<{table // 8}Q", view[:table])
+            buffers = self.map_buffers(sizes, total)
+        body = view[table : table + length]
+        self.begin()
+        return body, buffers
+
+    def map_buffers(self, sizes: tuple[int, ...], total: int) -> list[memoryview]:
+        try:
+            mapped = mmap.mmap(self.fd, total, flags=mmap.MAP_SHARED)
+        finally:
+            os.close(self.fd)
+            self.fd = -1
+        whole = memoryview(mapped)
+        if len(_live_maps) >= MAX_MAPS:
+            # The system limits the number of maps in a process.
+            whole = memoryview(bytearray(whole))
+        else:
+            _live_maps.add(weakref.ref(mapped, _live_maps.discard))
+        out, at = [], 0
+        for size in sizes:
+            out.append(whole[at : at + size])
+            at += -(-size // PAGE) * PAGE
+        return out
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+def receive(sock: socket.socket) -> Any:
+    """A whole message on the worker's side, which may wait. EOFError when there is none."""
+    header = _exactly(sock, HEADER.size)
+    length, _, _ = HEADER.unpack(header)
+    return pickle.loads(_exactly(sock, length))
+
+
+def _exactly(sock: socket.socket, count: int) -> bytearray:
+    data = bytearray(count)
+    view, have = memoryview(data), 0
+    while have < count:
+        got = sock.recv_into(view[have:])
+        if not got:
+            raise EOFError
+        have += got
+    return data

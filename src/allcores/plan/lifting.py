@@ -1,0 +1,73 @@
+"""Which parts of a commit the workers can evaluate: the lifts."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+
+from allcores.plan.effects import is_outer
+from allcores.plan.names import COMPREHENSIONS
+from allcores.plan.values import Info
+
+CHEAP = (ast.Constant, ast.Name, ast.Attribute, ast.Subscript, ast.Slice, ast.Starred)
+EAGER_TAKERS = frozenset({"extend", "update", "join", "writelines", "sum", "extendleft"})
+
+
+def pick(
+    node: ast.expr, info: dict[ast.AST, Info], in_worker: Callable[[str], bool]
+) -> Iterator[ast.expr]:
+    """The largest sub-expressions of `node` that are always evaluated and that workers can send.
+
+    `in_worker(name)` tells whether a name's value is in the worker alone (a temporary).
+    """
+    known = info.get(node)
+    if known is None or isinstance(node, ast.Lambda):
+        return
+    if not known.tainted and not at_hand(node, in_worker) and can_travel(node, known):
+        yield node
+        return
+    for child in always_evaluated(node):
+        yield from pick(child, info, in_worker)
+
+
+def at_hand(node: ast.expr, in_worker: Callable[[str], bool]) -> bool:
+    """Whether the user's process has the value at no cost: constants and paths of outer names."""
+    for part in ast.walk(node):
+        if isinstance(part, ast.expr) and not isinstance(part, CHEAP):
+            return False
+        if isinstance(part, ast.Name) and in_worker(part.id):
+            return False
+    return True
+
+
+def can_travel(node: ast.expr, known: Info) -> bool:
+    """Whether a copy is as good as the value: nothing in it surely outlives the iteration."""
+    if isinstance(node, (ast.Starred, ast.Slice, ast.NamedExpr)):
+        return False
+    if isinstance(node, ast.GeneratorExp):
+        return False
+    return not any(is_outer(r) for r in known.val.roots)
+
+
+def always_evaluated(node: ast.expr) -> list[ast.expr]:
+    """The sub-expressions evaluated whenever `node` is, in order, and in the same scope."""
+    if isinstance(node, ast.BoolOp):
+        return node.values[:1]
+    if isinstance(node, ast.IfExp):
+        return [node.test]
+    if isinstance(node, ast.Compare):
+        return [node.left, node.comparators[0]]
+    if isinstance(node, COMPREHENSIONS):
+        return [node.generators[0].iter]
+    if isinstance(node, ast.Lambda):
+        return []
+    if isinstance(node, ast.Call):
+        return [node.func, *node.args, *(k.value for k in node.keywords)]
+    return [n for n in ast.iter_child_nodes(node) if isinstance(n, ast.expr)]
+
+
+def eager(call: ast.Call) -> bool:
+    """Whether the call takes a generator expression whole, so that a list does as well."""
+    func = call.func
+    name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+    return name in EAGER_TAKERS and len(call.args) == 1

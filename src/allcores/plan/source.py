@@ -1,0 +1,251 @@
+"""Where a loop stands: its module, its function, and what the names around it mean."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from allcores.plan.names import BUILTINS, FUNCTIONS, binds, bound_names, parameter_names, walk_scope
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+MAX_DEPTH = 5
+
+
+@dataclass(slots=True)
+class Summary:
+    """What calling a function does, as far as reading its source tells.
+
+    Roots that start with `$0`, `$1`, ... are the arguments.
+    """
+
+    line: int
+    changes: set[str] = field(default_factory=set)
+    reads: set[str] = field(default_factory=set)
+    rebinds: set[str] = field(default_factory=set)
+    refusals: list[str] = field(default_factory=list)
+    is_class: bool = False
+    is_static: bool = False
+
+
+class Module:
+    """A module's source, read once: its definitions and imports."""
+
+    def __init__(self, tree: ast.Module, filename: str) -> None:
+        self.tree = tree
+        self.filename = filename
+        self.bound: dict[str, int] = {}
+        self.imports: dict[str, str] = {}
+        self.defs: dict[str, ast.stmt] = {}
+        self.summaries: dict[ast.AST, Summary] = {}
+        self.parents: dict[ast.AST, ast.AST] = {}
+        for node in walk_scope(*tree.body):
+            self.note(node)
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.Global,)):
+                for name in node.names:
+                    self.bound[name] = self.bound.get(name, 0) + 1
+            elif isinstance(node, (ast.Import, ast.ImportFrom)):
+                self.note_import(node, keep=False)
+
+    def note(self, node: ast.AST) -> None:
+        for name in binds(node):
+            self.bound[name] = self.bound.get(name, 0) + 1
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            self.defs[node.name] = node
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            self.note_import(node, keep=True)
+
+    def note_import(self, node: ast.Import | ast.ImportFrom, keep: bool) -> None:
+        found = import_names(node)
+        for name, dotted in found.items():
+            if keep or name not in self.bound:
+                self.imports.setdefault(name, dotted)
+
+
+def import_names(node: ast.Import | ast.ImportFrom) -> dict[str, str]:
+    """What an import statement binds: name -> full dotted name."""
+    if isinstance(node, ast.Import):
+        return {
+            (a.asname or a.name.partition(".")[0]): (a.name if a.asname else a.name.partition(".")[0])
+            for a in node.names
+        }
+    prefix = "." * node.level + (node.module or "")
+    return {a.asname or a.name: f"{prefix}.{a.name}" for a in node.names}
+
+
+Live = Callable[[str], object]
+"""Looks a path up among the live objects; raises LookupError where there is none."""
+
+
+class Surroundings:
+    """What names outside the loop mean, seen from the loop's own function."""
+
+    def __init__(
+        self,
+        module: Module,
+        chain: list[ast.AST],
+        live: Callable[[str], Summary | None] | None = None,
+        depth: int = 0,
+    ) -> None:
+        self.module = module
+        self.chain = chain
+        self.live = live
+        self.depth = depth
+        self.locals: dict[str, int] = {}
+        self.local_defs: dict[str, ast.stmt] = {}
+        self.local_imports: dict[str, str] = {}
+        for scope in chain:
+            if isinstance(scope, FUNCTIONS):
+                self.note_scope(scope)
+        self.class_node = next((n for n in reversed(chain) if isinstance(n, ast.ClassDef)), None)
+
+    def note_scope(self, scope: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> None:
+        for p in parameter_names(scope.args):
+            self.locals[p] = self.locals.get(p, 0) + 1
+        body = scope.body if isinstance(scope.body, list) else [scope.body]
+        for node in walk_scope(*body):
+            for name in binds(node):
+                self.locals[name] = self.locals.get(name, 0) + 1
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                self.local_defs[node.name] = node
+            elif isinstance(node, (ast.Import, ast.ImportFrom)):
+                self.local_imports.update(import_names(node))
+
+    def is_builtin(self, name: str) -> bool:
+        return name in BUILTINS and name not in self.locals and name not in self.module.bound
+
+    def is_code(self, name: str) -> bool:
+        """Whether the name stands for a function, class or module bound once."""
+        if name in self.locals:
+            return self.locals[name] == 1 and (name in self.local_defs or name in self.local_imports)
+        return self.module.bound.get(name, 0) == 1 and (name in self.module.defs or name in self.module.imports)
+
+    def dotted(self, path: str) -> str | None:
+        """The full name of something imported: `np.sum` -> `numpy.sum`."""
+        head, _, rest = path.partition(".")
+        if head in self.locals:
+            full = self.local_imports.get(head) if self.locals[head] == 1 else None
+        elif self.module.bound.get(head, 1) == 1:
+            full = self.module.imports.get(head)
+        else:
+            full = None
+        if full is None:
+            return None
+        return f"{full}.{rest}" if rest else full
+
+    def definition(self, path: str) -> ast.stmt | None:
+        """The `def` or `class` that a path names: a function, a class, or `self.method`."""
+        head, _, rest = path.partition(".")
+        if not rest:
+            if head in self.locals:
+                return self.local_defs.get(head) if self.locals[head] == 1 else None
+            return self.module.defs.get(head) if self.module.bound.get(head) == 1 else None
+        if "." in rest:
+            return None
+        owner: ast.stmt | None = None
+        if head == self.self_name():
+            owner = self.class_node
+        elif self.is_code(head):
+            owner = self.definition(head)
+        if not isinstance(owner, ast.ClassDef):
+            return None
+        found = [n for n in owner.body if isinstance(n, ast.FunctionDef) and n.name == rest]
+        return found[0] if len(found) == 1 else None
+
+    def self_name(self) -> str | None:
+        for outer, inner in zip(self.chain, self.chain[1:], strict=False):
+            if isinstance(outer, ast.ClassDef) and isinstance(inner, ast.FunctionDef) and inner.args.args:
+                return inner.args.args[0].arg
+        return None
+
+    def summary(self, path: str) -> Summary | None:
+        """What calling `path` does, or None when it cannot be read."""
+        if self.live is not None:
+            found = self.live(path)
+            if found is not None:
+                return found
+        node = self.definition(path)
+        if isinstance(node, ast.ClassDef):
+            return self.class_summary(node)
+        if isinstance(node, ast.FunctionDef):
+            summary = self.summarise(node)
+            if "." in path and path.partition(".")[0] != self.self_name():
+                summary.is_static = True
+            return summary
+        return None
+
+    def class_summary(self, node: ast.ClassDef) -> Summary:
+        inits = [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name in ("__init__", "__post_init__")]
+        if len(inits) != 1 or node.keywords:
+            return Summary(node.lineno, is_class=True)
+        if inits[0].name == "__post_init__":
+            return Summary(node.lineno, is_class=True)
+        inner = self.summarise(inits[0])
+        return Summary(node.lineno, inner.changes, inner.reads, inner.rebinds, inner.refusals, is_class=True)
+
+    def summarise(self, node: ast.FunctionDef) -> Summary:
+        """Read a function's body for what it changes and reads outside itself."""
+        from allcores.plan.split import read_function
+
+        known = self.module.summaries.get(node)
+        if known is not None:
+            return known
+        static = any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in node.decorator_list)
+        self.module.summaries[node] = Summary(node.lineno, is_static=static)
+        if self.depth >= MAX_DEPTH:
+            return self.module.summaries[node]
+        in_chain = [s for s in self.chain if isinstance(s, FUNCTIONS) and node in walk_scope(*_body(s))]
+        chain: list[ast.AST] = [*self.chain[: self.chain.index(in_chain[-1]) + 1], node] if in_chain else [node]
+        if not in_chain and self.class_node is not None and node in self.class_node.body:
+            chain = [self.class_node, node]
+        around = Surroundings(self.module, chain, self.live, self.depth + 1)
+        summary = read_function(node, around)
+        summary.is_static = static
+        self.module.summaries[node] = summary
+        return summary
+
+
+def _body(scope: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> list[ast.AST]:
+    return list(scope.body) if isinstance(scope.body, list) else [scope.body]
+
+
+def loops_of(tree: ast.Module) -> list[tuple[ast.For | ast.AsyncFor, list[ast.AST]]]:
+    """Every `for` statement with the chain of scopes around it, outermost first, in line order."""
+    found: list[tuple[ast.For | ast.AsyncFor, list[ast.AST]]] = []
+
+    def look(node: ast.AST, chain: list[ast.AST]) -> None:
+        if isinstance(node, (ast.For, ast.AsyncFor)):
+            found.append((node, chain))
+        below = chain
+        if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+            below = [*chain, node]
+        for child in ast.iter_child_nodes(node):
+            if not isinstance(child, (ast.expr_context, ast.operator)):
+                look(child, below)
+
+    for top in tree.body:
+        look(top, [])
+    found.sort(key=lambda pair: (pair[0].lineno, pair[0].col_offset))
+    return found
+
+
+def scope_body(chain: list[ast.AST], module: Module) -> list[ast.AST]:
+    """The statements of the innermost function around a loop, or of the module."""
+    for scope in reversed(chain):
+        if isinstance(scope, FUNCTIONS):
+            return _body(scope)
+    return list(module.tree.body)
+
+
+def in_class_body(chain: list[ast.AST]) -> bool:
+    return bool(chain) and isinstance(chain[-1], ast.ClassDef)
+
+
+def names_bound_in(node: ast.FunctionDef) -> set[str]:
+    """A function's local names: parameters and what its body binds, less globals and nonlocals."""
+    declared: set[str] = set()
+    for n in walk_scope(*node.body):
+        if isinstance(n, (ast.Global, ast.Nonlocal)):
+            declared |= set(n.names)
+    return (bound_names(*node.body) | set(parameter_names(node.args))) - declared

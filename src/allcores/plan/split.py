@@ -1,0 +1,411 @@
+"""A `for` statement in, its Plan out.
+
+What the loop carries is found by a fixpoint: each pass reads the body with what is known to be
+carried and changed, and may find more; when a pass finds nothing new, its reading stands.
+"""
+
+from __future__ import annotations
+
+import ast
+
+from allcores.plan.effects import ITEM, NONE, Val, is_outer, outer
+from allcores.plan.model import Commit, Plan, Reason, Step
+from allcores.plan.names import (
+    FUNCTIONS,
+    LOOKS_AT_NAMES,
+    bound_names,
+    captured_names,
+    parameter_names,
+    path_of,
+    read_names,
+    target_names,
+    walk_scope,
+)
+from allcores.plan.source import Module, Summary, Surroundings, in_class_body, names_bound_in, scope_body
+from allcores.plan.statements import Statements
+from allcores.plan.values import State
+
+MAX_PASSES = 40
+
+
+class FunctionReader(Statements):
+    """Reads a function for what it changes: every statement is simply followed."""
+
+
+def read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
+    """What calling the function changes and reads outside itself."""
+    local = names_bound_in(node)
+    reader = FunctionReader(around, local, set())
+    reader.in_function = True
+    summary = Summary(node.lineno)
+    for n in walk_scope(*node.body):
+        if isinstance(n, ast.Global):
+            reader.declared_global |= set(n.names)
+        elif isinstance(n, ast.Nonlocal):
+            reader.declared_global |= set(n.names)
+    for _ in range(3):
+        before = (dict(reader.changed), dict(reader.contents))
+        reader.start_pass()
+        reader.ends = []
+        reader.st = State()
+        for i, p in enumerate(parameter_names(node.args)):
+            reader.st.env[p] = Val(frozenset({f"${i}"}))
+        # Reading a local that some path leaves unbound raises there as well: nothing to carry.
+        for name in local - reader.st.env.keys():
+            reader.st.env[name] = Val()
+        reader.st.bound = frozenset(local)
+        reader.dead = False
+        reader.block(node.body)
+        if before == (reader.changed, reader.contents):
+            break
+    summary.changes = {r for r in reader.changed if is_outer(r)}
+    summary.rebinds = reader.declared_global & summary.changes
+    summary.reads = {r for r in reader.reads} | _parameter_reads(node)
+    return summary
+
+
+def _parameter_reads(node: ast.FunctionDef) -> set[str]:
+    """Which paths of its parameters a function reads, as `$0.attr`."""
+    index = {p: i for i, p in enumerate(parameter_names(node.args))}
+    found: set[str] = set()
+    inner: set[ast.AST] = set()
+    for n in ast.walk(node):
+        if isinstance(n, ast.Attribute) and n not in inner:
+            path = path_of(n)
+            base: ast.AST = n
+            while isinstance(base, ast.Attribute):
+                inner.add(base)
+                base = base.value
+            inner.add(base)
+            if path is not None and path.partition(".")[0] in index:
+                head, _, rest = path.partition(".")
+                found.add(f"${index[head]}.{rest}")
+    for n in ast.walk(node):
+        if isinstance(n, ast.Name) and n not in inner and n.id in index:
+            found.add(f"${index[n.id]}")
+    return found
+
+
+def split(
+    node: ast.For | ast.AsyncFor, chain: list[ast.AST], module: Module, around: Surroundings | None = None
+) -> Plan:
+    """The Plan of one loop.
+
+    `chain` holds the scopes around it, outermost first. `around` may carry live objects.
+    """
+    functions = [n for n in chain if isinstance(n, FUNCTIONS)]
+    named = [getattr(n, "name", "<lambda>") for n in chain]
+    plan = Plan(module.filename, node.lineno, ".".join(named), node, module_level=not functions)
+    plan.varying = target_names(node.target)
+    classes = [n for n in chain if isinstance(n, ast.ClassDef)]
+    plan.class_name = classes[-1].name if classes else ""
+    if isinstance(node, ast.AsyncFor):
+        plan.reasons = [Reason(node.lineno, "`async for` waits for an event loop; allcores runs plain `for` loops")]
+        return plan
+    around = around or Surroundings(module, chain)
+    body_names = bound_names(*node.body) | set(plan.varying)
+    live = _live_names(node, chain, module, body_names)
+    reader = Statements(around, body_names, live)
+    reader.targets = set(plan.varying)
+    _refuse_early(node, chain, module, reader, live)
+    ending = _fixpoint(node, reader)
+    _fill(plan, node, reader, ending, live)
+    return plan
+
+
+def _live_names(node: ast.For, chain: list[ast.AST], module: Module, names: set[str]) -> set[str]:
+    """Which of the names bound in the loop may be read when it is over."""
+    functions = [n for n in chain if isinstance(n, FUNCTIONS)]
+    if not functions:
+        return set(names)
+    declared: set[str] = set()
+    below = {id(n) for stmt in node.body for n in ast.walk(stmt)}
+    read: set[str] = set()
+    for n in ast.walk(functions[-1]):
+        if isinstance(n, (ast.Global, ast.Nonlocal)):
+            declared |= set(n.names)
+        elif isinstance(n, ast.Name):
+            if n.id in LOOKS_AT_NAMES:
+                return set(names)
+            if id(n) not in below and not isinstance(n.ctx, ast.Store):
+                read.add(n.id)
+        elif isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name) and id(n) not in below:
+            read.add(n.target.id)
+    return names & (read | declared)
+
+
+def _refuse_early(
+    node: ast.For, chain: list[ast.AST], module: Module, reader: Statements, live: set[str]
+) -> None:
+    """Reasons that need no reading of the body."""
+    if in_class_body(chain):
+        reader.refuse(node, "the loop stands in a class body; put it into a function")
+    for t in ast.walk(node.target):
+        if isinstance(t, (ast.Attribute, ast.Subscript)):
+            reader.refuse(node.target, f"the loop's target `{ast.unparse(t)}` is part of an object; use a plain name")
+    functions = [n for n in chain if isinstance(n, FUNCTIONS)]
+    if functions:
+        _refuse_shared(node, functions, reader)
+    else:
+        for n in walk_scope(*node.body):
+            if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name):
+                reader.refuse(n, f"the annotation of `{n.target.id}` is stored by every iteration; leave it out")
+    for n in walk_scope(*node.body):
+        if isinstance(n, ast.ImportFrom) and any(a.name == "*" for a in n.names):
+            reader.refuse(n, "`import *` binds names that cannot be read beforehand")
+        elif isinstance(n, ast.Global):
+            reader.declared_global |= set(n.names)
+
+
+def _refuse_shared(node: ast.For, functions: list[ast.AST], reader: Statements) -> None:
+    function = functions[-1]
+    assert isinstance(function, FUNCTIONS)
+    body = function.body if isinstance(function.body, list) else [function.body]
+    inside = {id(n) for stmt in node.body for n in ast.walk(stmt)}
+    outside_functions = [
+        n for n in walk_scope(*body)
+        if isinstance(n, (*FUNCTIONS, ast.ClassDef)) and id(n) not in inside
+    ]
+    shared = captured_names(*outside_functions) & reader.body_names
+    for name in sorted(shared):
+        reader.refuse(node, f"`{name}` is shared with a function made outside the loop; give one of them another name")
+    for n in walk_scope(*body):
+        if isinstance(n, ast.Nonlocal):
+            for name in sorted(set(n.names) & reader.body_names):
+                reader.refuse(node, f"`nonlocal {name}` is shared with another function; collect in a list instead")
+
+
+def _iterated(node: ast.For) -> ast.expr:
+    """What is looped over: the first argument where the source says `parallel(·)`."""
+    it = node.iter
+    if isinstance(it, ast.Call) and it.args:
+        name = path_of(it.func)
+        if name is not None and name.rpartition(".")[2] == "parallel":
+            return it.args[0]
+    return it
+
+
+def _fixpoint(node: ast.For, reader: Statements) -> State | None:
+    for _ in range(MAX_PASSES):
+        before = _known(reader)
+        ending = _one_pass(node, reader)
+        if _known(reader) == before:
+            return ending
+    reader.refuse(node, "the body is too entangled to be read")
+    return ending
+
+
+def _known(reader: Statements) -> tuple[object, ...]:
+    return (
+        frozenset(reader.parent),
+        dict(reader.changed),
+        dict(reader.contents),
+        frozenset(reader.units),
+        len(reader.serial),
+        frozenset(reader.rebound_targets),
+        reader.leaves_by_commit,
+    )
+
+
+def _one_pass(node: ast.For, reader: Statements) -> State | None:
+    reader.start_pass()
+    reader.ends = []
+    reader.st = State()
+    reader.dead = False
+    it = reader.eval(_iterated(node))
+    reader.iterable_reads = set(reader.reads)  # type: ignore[attr-defined]
+    for root in reader.iterable_reads & set(reader.changed):  # type: ignore[attr-defined]
+        reader.refuse(node, f"the loop runs over `{root}` and changes it; loop over a copy, or write to another object")
+    roots = reader.element(it.val)
+    item = Val(outer(roots.own) | {ITEM}, NONE, NONE, outer(roots.possible))
+    if not roots.possible:
+        item = Val()
+    reader.reads = set()
+    reader.binding_targets = True
+    for name in target_names(node.target):
+        reader.st.env[name] = item
+        reader.st.bound |= {name}
+    reader.binding_targets = False
+    reader.block(node.body)
+    ends = reader.ends if reader.dead else [*reader.ends, reader.st]
+    if not ends:
+        return None
+    state = ends[0]
+    for s in ends[1:]:
+        from allcores.plan.values import merge
+
+        merged = merge(state, s)
+        assert merged is not None
+        state = merged
+    return state
+
+
+def _fill(plan: Plan, node: ast.For, reader: Statements, ending: State | None, live: set[str]) -> None:
+    bound = ending.bound if ending is not None else NONE
+    work_names = reader.body_names - reader.parent
+    plan.parent_names = set(reader.parent)
+    deleted = {n for s in node.body if isinstance(s, ast.Delete) for t in s.targets for n in target_names_deleted(t)}
+    plan.deleted = {n for n in deleted & live & work_names if n not in bound}
+    plan.handler_names = {n for n in reader.handler_names & live if n not in plan.deleted}
+    plan.temporaries = sorted(
+        n for n in work_names & live - plan.deleted
+        if n not in plan.varying or n in reader.rebound_targets
+    )
+    plan.kept = {n for n in plan.temporaries if n not in bound and n not in plan.varying}
+    if reader.leaves_by_commit:
+        _check_leaving(node, plan, reader)
+    plan.declared_global = reader.declared_global & reader.body_names
+    plan.changed = {r: d for r, d in reader.changed.items() if is_outer(r)}
+    plan.work_reads = set(reader.reads)
+    plan.iterable_reads = reader.iterable_reads  # type: ignore[attr-defined]
+    plan.outer_reads = {n for n in read_names(*node.body) if n not in reader.body_names and not reader.around.is_builtin(n)}
+    plan.builtins_used = set(reader.builtins_used)
+    plan.lists_only = set(reader.lists_only)
+    plan.leaves_by_commit, plan.can_leave = reader.leaves_by_commit, reader.can_leave
+    plan.straight = reader.straight and not reader.mirrors
+    plan.guards = dict(reader.guard_map)
+    plan.mirrors = {s: [n for n in names if n not in reader.parent] for s, names in reader.mirrors.items()}
+    for stmt, lifts in reader.steps.items():
+        unit = isinstance(stmt, (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.Match))
+        plan.steps[stmt] = Step(stmt, _distinct(lifts), several=unit or _several(stmt, lifts))
+    _describe(plan, node, reader)
+    _judge(plan, node, reader)
+
+
+def target_names_deleted(target: ast.expr) -> list[str]:
+    return [target.id] if isinstance(target, ast.Name) else []
+
+
+def _check_leaving(node: ast.For, plan: Plan, reader: Statements) -> None:
+    if node.orelse:
+        reader.refuse(node, "whether to `break` depends on earlier iterations, and the loop has an `else`; use a flag instead of `else`")
+    if plan.temporaries:
+        names = ", ".join(f"`{n}`" for n in plan.temporaries)
+        reader.refuse(node, f"a `break` that depends on earlier iterations leaves {names} at its last value; put the loop into a function")
+
+
+def _distinct(lifts: list[ast.expr]) -> list[ast.expr]:
+    out: list[ast.expr] = []
+    for e in lifts:
+        if e not in out:
+            out.append(e)
+    return out
+
+
+def _several(stmt: ast.stmt, lifts: list[ast.expr]) -> bool:
+    """Whether a simple statement may have changed something before it raises."""
+    sent = {n for e in lifts for n in ast.walk(e)}
+    if isinstance(stmt, ast.Expr) and isinstance(stmt.value, ast.Call):
+        return sum(isinstance(n, ast.Call) and n not in sent for n in ast.walk(stmt)) > 1 or (
+            isinstance(stmt.value.func, ast.Attribute) and stmt.value.func.attr in ("extend", "update", "writelines")
+        )
+    if isinstance(stmt, ast.Assign):
+        return len(stmt.targets) > 1 or isinstance(stmt.targets[0], (ast.Tuple, ast.List))
+    return any(isinstance(n, (ast.Call, ast.NamedExpr)) and n not in sent for n in ast.walk(stmt))
+
+
+def _describe(plan: Plan, node: ast.For, reader: Statements) -> None:
+    """The parts of the Plan that are shown: fixed, work and commits."""
+    changed_heads = {r.partition(".")[0] for r in plan.changed}
+    names: dict[str, None] = {}
+    commits = set(plan.steps)
+    work: dict[str, None] = {}
+    for stmt in node.body:
+        for text, parts in _work_texts(stmt, commits, plan):
+            work.setdefault(text)
+            for n in parts:
+                for m in ast.walk(n):
+                    if isinstance(m, ast.Name) and m.id not in reader.body_names and m.id in reader.outer_names:
+                        if not reader.around.is_code(m.id) and m.id not in changed_heads:
+                            names.setdefault(m.id)
+    comprehension = {t for n in ast.walk(node) if isinstance(n, ast.comprehension) for t in target_names(n.target)}
+    plan.fixed = [n for n in names if n not in comprehension]
+    plan.work = list(work)
+    ordered = sorted(plan.steps.values(), key=lambda s: (s.node.lineno, s.node.col_offset))
+    plan.commits = [Commit(s.node.lineno, show_commit(s)) for s in ordered]
+
+
+def _work_texts(stmt: ast.stmt, commits: set[ast.stmt], plan: Plan) -> list[tuple[str, list[ast.AST]]]:
+    """The source of what a statement leaves to the workers."""
+    if stmt in commits:
+        lifts = plan.steps[stmt].lifts
+        return [(ast.unparse(e), [e]) for e in lifts if not isinstance(e, ast.Name)]
+    if isinstance(stmt, (ast.Pass, ast.Continue, ast.Global)):
+        return []
+    below = [n for n in ast.walk(stmt) if isinstance(n, ast.stmt) and n is not stmt]
+    if not any(n in commits for n in below):
+        return [(ast.unparse(stmt), [stmt])]
+    out: list[tuple[str, list[ast.AST]]] = []
+    header = _header(stmt)
+    if header:
+        out.append(header)
+    for field in ("body", "handlers", "orelse", "finalbody", "cases"):
+        for child in getattr(stmt, field, []):
+            inner = [child] if isinstance(child, ast.stmt) else child.body
+            for s in inner:
+                out += _work_texts(s, commits, plan)
+    return out
+
+
+def _header(stmt: ast.stmt) -> tuple[str, list[ast.AST]] | None:
+    match stmt:
+        case ast.If(test=test):
+            return f"if {ast.unparse(test)}: ...", [test]
+        case ast.While(test=test):
+            return f"while {ast.unparse(test)}: ...", [test]
+        case ast.For(target=target, iter=it):
+            return f"for {ast.unparse(target)} in {ast.unparse(it)}: ...", [it]
+        case ast.Match(subject=subject):
+            return f"match {ast.unparse(subject)}: ...", [subject]
+        case ast.With(items=items):
+            return f"with {', '.join(ast.unparse(i) for i in items)}: ...", [i.context_expr for i in items]
+    return None
+
+
+class _Dots(ast.NodeTransformer):
+    def __init__(self, lifts: list[ast.expr]) -> None:
+        self.lifts = {id(e) for e in lifts if not isinstance(e, ast.Name)}
+        self.names = {e.id for e in lifts if isinstance(e, ast.Name)}
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        if id(node) in self.lifts:
+            return ast.Name("·", ast.Load())
+        if isinstance(node, ast.Name) and node.id in self.names and isinstance(node.ctx, ast.Load):
+            return ast.Name("·", ast.Load())
+        return self.copy_visit(node)
+
+    def copy_visit(self, node: ast.AST) -> ast.AST:
+        fields = {}
+        for name, value in ast.iter_fields(node):
+            if isinstance(value, list):
+                fields[name] = [self.visit(v) if isinstance(v, ast.AST) else v for v in value]
+            else:
+                fields[name] = self.visit(value) if isinstance(value, ast.AST) else value
+        new = type(node)(**fields)
+        return ast.copy_location(new, node)
+
+
+def show_commit(step: Step) -> str:
+    """The statement with `·` for what comes from the workers; its first line where it is long."""
+    shown = ast.unparse(_Dots(step.lifts).visit(step.node))
+    first, _, more = shown.partition("\n")
+    return f"{first} ..." if more else first
+
+
+def _judge(plan: Plan, node: ast.For, reader: Statements) -> None:
+    serial = [Reason(line or node.lineno, text) for line, text in reader.serial]
+    why = [Reason(line or node.lineno, text) for line, text in reader.why]
+    if serial:
+        plan.verdict, plan.reasons = "serial", serial
+    elif not reader.any_work:
+        heavy = reader.heavy_commit
+        plan.verdict = "serial" if heavy and why else "nothing to gain"
+        text = "every iteration only does what must be done in order" if plan.steps else "the body does next to nothing"
+        plan.reasons = why if heavy and why else [*why, Reason(node.lineno, text)]
+    elif reader.heavy_commit and not reader.heavy_work:
+        plan.verdict = "serial"
+        plan.reasons = why
+    else:
+        plan.verdict = "parallel"
+        plan.reasons = []
+    plan.reasons = sorted(set(plan.reasons))

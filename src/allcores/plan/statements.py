@@ -1,0 +1,725 @@
+"""What statements do: which are work and which are commits, by one pass over a body."""
+
+from __future__ import annotations
+
+import ast
+
+from allcores.plan.effects import ATOM, NONE, Val, is_outer, join, outer
+from allcores.plan.lifting import eager, pick
+from allcores.plan.names import binds, bound_names, path_of, read_names, target_names, walk_scope
+from allcores.plan.source import Surroundings
+from allcores.plan.values import Expressions, Info, State, merge
+
+SAFE_MANAGERS = frozenset({"open"})
+
+
+class LoopFrame:
+    """The states that leave an inner loop's body by `break` and `continue`."""
+
+    def __init__(self, node: ast.stmt | None, in_unit: bool) -> None:
+        self.node, self.in_unit = node, in_unit
+        self.breaks: State | None = None
+        self.continues: State | None = None
+
+
+class Statements(Expressions):
+    """One pass over a body. Sets `steps` (commits and their lifts) for the statements seen."""
+
+    def __init__(self, around: Surroundings, body_names: set[str], live: set[str]) -> None:
+        super().__init__(around, body_names)
+        self.live = live
+        self.in_function = False
+        self.units: set[ast.stmt] = set()
+        self.targets: set[str] = set()
+        self.rebound_targets: set[str] = set()
+        self.declared_global: set[str] = set()
+        self.lists_only: set[str] = set()
+        self.leaves_by_commit = self.can_leave = False
+        self.start_pass()
+
+    def start_pass(self) -> None:
+        self.info = {}
+        self.steps: dict[ast.stmt, list[ast.expr]] = {}
+        self.order: list[ast.stmt] = []
+        self.mirrors: dict[ast.stmt, list[str]] = {}
+        self.guard_map: dict[ast.stmt, list[tuple[str, str]]] = {}
+        self.handler_names: set[str] = set()
+        self.heavy_work = self.any_work = self.heavy_commit = False
+        self.depth = 0
+        self.unit_depth = 0
+        self.straight = True
+        self.after_jump = False
+        self.frames: list[LoopFrame] = []
+        self.catching: list[list[State]] = []
+        self.in_try: list[list[ast.stmt]] = []
+        self.dead = False
+        self.reads = set()
+        self.why = {}
+
+    # -- blocks
+
+    def block(self, body: list[ast.stmt]) -> None:
+        for node in body:
+            if self.dead:
+                return
+            self.statement(node)
+            for states in self.catching:
+                if not self.dead:
+                    states.append(self.st.copy())
+
+    def nested(self, body: list[ast.stmt]) -> State | None:
+        """Run a block that may not run at all; gives the state at its end (None: never there)."""
+        self.depth += 1
+        self.block(body)
+        self.depth -= 1
+        out = None if self.dead else self.st
+        self.dead = False
+        return out
+
+    def arrive(self, state: State | None) -> None:
+        self.dead = state is None
+        self.st = state if state is not None else State()
+
+    def statement(self, node: ast.stmt) -> None:
+        self.guards = []
+        method = getattr(self, "s_" + type(node).__name__, None)
+        if method is None:
+            self.refuse(node, f"`{type(node).__name__.lower()}` statements cannot be read")
+            return
+        method(node)
+
+    # -- work or commit
+
+    def settle(self, node: ast.stmt, tainted: bool, heavy: bool, exprs: list[ast.expr]) -> bool:
+        """Decide about a simple statement; True when it is a commit."""
+        names = set(binds(node)) | {n for e in walk_scope(node) for n in binds(e)}
+        guards, self.guards = self.guards, []
+        if self.in_function:
+            return False
+        if not tainted and names & self.parent:
+            tainted = True
+        if self.unit_depth:
+            self.parent |= names
+            return True
+        if not tainted:
+            self.note_work(node, heavy, names)
+            if guards:
+                self.guard_map[node] = guards
+            return False
+        self.parent |= names
+        self.commit(node, exprs)
+        return True
+
+    def note_work(self, node: ast.stmt, heavy: bool, names: set[str]) -> None:
+        if not isinstance(node, (ast.Pass, ast.Continue, ast.Break, ast.Global)):
+            self.any_work = self.any_work or heavy or any(
+                isinstance(n, (ast.BinOp, ast.Call, ast.Compare)) for n in ast.walk(node)
+            )
+        self.heavy_work |= heavy
+        if self.after_jump:
+            wanted = sorted(n for n in names & self.live if n not in self.parent)
+            for n in wanted:
+                val = self.st.env.get(n, ATOM)
+                if any(is_outer(r) for r in val.roots):
+                    self.parent.add(n)
+            if wanted:
+                self.mirrors[node] = wanted
+                self.steps_changed()
+
+    def steps_changed(self) -> None:
+        if self.depth:
+            self.straight = False
+
+    def commit(self, node: ast.stmt, exprs: list[ast.expr]) -> None:
+        if self.depth:
+            self.straight = False
+        for tries in self.in_try:
+            tries.append(node)
+        lifts: list[ast.expr] = []
+        for e in exprs:
+            lifts += self.lifts_of(e)
+        taken = {n for lift in lifts for n in ast.walk(lift)}
+        self.leftovers(node, taken, lifts)
+        for lift in lifts:
+            known = self.info.get(lift)
+            if known is not None:
+                self.st.escaped |= frozenset(r for r in known.val.own | self.inside(known.val) if not is_outer(r))
+                self.heavy_work |= known.heavy
+            self.any_work = self.any_work or not isinstance(lift, ast.Name)
+        for n in ast.walk(node):
+            if isinstance(n, ast.Call) and n not in taken and n in self.info and self.info[n].heavy:
+                self.heavy_commit = True
+        self.steps[node] = lifts
+        self.order.append(node)
+
+    def lifts_of(self, expr: ast.expr) -> list[ast.expr]:
+        found = list(pick(expr, self.info, self.is_temporary))
+        for call in ast.walk(expr):
+            if isinstance(call, ast.Call) and eager(call) and isinstance(call.args[0], ast.GeneratorExp):
+                gen = call.args[0]
+                known = self.info.get(gen)
+                inside = any(gen in set(ast.walk(f)) for f in found)
+                if known and not known.tainted and not inside and not any(is_outer(r) for r in known.val.inner):
+                    below = set(ast.walk(gen))
+                    found = [f for f in found if f not in below] + [gen]
+        return found
+
+    def is_temporary(self, name: str) -> bool:
+        if name in self.shadow or name not in self.body_names or name in self.parent:
+            return False
+        return name not in self.targets or name in self.rebound_targets
+
+    def leftovers(self, node: ast.stmt, taken: set[ast.AST], lifts: list[ast.expr]) -> None:
+        """Temporaries that the parent's part of a commit reads: sent by value, or moved over."""
+        local = _names_of_inner_scopes(node)
+        seen: set[str] = set()
+        for n in ast.walk(node):
+            if isinstance(n, ast.Lambda) and n not in taken and not self.is_key(node, n):
+                self.refuse(n, "a function made here would see other variables than the loop's own")
+            if not isinstance(n, ast.Name) or n in taken or n.id in seen:
+                continue
+            if isinstance(n.ctx, ast.Store) or n.id in local or not self.is_temporary(n.id):
+                continue
+            seen.add(n.id)
+            val = self.st.env.get(n.id, ATOM)
+            if n.id not in self.st.bound or any(is_outer(r) for r in val.own | self.inside(val)):
+                self.parent.add(n.id)
+            else:
+                lifts.append(n)
+                self.info.setdefault(n, Info(val, False, False))
+
+    def is_key(self, stmt: ast.stmt, node: ast.Lambda) -> bool:
+        return any(isinstance(k, ast.keyword) and k.arg == "key" and k.value is node for k in ast.walk(stmt))
+
+    # -- units: compound statements that run in order as a whole
+
+    def unit(self, node: ast.stmt, header: list[ast.expr]) -> None:
+        if self.in_function:
+            return
+        self.parent |= bound_names(node)
+        outermost = not self.unit_depth
+        self.unit_depth += 1
+        before = self.st.copy()
+        self.inside_of(node)
+        self.unit_depth -= 1
+        self.dead = False
+        after = merge(before, self.st)
+        self.st = after if after is not None else before
+        if outermost:
+            self.jumps(node)
+            self.commit(node, header)
+
+    def inside_of(self, node: ast.stmt) -> None:
+        bodies = [getattr(node, f, []) for f in ("body", "orelse", "finalbody")]
+        bodies += [h.body for h in getattr(node, "handlers", [])]
+        bodies += [c.body for c in getattr(node, "cases", [])]
+        for case in getattr(node, "cases", []):
+            self.eval(case.guard)
+        loop = isinstance(node, (ast.For, ast.While))
+        if loop:
+            self.frames.append(LoopFrame(node, True))
+        for body in bodies:
+            start = self.st.copy()
+            out = self.nested(body)
+            self.st = merge(start, out) or start
+        if loop:
+            self.frames.pop()
+
+    def jumps(self, unit: ast.stmt) -> None:
+        for jump in _escaping_jumps(unit):
+            if isinstance(jump, ast.Return):
+                self.refuse(jump, "whether to return depends on what earlier iterations left; test it after the loop, or `break` here")
+            elif self.frames and self.frames[-1].node is not None:
+                self.units.add(self.frames[-1].node)
+            else:
+                self.after_jump = True
+                if isinstance(jump, ast.Break):
+                    self.leaves_by_commit = True
+
+    # -- simple statements
+
+    def s_Pass(self, node: ast.Pass) -> None: ...
+
+    def s_Global(self, node: ast.Global) -> None:
+        self.declared_global |= set(node.names)
+
+    def s_Nonlocal(self, node: ast.Nonlocal) -> None:
+        if not self.in_function:
+            self.refuse(node, "`nonlocal` variables are shared with other functions")
+
+    def s_Import(self, node: ast.Import | ast.ImportFrom) -> None:
+        for name in binds(node):
+            self.bind(name, ATOM)
+        self.settle(node, False, False, [])
+
+    s_ImportFrom = s_Import
+
+    def s_Expr(self, node: ast.Expr) -> None:
+        value = node.value
+        info = self.effect_call(value) if isinstance(value, ast.Call) else self.eval(value)
+        self.settle(node, info.tainted, info.heavy, [value])
+        self.note_safe(node, value)
+
+    def note_safe(self, node: ast.stmt, value: ast.expr) -> None:
+        """A bare append may stand in a `try`: on a plain list it cannot raise."""
+
+    def s_Assign(self, node: ast.Assign) -> None:
+        info = self.eval(node.value)
+        tainted = info.tainted
+        for target in node.targets:
+            tainted |= self.assign(target, info.val, node)
+        exprs = [node.value, *_target_exprs(node.targets)]
+        self.settle(node, tainted, info.heavy, exprs)
+
+    def s_AnnAssign(self, node: ast.AnnAssign) -> None:
+        if node.value is None:
+            return
+        info = self.eval(node.value)
+        tainted = self.assign(node.target, info.val, node) or info.tainted
+        self.settle(node, tainted, info.heavy, [node.value, *_target_exprs([node.target])])
+
+    def s_AugAssign(self, node: ast.AugAssign) -> None:
+        info = self.eval(node.value)
+        tainted = info.tainted
+        target = node.target
+        if isinstance(target, ast.Name):
+            tainted |= self.augment_name(node, target.id, info)
+        else:
+            base = self.eval(target.value)
+            tainted |= base.tainted
+            if isinstance(target, ast.Subscript):
+                tainted |= self.eval(target.slice).tainted
+            tainted |= self.mutate(base.val, node, target.value, ast.unparse(target))
+            for root in outer(base.val.own):
+                self.note_change(root, True)
+            self.put_inside(base.val, [info.val])
+        self.settle(node, tainted, info.heavy, [node.value, *_target_exprs([target])])
+
+    def augment_name(self, node: ast.AugAssign, name: str, info: Info) -> bool:
+        if name in self.declared_outside():
+            self.note_change(name, True)
+            return True
+        if name in self.parent or name not in self.st.bound:
+            if not self.in_function:
+                self.parent.add(name)
+                self.because(node, f"`{name}` carries a value from one iteration to the next")
+                return True
+        val = self.st.env.get(name, ATOM)
+        tainted = False
+        for root in val.own:
+            if not is_outer(root) and (root in self.st.escaped or root in self.changed):
+                self.changed.setdefault(root, False)
+                tainted = True
+        if outer(val.own) or val.maybe:
+            if self.in_function:
+                tainted |= self.mutate(val, node, node.target, name)
+            elif self.swallowing:
+                tainted = True
+            else:
+                self.guards.append(("immutable" if outer(val.own) else "own", name))
+        new = self.fresh(node, val, info.val)
+        self.put_inside(val, [info.val])
+        self.bind(name, new)
+        return tainted
+
+    def declared_outside(self) -> set[str]:
+        return self.declared_global if self.in_function else set()
+
+    def s_Delete(self, node: ast.Delete) -> None:
+        tainted = False
+        for target in node.targets:
+            if isinstance(target, ast.Name):
+                tainted |= self.delete_name(node, target.id)
+            elif isinstance(target, (ast.Attribute, ast.Subscript)):
+                base = self.eval(target.value)
+                tainted |= base.tainted or self.mutate(base.val, node, target.value, "del")
+                if isinstance(target, ast.Subscript):
+                    tainted |= self.eval(target.slice).tainted
+            else:
+                self.refuse(node, "`del` of several names in brackets cannot be read")
+        self.settle(node, tainted, False, _target_exprs(node.targets))
+
+    def delete_name(self, node: ast.stmt, name: str) -> bool:
+        if self.in_function:
+            return False
+        if name in self.parent:
+            return True
+        if name not in self.st.bound:
+            self.parent.add(name)
+            return True
+        if name in self.live and (self.depth or name in self.targets or self.after_jump):
+            self.refuse(node, f"`{name}` is deleted in some iterations only; set it to None instead")
+        self.st.bound -= {name}
+        return False
+
+    def s_Assert(self, node: ast.Assert) -> None:
+        test, message = self.eval(node.test), self.eval(node.msg)
+        self.settle(node, test.tainted or message.tainted, test.heavy, [node.test])
+
+    def s_Raise(self, node: ast.Raise) -> None:
+        exc, cause = self.eval(node.exc), self.eval(node.cause)
+        parts = [e for e in (node.exc, node.cause) if e is not None]
+        self.settle(node, exc.tainted or cause.tainted, False, parts)
+        self.dead = True
+
+    def s_Return(self, node: ast.Return) -> None:
+        if self.in_function:
+            self.returned(node)
+        elif not self.unit_depth:
+            self.can_leave = True
+        self.dead = True
+
+    def returned(self, node: ast.Return) -> None:
+        self.eval(node.value)
+
+    def s_Break(self, node: ast.Break) -> None:
+        if self.frames:
+            self.frames[-1].breaks = merge(self.frames[-1].breaks, self.st.copy())
+        elif not self.unit_depth:
+            self.can_leave = True
+        self.dead = True
+
+    def s_Continue(self, node: ast.Continue) -> None:
+        if self.frames:
+            self.frames[-1].continues = merge(self.frames[-1].continues, self.st.copy())
+        else:
+            self.ends.append(self.st.copy())
+        self.dead = True
+
+    ends: list[State]
+
+    def s_FunctionDef(self, node: ast.FunctionDef) -> None:
+        tainted = False
+        for e in [*node.decorator_list, *node.args.defaults, *(d for d in node.args.kw_defaults if d)]:
+            tainted |= self.eval(e).tainted
+        tainted |= self.nested_function(node)
+        roots: frozenset[str] = NONE
+        for name in read_names(*node.body) & self.st.env.keys():
+            roots |= self.st.env[name].possible
+        self.bind(node.name, Val(frozenset({self.site(node)}), NONE, NONE, outer(roots)))
+        self.settle(node, tainted, False, [])
+
+    def nested_function(self, node: ast.FunctionDef) -> bool:
+        """A function made in the body: what it reads and changes counts where it is made."""
+        summary = self.around.summarise(node)
+        tainted = False
+        for text in summary.refusals:
+            self.refuse(node, f"`{node.name}` {text}")
+        for root in summary.reads | summary.changes:
+            head = root.partition(".")[0]
+            if head.startswith("$"):
+                continue
+            if head in self.body_names:
+                val, bad = self.name(ast.Name(head, ast.Load(), lineno=node.lineno, col_offset=0), root) \
+                    if head in self.st.bound or head in self.parent else (ATOM, True)
+                tainted |= bad
+            else:
+                self.outer_names.add(head)
+                val = Val(frozenset({root}))
+                tainted |= self.read_path(root, node)
+            if root in summary.changes:
+                if head in summary.rebinds and head in self.body_names:
+                    self.refuse(node, f"`{node.name}` rebinds `{head}`")
+                tainted |= self.mutate(val, node, None, head)
+        return tainted
+
+    def s_ClassDef(self, node: ast.ClassDef) -> None:
+        self.refuse(node, "a class made in the loop is a new one in every iteration; define it before the loop")
+
+    def s_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
+        self.refuse(node, "`async` cannot run in a worker")
+
+    s_AsyncFor = s_AsyncWith = s_AsyncFunctionDef
+
+    # -- binding
+
+    def bind(self, name: str, val: Val) -> None:
+        if name in self.targets and not self.binding_targets:
+            self.rebound_targets.add(name)
+        self.st.env[name] = val
+        self.st.bound |= {name}
+
+    binding_targets = False
+
+    def assign(self, target: ast.expr, val: Val, node: ast.AST) -> bool:
+        """Bind a target; True when that must be done in order."""
+        if isinstance(target, ast.Name):
+            if target.id in self.declared_outside():
+                self.note_change(target.id, True)
+                return True
+            self.bind(target.id, val)
+            return target.id in self.parent
+        if isinstance(target, (ast.Tuple, ast.List)):
+            item = self.element(val)
+            return any([self.assign(t, item, node) for t in target.elts])
+        if isinstance(target, ast.Starred):
+            return self.assign(target.value, Val(frozenset({self.site(target)}), NONE, val.own | val.inner, val.maybe), node)
+        assert isinstance(target, (ast.Attribute, ast.Subscript))
+        base = self.eval(target.value)
+        tainted = base.tainted
+        if isinstance(target, ast.Subscript):
+            tainted |= self.eval(target.slice).tainted
+        if isinstance(target, ast.Attribute) and path_of(target) is not None:
+            tainted |= self.store_attribute(target, base, node)
+        else:
+            tainted |= self.mutate(base.val, node, target.value, ast.unparse(target))
+        self.put_inside(base.val, [val])
+        return tainted
+
+    def store_attribute(self, target: ast.Attribute, base: Info, node: ast.AST) -> bool:
+        """`self.x = ·` changes the path self.x, not all of self."""
+        narrowed = Val(
+            frozenset(f"{r}.{target.attr}" if is_outer(r) else r for r in base.val.own), base.val.maybe
+        )
+        self.effects += 1
+        if not any(is_outer(r) for r in narrowed.own):
+            return self.mutate(base.val, node, target.value, ast.unparse(target))
+        for root in narrowed.own:
+            self.note_change(root, False)
+        self.because(node, f"`{ast.unparse(target)}` outlives the iteration and is changed here")
+        return True
+
+    # -- compound statements
+
+    def s_If(self, node: ast.If) -> None:
+        test = self.eval(node.test)
+        if test.tainted or node in self.units:
+            return self.unit(node, [node.test])
+        self.settle_header(node, node.test, test)
+        start = self.st.copy()
+        then = self.nested(node.body)
+        self.st = start
+        otherwise = self.nested(node.orelse)
+        self.arrive(merge(then, otherwise))
+
+    def settle_header(self, node: ast.stmt, header: ast.expr, info: Info) -> None:
+        if self.guards:
+            self.guard_map[node] = self.guards
+            self.guards = []
+        names = {n for e in walk_scope(header) for n in binds(e)}
+        if names & self.parent and not self.unit_depth and not self.in_function:
+            self.units.add(node)
+        self.heavy_work |= info.heavy
+        self.any_work |= info.heavy or not isinstance(header, (ast.Name, ast.Constant))
+
+    def s_For(self, node: ast.For) -> None:
+        it = self.eval(node.iter)
+        if it.tainted or node in self.units:
+            for t in target_names(node.target):
+                self.parent.add(t)
+            self.effect_of_target(node, it)
+            return self.unit(node, [node.iter])
+        self.settle_header(node, node.iter, it)
+        self.inner_loop(node, it)
+
+    def effect_of_target(self, node: ast.For, it: Info) -> None:
+        self.assign(node.target, self.element(it.val), node)
+
+    def inner_loop(self, node: ast.For | ast.While, it: Info | None) -> None:
+        frame = LoopFrame(node, self.unit_depth > 0)
+        self.frames.append(frame)
+        self.depth += 1
+        entry = self.st.copy()
+        out: State | None = None
+        for _ in range(2):
+            if isinstance(node, ast.For):
+                assert it is not None
+                if self.assign(node.target, self.element(it.val), node) and not self.in_function:
+                    self.units.add(node)
+            elif it is not None:
+                self.eval(node.test)
+            body = self.nested(node.body)
+            out = merge(body, frame.continues)
+            self.st = merge(entry.copy(), out) or entry.copy()
+        self.depth -= 1
+        self.frames.pop()
+        forever = isinstance(node, ast.While) and isinstance(node.test, ast.Constant) and bool(node.test.value)
+        done = None if forever else self.st
+        if node.orelse and done is not None:
+            self.st = done
+            done = self.nested(node.orelse)
+        self.arrive(merge(done, frame.breaks))
+
+    def s_While(self, node: ast.While) -> None:
+        test = self.eval(node.test)
+        if test.tainted or node in self.units:
+            return self.unit(node, [])
+        self.settle_header(node, node.test, test)
+        self.inner_loop(node, test)
+
+    def s_With(self, node: ast.With) -> None:
+        tainted, heavy = False, False
+        safe = True
+        for item in node.items:
+            info = self.eval(item.context_expr)
+            tainted |= info.tainted
+            heavy |= info.heavy
+            call = item.context_expr
+            safe &= isinstance(call, ast.Call) and path_of(call.func) in SAFE_MANAGERS
+            if any(is_outer(r) for r in info.val.own):
+                tainted |= self.mutate(info.val, node, call, ast.unparse(call))
+            if item.optional_vars is not None:
+                val = Val(info.val.own, info.val.maybe, self.inside(info.val), info.val.inner_maybe)
+                tainted |= self.assign(item.optional_vars, val, node)
+        if tainted or node in self.units:
+            return self.unit(node, [i.context_expr for i in node.items[:1]])
+        self.settle_header(node, node.items[0].context_expr, Info(ATOM, False, heavy))
+        self.guarded_block(node, node.body, safe)
+
+    def guarded_block(self, node: ast.stmt, body: list[ast.stmt], safe: bool) -> None:
+        """A block whose exceptions may be caught: commits in it must not raise later."""
+        commits: list[ast.stmt] = []
+        self.in_try.append(commits)
+        if not safe:
+            self.swallowing += 1
+        self.depth += 1
+        self.block(body)
+        self.depth -= 1
+        if not safe:
+            self.swallowing -= 1
+        self.in_try.pop()
+        if safe or self.in_function or self.unit_depth:
+            return
+        risky = [c for c in commits if not self.cannot_raise(c)]
+        if risky:
+            self.units.add(node)
+
+    def cannot_raise(self, node: ast.stmt) -> bool:
+        match node:
+            case ast.Expr(value=ast.Call(func=ast.Attribute(value=base, attr="append"), args=[_], keywords=[])):
+                path = path_of(base)
+                if path is not None and path.partition(".")[0] not in self.body_names:
+                    self.lists_only.add(path)
+                    return True
+            case ast.Expr(value=ast.Call(func=ast.Name(id="print"))):
+                return True
+            case ast.Assign(targets=targets) if all(isinstance(t, ast.Name) for t in targets):
+                return isinstance(node.value, (ast.Constant, ast.Name)) or node.value in self.steps.get(node, [])
+        return False
+
+    def s_Try(self, node: ast.Try) -> None:
+        if node in self.units:
+            return self.unit(node, [])
+        broad = any(h.type is None or "BaseException" in ast.unparse(h.type) for h in node.handlers)
+        jumping = any(isinstance(n, (ast.Return, ast.Break, ast.Continue)) for f in node.finalbody for n in ast.walk(f))
+        if jumping:
+            self.units.add(node)
+        states = [self.st.copy()]
+        self.catching.append(states)
+        self.swallowing += broad or jumping
+        if node.handlers:
+            commits: list[ast.stmt] = []
+            self.in_try.append(commits)
+            ending = self.nested(node.body)
+            self.in_try.pop()
+            if not self.unit_depth and not self.in_function and any([not self.cannot_raise(c) for c in commits]):
+                self.units.add(node)
+        else:
+            ending = self.nested(node.body)
+        self.swallowing -= broad or jumping
+        self.catching.pop()
+        caught: State | None = states[0]
+        for s in states[1:]:
+            caught = merge(caught, s)
+        assert caught is not None
+        outs = self.after_try(node, ending, caught)
+        state: State | None = None
+        for s2 in outs:
+            state = merge(state, s2)
+        if node.finalbody:
+            anywhere = merge(state, caught.copy())
+            assert anywhere is not None
+            self.st = anywhere
+            final = self.nested(node.finalbody)
+            state = final if state is not None else None
+            if state is not None and final is not None:
+                sure = frozenset.intersection(*(o.bound for o in outs if o is not None))
+                state.bound |= sure & frozenset(state.env)
+        self.arrive(state)
+
+    s_TryStar = s_Try
+
+    def after_try(self, node: ast.Try, ending: State | None, caught: State) -> list[State | None]:
+        outs: list[State | None] = []
+        if ending is not None:
+            self.st = ending
+            ending = self.nested(node.orelse)
+        outs.append(ending)
+        for handler in node.handlers:
+            self.st = caught.copy()
+            self.eval(handler.type)
+            if handler.name:
+                self.handler_names.add(handler.name)
+                self.st.env[handler.name] = self.fresh(handler)  # type: ignore[arg-type]
+                self.st.bound |= {handler.name}
+            out = self.nested(handler.body)
+            if out is not None and handler.name:
+                out.bound -= {handler.name}
+            outs.append(out)
+        return outs
+
+    def s_Match(self, node: ast.Match) -> None:
+        subject = self.eval(node.subject)
+        if subject.tainted or node in self.units:
+            return self.unit(node, [node.subject])
+        self.settle_header(node, node.subject, subject)
+        start = self.st.copy()
+        outs: list[State | None] = []
+        for case in node.cases:
+            self.st = start.copy()
+            part = join(subject.val, self.element(subject.val))
+            for name in bound_names(case.pattern):
+                self.bind(name, part)
+                if name in self.parent:
+                    self.units.add(node)
+            if case.guard is not None and self.eval(case.guard).tainted:
+                self.units.add(node)
+            outs.append(self.nested(case.body))
+        outs.append(start)
+        state: State | None = None
+        for s in outs:
+            state = merge(state, s)
+        self.arrive(state)
+
+
+def _target_exprs(targets: list[ast.expr]) -> list[ast.expr]:
+    """The parts of assignment targets that are evaluated: bases and indices."""
+    out: list[ast.expr] = []
+    for t in targets:
+        for n in ast.walk(t):
+            if isinstance(n, ast.Attribute) and not isinstance(n.ctx, ast.Load):
+                out.append(n.value)
+            elif isinstance(n, ast.Subscript) and not isinstance(n.ctx, ast.Load):
+                out += [n.value, n.slice]
+    return out
+
+
+def _names_of_inner_scopes(node: ast.stmt) -> set[str]:
+    """Comprehension variables and lambda parameters: names that are not the body's."""
+    found: set[str] = set()
+    for n in ast.walk(node):
+        if isinstance(n, ast.comprehension):
+            found |= set(target_names(n.target))
+        elif isinstance(n, ast.arg):
+            found.add(n.arg)
+    return found
+
+
+def _escaping_jumps(unit: ast.stmt) -> list[ast.stmt]:
+    """`return`, and the `break` and `continue` whose loop lies outside the unit."""
+    out: list[ast.stmt] = []
+
+    def look(node: ast.AST, in_loop: bool) -> None:
+        if isinstance(node, ast.Return) or (isinstance(node, (ast.Break, ast.Continue)) and not in_loop):
+            out.append(node)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
+            return
+        for name, value in ast.iter_fields(node):
+            parts = value if isinstance(value, list) else [value]
+            for child in parts:
+                if isinstance(child, ast.AST):
+                    loop_body = isinstance(node, (ast.For, ast.While)) and name == "body"
+                    look(child, in_loop or loop_body)
+
+    look(unit, False)
+    return out

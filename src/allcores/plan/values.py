@@ -1,0 +1,610 @@
+"""What expressions read, change and give: one pass over a statement's expressions.
+
+`Expressions` evaluates expressions over `Val`s instead of objects. For each node it notes whether
+it is *tainted* (it must run in order, in the user's process) and what it may give.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from allcores.plan import effects as fx
+from allcores.plan.effects import ATOM, ITEM, NONE, Roots, Val, is_outer, join, outer, overlaps
+from allcores.plan.names import BUILTINS, path_of
+from allcores.plan.source import Surroundings
+
+
+class Info(NamedTuple):
+    """What evaluating a node comes to."""
+
+    val: Val
+    tainted: bool
+    heavy: bool
+
+
+@dataclass(slots=True)
+class State:
+    """What is known at a point of the body: names' values, and which are surely bound."""
+
+    env: dict[str, Val] = field(default_factory=dict)
+    bound: frozenset[str] = NONE
+    escaped: Roots = NONE
+
+    def copy(self) -> State:
+        return State(dict(self.env), self.bound, self.escaped)
+
+
+def merge(a: State | None, b: State | None) -> State | None:
+    """The state where two paths meet; None is a path that never arrives."""
+    if a is None or b is None:
+        return a or b
+    env = dict(a.env)
+    for name, val in b.env.items():
+        env[name] = join(env[name], val) if name in env else val
+    return State(env, a.bound & b.bound, a.escaped | b.escaped)
+
+
+class Expressions:
+    """Evaluates expressions; `split.Splitter` adds the statements."""
+
+    def __init__(self, around: Surroundings, body_names: set[str]):
+        self.around = around
+        self.body_names = body_names
+        self.parent: set[str] = set()
+        self.changed: dict[str, bool] = {}
+        self.contents: dict[str, Roots] = {}
+        self.serial: dict[tuple[int, str], None] = {}
+        self.why: dict[tuple[int, str], None] = {}
+        self.info: dict[ast.AST, Info] = {}
+        self.reads: set[str] = set()
+        self.outer_names: set[str] = set()
+        self.builtins_used: set[str] = set()
+        self.shadow: dict[str, Val] = {}
+        self.guards: list[tuple[str, str]] = []
+        self.effects = 0
+        self.swallowing = 0
+        self.st = State()
+
+    # -- helpers
+
+    def refuse(self, node: ast.AST, text: str) -> None:
+        """Note a reason that makes the whole loop serial."""
+        self.serial.setdefault((getattr(node, "lineno", 0), text))
+
+    def because(self, node: ast.AST, text: str) -> None:
+        """Note why a statement must run in order."""
+        self.why.setdefault((getattr(node, "lineno", 0), text))
+
+    def inside(self, val: Val) -> Roots:
+        """Everything reachable through a value, contents of what the iteration made included."""
+        found = set(val.inner)
+        todo = [*val.own, *val.inner]
+        seen: set[str] = set()
+        while todo:
+            root = todo.pop()
+            if root in seen:
+                continue
+            seen.add(root)
+            for r in self.contents.get(root, NONE):
+                found.add(r)
+                todo.append(r)
+        return frozenset(found)
+
+    def site(self, node: ast.AST) -> str:
+        name = f"#{getattr(node, 'lineno', 0)}.{getattr(node, 'col_offset', 0)}.{type(node).__name__}"
+        if name in self.st.escaped and not any(name in v.possible for v in self.st.env.values()):
+            self.st.escaped -= {name}
+        return name
+
+    def fresh(self, node: ast.AST, *parts: Val, maybe: bool = False) -> Val:
+        """A new object made from `parts`; maybe: perhaps one of the parts itself."""
+        roots: Roots = NONE
+        for p in parts:
+            roots |= p.possible | self.inside(p)
+        roots = frozenset(r for r in roots)
+        return Val(
+            frozenset({self.site(node)}),
+            outer(roots) if maybe else NONE,
+            NONE,
+            roots,
+        )
+
+    def element(self, val: Val) -> Val:
+        """Something taken out of a container."""
+        inside = self.inside(val)
+        outside = outer(val.own)
+        own = outside | inside
+        return Val(own, val.maybe | val.inner_maybe, inside, val.inner_maybe)
+
+    def is_changed(self, root: str) -> bool:
+        if root in self.changed:
+            return True
+        return is_outer(root) and any(overlaps(root, c) for c in self.changed if is_outer(c))
+
+    # -- reading
+
+    def read_path(self, path: str, node: ast.AST) -> bool:
+        """Note that work reads this outer path; True when the loop changes it."""
+        hit = [c for c in self.changed if overlaps(path, c)]
+        if not hit:
+            self.reads.add(path)
+        for c in hit:
+            self.because(node, f"`{path}` is read here, and the loop changes `{c}`")
+        return bool(hit)
+
+    def name(self, node: ast.Name, path: str) -> tuple[Val, bool]:
+        """The value of a name, or of an attribute path that starts at it."""
+        name = node.id
+        rest = path[len(name) :]
+        if name in self.shadow:
+            return self.attribute(self.shadow[name], rest), False
+        if name in self.body_names:
+            if name in self.parent:
+                return Val(frozenset({path})), True
+            if name not in self.st.bound:
+                self.parent.add(name)
+                return Val(frozenset({path})), True
+            val = self.st.env[name]
+            tainted = any(self.is_changed(r) for r in val.roots | self.inside(val))
+            if tainted:
+                self.because(node, f"`{name}` may be part of something that the loop changes")
+            return self.attribute(val, rest), tainted
+        if self.around.is_builtin(name):
+            self.builtins_used.add(name)
+            return ATOM, False
+        self.outer_names.add(name)
+        if self.around.is_code(name):
+            return Val(frozenset({path})), False
+        return Val(frozenset({path})), self.read_path(path, node)
+
+    def attribute(self, val: Val, rest: str) -> Val:
+        if not rest:
+            return val
+        inside = self.inside(val)
+        own = frozenset(r + rest if r.count(".") < 4 else r for r in val.own if is_outer(r)) | inside
+        return Val(own, val.maybe | val.inner_maybe, inside, val.inner_maybe)
+
+    # -- changing
+
+    def mutate(self, val: Val, node: ast.AST, receiver: ast.expr | None, what: str) -> bool:
+        """Something changes this value; True when that must be done in order."""
+        self.effects += 1
+        outside = [r for r in val.own if is_outer(r)]
+        tainted = False
+        deep = receiver is not None and path_of(receiver) not in val.own
+        for root in outside:
+            self.note_change(root, deep or root not in self.plain_paths(receiver))
+            tainted = True
+        for root in val.own:
+            if not is_outer(root) and (root in self.st.escaped or root in self.changed):
+                self.changed.setdefault(root, False)
+                tainted = True
+        if tainted:
+            shown = ast.unparse(receiver) if receiver is not None else what
+            self.because(node, f"`{shown}` outlives the iteration and is changed here")
+        elif val.maybe:
+            tainted = self.guard(node, receiver)
+        return tainted
+
+    def plain_paths(self, receiver: ast.expr | None) -> set[str]:
+        path = path_of(receiver) if receiver is not None else None
+        return {path} if path else set()
+
+    def note_change(self, root: str, deep: bool) -> None:
+        self.changed[root] = self.changed.get(root, False) or deep
+
+    def guard(self, node: ast.AST, receiver: ast.expr | None) -> bool:
+        if isinstance(receiver, ast.Name) and not self.swallowing and receiver.id in self.st.bound:
+            self.guards.append(("own", receiver.id))
+            return False
+        shown = ast.unparse(receiver) if receiver is not None else "a value"
+        self.because(node, f"`{shown}` may be part of something that outlives the iteration")
+        return True
+
+    # -- expressions
+
+    def eval(self, node: ast.expr | None) -> Info:
+        if node is None:
+            return Info(ATOM, False, False)
+        method = getattr(self, "e_" + type(node).__name__, None)
+        info: Info = method(node) if method is not None else self.e_other(node)
+        old = self.info.get(node)
+        if old is not None:
+            info = Info(join(old.val, info.val), old.tainted or info.tainted, old.heavy or info.heavy)
+        self.info[node] = info
+        return info
+
+    def eval_all(self, nodes: list[ast.expr]) -> tuple[list[Val], bool, bool]:
+        infos = [self.eval(n) for n in nodes]
+        return [i.val for i in infos], any(i.tainted for i in infos), any(i.heavy for i in infos)
+
+    def e_other(self, node: ast.expr) -> Info:
+        parts = [n for n in ast.iter_child_nodes(node) if isinstance(n, ast.expr)]
+        vals, tainted, heavy = self.eval_all(parts)
+        return Info(self.fresh(node, *vals), tainted, heavy)
+
+    def e_Constant(self, node: ast.Constant) -> Info:
+        return Info(ATOM, False, False)
+
+    def e_JoinedStr(self, node: ast.JoinedStr) -> Info:
+        _, tainted, heavy = self.eval_all(node.values)
+        return Info(ATOM, tainted, heavy)
+
+    e_TemplateStr = e_JoinedStr
+
+    def e_FormattedValue(self, node: ast.FormattedValue) -> Info:
+        inner = self.eval(node.value)
+        spec = self.eval(node.format_spec)
+        return Info(ATOM, inner.tainted or spec.tainted, inner.heavy)
+
+    def e_Compare(self, node: ast.Compare) -> Info:
+        vals, tainted, heavy = self.eval_all([node.left, *node.comparators])
+        return Info(self.fresh(node), tainted, heavy)
+
+    def e_Name(self, node: ast.Name) -> Info:
+        val, tainted = self.name(node, node.id)
+        return Info(val, tainted, False)
+
+    def e_Attribute(self, node: ast.Attribute) -> Info:
+        path = path_of(node)
+        if path is not None:
+            base: ast.expr = node
+            while isinstance(base, ast.Attribute):
+                base = base.value
+            assert isinstance(base, ast.Name)
+            val, tainted = self.name(base, path)
+            self.info.setdefault(base, Info(val, tainted, False))
+            return Info(val, tainted, False)
+        inner = self.eval(node.value)
+        return Info(self.attribute(inner.val, "." + node.attr), inner.tainted, inner.heavy)
+
+    def e_Subscript(self, node: ast.Subscript) -> Info:
+        base, index = self.eval(node.value), self.eval(node.slice)
+        return Info(self.element(base.val), base.tainted or index.tainted, base.heavy or index.heavy)
+
+    def e_Starred(self, node: ast.Starred) -> Info:
+        inner = self.eval(node.value)
+        return Info(self.element(inner.val), inner.tainted, inner.heavy)
+
+    def display(self, node: ast.expr, parts: list[ast.expr]) -> Info:
+        vals, tainted, heavy = self.eval_all(parts)
+        own: Roots = NONE
+        maybe: Roots = NONE
+        for v in vals:
+            own |= v.own | self.inside(v)
+            maybe |= v.maybe | v.inner_maybe
+        return Info(Val(frozenset({self.site(node)}), NONE, own, maybe), tainted, heavy)
+
+    def e_List(self, node: ast.List) -> Info:
+        return self.display(node, node.elts)
+
+    def e_Tuple(self, node: ast.Tuple) -> Info:
+        return self.display(node, node.elts)
+
+    def e_Set(self, node: ast.Set) -> Info:
+        return self.display(node, node.elts)
+
+    def e_Dict(self, node: ast.Dict) -> Info:
+        return self.display(node, [k for k in node.keys if k is not None] + node.values)
+
+    def either(self, node: ast.expr, parts: list[ast.expr], test: ast.expr | None) -> Info:
+        head = self.eval(test)
+        infos = [self.eval(p) for p in parts]
+        val = infos[0].val
+        for i in infos[1:]:
+            val = join(val, i.val)
+        every = [head, *infos]
+        return Info(val, any(i.tainted for i in every), any(i.heavy for i in every))
+
+    def e_IfExp(self, node: ast.IfExp) -> Info:
+        return self.either(node, [node.body, node.orelse], node.test)
+
+    def e_BoolOp(self, node: ast.BoolOp) -> Info:
+        return self.either(node, node.values, None)
+
+    def e_NamedExpr(self, node: ast.NamedExpr) -> Info:
+        inner = self.eval(node.value)
+        name = node.target.id
+        self.st.env[name] = inner.val
+        self.st.bound |= {name}
+        return Info(inner.val, inner.tainted or name in self.parent, inner.heavy)
+
+    def e_Lambda(self, node: ast.Lambda) -> Info:
+        from allcores.plan.names import parameter_names
+
+        saved = dict(self.shadow)
+        self.shadow.update({p: self.fresh(node) for p in parameter_names(node.args)})
+        body = self.eval(node.body)
+        self.shadow = saved
+        val = Val(frozenset({self.site(node)}), NONE, body.val.roots, body.val.possible)
+        return Info(val, body.tainted, False)
+
+    def comprehension(self, node: ast.expr, gens: list[ast.comprehension], parts: list[ast.expr]) -> Info:
+        saved = dict(self.shadow)
+        tainted, heavy = False, True
+        for gen in gens:
+            if gen.is_async:
+                self.refuse(node, "`async` cannot run in a worker")
+            it = self.eval(gen.iter)
+            tainted |= it.tainted
+            item = self.element(it.val)
+            for n in ast.walk(gen.target):
+                if isinstance(n, ast.Name):
+                    self.shadow[n.id] = item
+            for test in gen.ifs:
+                tainted |= self.eval(test).tainted
+        info = self.display(node, parts)
+        self.shadow = saved
+        return Info(info.val, tainted or info.tainted, heavy)
+
+    def e_ListComp(self, node: ast.ListComp) -> Info:
+        return self.comprehension(node, node.generators, [node.elt])
+
+    def e_SetComp(self, node: ast.SetComp) -> Info:
+        return self.comprehension(node, node.generators, [node.elt])
+
+    def e_GeneratorExp(self, node: ast.GeneratorExp) -> Info:
+        return self.comprehension(node, node.generators, [node.elt])
+
+    def e_DictComp(self, node: ast.DictComp) -> Info:
+        return self.comprehension(node, node.generators, [node.key, node.value])
+
+    def e_Yield(self, node: ast.expr) -> Info:
+        self.refuse(node, "`yield` hands control away in the middle of an iteration")
+        return Info(ATOM, True, True)
+
+    e_YieldFrom = e_Yield
+
+    def e_Await(self, node: ast.Await) -> Info:
+        self.refuse(node, "`await` cannot run in a worker")
+        return Info(ATOM, True, True)
+
+    # -- calls
+
+    def e_Call(self, node: ast.Call) -> Info:
+        args: list[ast.expr] = [*node.args, *(k.value for k in node.keywords)]
+        if isinstance(node.func, ast.Attribute):
+            return self.method_call(node, node.func, args)
+        if isinstance(node.func, ast.Name) and node.func.id not in self.shadow:
+            return self.name_call(node, node.func.id, args)
+        func = self.eval(node.func)
+        vals, tainted, _ = self.eval_all(args)
+        return Info(self.fresh(node, *vals, maybe=True), func.tainted or tainted, True)
+
+    def name_call(self, node: ast.Call, name: str, args: list[ast.expr]) -> Info:
+        self.eval(node.func)
+        vals, tainted, heavy = self.eval_all(args)
+        if name not in self.body_names and self.around.is_builtin(name):
+            return self.builtin_call(node, name, args, vals, tainted, heavy)
+        tainted |= self.info[node.func].tainted
+        dotted = self.around.dotted(name)
+        if dotted is not None and name not in self.body_names:
+            return self.function_call(node, dotted, args, vals, tainted)
+        return self.called(node, name, None, args, vals, tainted)
+
+    def called(
+        self, node: ast.Call, path: str, receiver: Val | None, args: list[ast.expr], vals: list[Val], tainted: bool
+    ) -> Info:
+        """A call of something that may be followed: a function or class of the user's."""
+        summary = self.around.summary(path) if path.partition(".")[0] not in self.body_names else None
+        if summary is None:
+            parts = vals if receiver is None else [receiver, *vals]
+            return Info(self.fresh(node, *parts, maybe=True), tainted, True)
+        where = f"`{path}` (line {summary.line})"
+        for text in summary.refusals:
+            self.refuse(node, f"{where} {text}")
+        given = list(vals) if receiver is None else [receiver, *vals]
+        if summary.is_class:
+            given.insert(0, Val(frozenset({self.site(node)})))
+        for root in summary.changes:
+            head, _, rest = root.partition(".")
+            if head.startswith("$"):
+                position = int(head[1:])
+                touched = [given[position]] if position < len(given) else vals
+                if any(isinstance(a, ast.Starred) for a in args) or node.keywords:
+                    touched = given
+                for val in touched:
+                    target = self.attribute(val, "." + rest) if rest else val
+                    if self.mutate(target, node, None, f"{path}(·)"):
+                        self.because(node, f"{where} changes what it is given")
+                        tainted = True
+            else:
+                self.effects += 1
+                self.note_change(root, True)
+                self.because(node, f"{where} changes `{root}`")
+                if root in summary.rebinds and root in self.around.locals:
+                    self.refuse(node, f"{where} rebinds `{root}` by `nonlocal`; let it return the value instead")
+                tainted = True
+        for root in summary.reads:
+            head, _, rest = root.partition(".")
+            if not head.startswith("$"):
+                tainted |= self.read_path(root, node)
+        if receiver is not None and not summary.is_class:
+            for root in summary.reads:
+                head, _, rest = root.partition(".")
+                if head == "$0":
+                    for r in receiver.own:
+                        if is_outer(r):
+                            tainted |= self.read_path(f"{r}.{rest}" if rest else r, node)
+        return Info(self.fresh(node, *given, maybe=not summary.is_class), tainted, True)
+
+    def builtin_call(
+        self, node: ast.Call, name: str, args: list[ast.expr], vals: list[Val], tainted: bool, heavy: bool
+    ) -> Info:
+        heavy = heavy or name not in fx.CHEAP_BUILTINS
+        if name in fx.SERIAL_BUILTINS:
+            self.refuse(node, f"`{name}(·)` {fx.SERIAL_BUILTINS[name]}")
+        if name == "print":
+            target = next((k.value for k in node.keywords if k.arg == "file"), None)
+            if target is not None:
+                return Info(ATOM, self.mutate(self.info[target].val, node, target, "file") or tainted, False)
+            self.effects += 1
+            self.because(node, "what is printed must come in order")
+            return Info(ATOM, True, False)
+        if name == "super" and not args:
+            self.refuse(node, "`super()` without arguments only works in the method itself; write `super(Class, self)`")
+        if name in ("next", "setattr", "delattr") and args:
+            tainted |= self.mutate(vals[0], node, args[0], name)
+            return Info(self.element(vals[0]), tainted, heavy)
+        if name in fx.ATOM_BUILTINS:
+            return Info(ATOM, tainted, heavy)
+        if name in fx.ELEMENT_BUILTINS:
+            if len(args) > 1 and all(not v.possible for v in vals):
+                return Info(self.fresh(node), tainted, heavy)
+            val = self.fresh(node, *vals, maybe=True)
+            return Info(val, tainted, True)
+        if name in ("map", "filter") and args and isinstance(args[0], ast.Name):
+            inner = [self.element(v) for v in vals[1:]]
+            info = self.called(node, args[0].id, None, args[1:], inner, tainted)
+            return Info(self.fresh(node, *vals), info.tainted, True)
+        if name in fx.SHALLOW_BUILTINS:
+            return Info(self.fresh(node, *vals), tainted, heavy)
+        if name in ("getattr", "iter"):
+            return Info(self.element(vals[0]) if vals else ATOM, tainted, heavy)
+        if name == "open":
+            return Info(Val(frozenset({self.site(node)})), tainted, True)
+        return Info(self.fresh(node, *vals, maybe=True), tainted, True)
+
+    def function_call(self, node: ast.Call, dotted: str, args: list[ast.expr], vals: list[Val], tainted: bool) -> Info:
+        """A function of an imported module, by its full name."""
+        for k in node.keywords:
+            if k.arg == "out" and not isinstance(k.value, ast.Constant):
+                tainted |= self.mutate(self.info[k.value].val, node, k.value, "out")
+        module, _, last = dotted.rpartition(".")
+        if dotted in fx.GENERATOR_MAKERS:
+            if not args:
+                self.because(node, "a generator without a seed differs from run to run; give it one, such as `seed + i`")
+            return Info(Val(frozenset({self.site(node)})), tainted, False)
+        if module in fx.RANDOM_MODULES and last != "default_rng":
+            self.effects += 1
+            self.note_change(module, True)
+            self.because(
+                node,
+                f"`{ast.unparse(node.func)}` draws from a stream that all iterations share; "
+                "make one for each iteration, such as `rng = random.Random(seed + i)`",
+            )
+            return Info(self.fresh(node, *vals), True, False)
+        if dotted in fx.PROCESS_STATE:
+            self.effects += 1
+            self.because(node, f"`{ast.unparse(node.func)}` changes this process")
+            return Info(ATOM, True, False)
+        if dotted.startswith(fx.STATEFUL_MODULES):
+            self.effects += 1
+            self.note_change(dotted.partition(".")[0], True)
+            self.because(node, f"`{ast.unparse(node.func)}` works on something that all iterations share")
+            return Info(self.fresh(node, *vals), True, False)
+        if dotted in fx.FIRST_ARGUMENT_CHANGES and args:
+            tainted |= self.mutate(vals[0], node, args[0], dotted)
+            return Info(self.element(vals[0]), tainted, False)
+        if dotted in fx.SECOND_ARGUMENT_CHANGES and len(args) > 1:
+            return Info(ATOM, self.mutate(vals[1], node, args[1], dotted) or tainted, False)
+        if dotted in fx.BORROWING_FUNCTIONS and vals:
+            return Info(join(self.element(vals[0]), vals[0]), tainted, False)
+        if dotted.startswith(fx.FRESH_MODULES) and not dotted.startswith("numpy.lib"):
+            roots = [v._replace(own=NONE, inner=NONE, inner_maybe=v.possible) for v in vals]
+            return Info(self.fresh(node, *roots), tainted, dotted not in fx.HARMLESS_FUNCTIONS)
+        return self.called(node, dotted, None, args, vals, tainted)
+
+    def method_call(self, node: ast.Call, func: ast.Attribute, args: list[ast.expr]) -> Info:
+        path = path_of(func)
+        if path is not None:
+            head = path.partition(".")[0]
+            if head not in self.body_names and head not in self.shadow:
+                dotted = self.around.dotted(path)
+                if dotted is not None:
+                    self.outer_names.add(head)
+                    vals, tainted, _ = self.eval_all(args)
+                    return self.function_call(node, dotted, args, vals, tainted)
+                if self.around.summary(path) is not None:
+                    return self.followed_method(node, func, path, args)
+        base = self.eval(func.value)
+        vals, tainted, heavy = self.eval_all(args)
+        tainted |= base.tainted
+        return self.unknown_method(node, func, base, args, vals, tainted, heavy)
+
+    def followed_method(self, node: ast.Call, func: ast.Attribute, path: str, args: list[ast.expr]) -> Info:
+        owner = path.rpartition(".")[0]
+        reads = set(self.reads)
+        changed_why = dict(self.why)
+        base = self.eval(func.value)
+        # What the method reads of its object is known more exactly than "all of it".
+        self.reads, self.why = reads, changed_why
+        self.outer_names.add(owner.partition(".")[0])
+        vals, tainted, _ = self.eval_all(args)
+        summary = self.around.summary(path)
+        assert summary is not None
+        if summary.is_static:
+            return self.called(node, path, None, args, vals, tainted)
+        return self.called(node, path, base.val, args, vals, tainted)
+
+    def unknown_method(
+        self, node: ast.Call, func: ast.Attribute, base: Info, args: list[ast.expr], vals: list[Val], tainted: bool, heavy: bool
+    ) -> Info:
+        name = func.attr
+        heavy = base.heavy or heavy or name not in fx.CHEAP_METHODS
+        for k in node.keywords:
+            if k.arg == "out" and not isinstance(k.value, ast.Constant):
+                tainted |= self.mutate(self.info[k.value].val, node, k.value, "out")
+        inplace = any(k.arg == "inplace" and not _is_false(k.value) for k in node.keywords)
+        text = isinstance(func.value, (ast.Constant, ast.JoinedStr))
+        if not text and (name in fx.MUTATORS or name in fx.DRAWS or inplace):
+            tainted |= self.mutate(base.val, node, func.value, name)
+            self.put_inside(base.val, vals)
+        if name == "extend" or name == "update":
+            self.put_inside(base.val, [self.element(v) for v in vals])
+        if name in fx.ATOM_METHODS:
+            return Info(ATOM, tainted, heavy)
+        if name in fx.ELEMENT_METHODS:
+            val = self.element(base.val)
+            for v in vals[1:]:
+                val = join(val, v)
+            return Info(val, tainted, heavy)
+        if name in fx.SHALLOW_METHODS or name in fx.FRESH_METHODS:
+            return Info(self.fresh(node, base.val, *vals), tainted, heavy)
+        if name in fx.VIEW_METHODS:
+            return Info(join(base.val, self.element(base.val)), tainted, heavy)
+        return Info(self.fresh(node, base.val, *vals, maybe=True), tainted, heavy)
+
+    def put_inside(self, container: Val, parts: list[Val]) -> None:
+        roots: Roots = NONE
+        for p in parts:
+            roots |= p.own | self.inside(p)
+        for root in container.own:
+            if not is_outer(root):
+                self.contents[root] = self.contents.get(root, NONE) | (roots - {root})
+
+    def effect_call(self, node: ast.Call) -> Info:
+        """A call whose value nobody uses: it is there for what it does."""
+        before = self.effects
+        info = self.eval(node)
+        if self.effects > before or info.tainted:
+            return info
+        func = node.func
+        path = path_of(func)
+        head = path.partition(".")[0] if path else ""
+        known = path is not None and head not in self.body_names and head not in self.shadow
+        if known and path is not None and (
+            self.around.summary(path) is not None or self.around.dotted(path) in fx.HARMLESS_FUNCTIONS
+            or (self.around.dotted(path) or "").startswith("subprocess.")
+        ):
+            return info
+        if isinstance(func, ast.Attribute) and not (known and path and self.around.dotted(path)):
+            base = self.info.get(func.value) or self.eval(func.value)
+            tainted = self.mutate(base.val, node, func.value, func.attr)
+            vals = [self.info[a].val for a in node.args if a in self.info]
+            self.put_inside(base.val, vals)
+            return Info(info.val, tainted, info.heavy)
+        if known and path is not None and self.around.is_builtin(head):
+            return info
+        self.effects += 1
+        self.because(node, f"`{ast.unparse(func)}(·)` is called for what it does, and that cannot be seen from here")
+        return Info(info.val, True, info.heavy)
+
+
+def _is_false(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is False
+
+
+__all__ = ["BUILTINS", "ITEM", "Expressions", "Info", "State", "merge"]
