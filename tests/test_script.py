@@ -390,6 +390,12 @@ PROGRAMS = {
         g = types.FunctionType(f.__code__, {"range": range})
         print(g(), copy.deepcopy(f)(), hash(f.__code__) == hash(g.__code__))
         """,
+    "expressions too deep for a tree of objects": f"""
+        for x in [1]:
+            print(x{" + x" * 1200})
+        for x in [1]:
+            print({"-" * 1500}x)
+        """,
     "broken pipe": """
         import os, sys
         read, write = os.pipe()
