@@ -169,9 +169,8 @@ class _Writer:
 
     def leave(self) -> list[ast.stmt]:
         if self.traced:
-            return _parse("__output(__rec)\nreturn __rec") if False else [
-                ast.Expr(ast.Call(_load("__output"), [_load("__rec")], [])), ast.Return(_load("__rec"))
-            ]
+            put = ast.Expr(ast.Call(_load("__output"), [_load("__rec")], []))
+            return [put, ast.Return(_load("__rec"))]
         names: list[ast.expr] = [_load(f"__v{j}") for j in range(self.lift_count)]
         if not names:
             return [ast.Return(ast.Constant(None))]
@@ -277,9 +276,10 @@ class _Writer:
             entries.body = self.dispatch()
             loop.body.append(entries)
             if self.plan.leaves_by_commit:
-                loop.body += _parse("if '__left' in __s: __n += 1; break").copy() and [
-                    ast.If(ast.Compare(ast.Constant("__left"), [ast.In()], [_load("__s")]), [ast.Break()], [])
-                ]
+                loop.body += _parse("while False: pass\nif '__left' in __s: pass")[1:]
+                leave = loop.body[-1]
+                assert isinstance(leave, ast.If)
+                leave.body = [ast.Break()]
             return loop
         for stmt, step in self.plan.steps.items():
             loop.body += self.commit_statement(stmt, step, "__r", self.offsets[stmt], self.lift_count == 1)
@@ -306,8 +306,7 @@ class _Writer:
     def commit_statement(self, stmt: ast.stmt, step: Step, source: str, first: int, single: bool) -> list[ast.stmt]:
         put = _Replacer(step.lifts, source, first, single)
         new = put.visit(stmt)
-        if self.plan.leaves_by_commit or self.traced or True:
-            new = _Jumps(self.traced).visit(new)
+        new = _Jumps(self.traced).visit(new)
         done = [ast.copy_location(s, stmt) for s in _parse("__k = 1")]
         before = done if step.several else []
         after = [] if step.several else done

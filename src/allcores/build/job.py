@@ -1,0 +1,154 @@
+"""A loop's work as the engine runs it: temporaries, output and what may travel."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from allcores.build.runtime import Functions
+from allcores.build.travel import ATOMS, first_stuck
+from allcores.engine.job import Cut
+from allcores.engine.relay import Relay
+
+
+class MustRunNatively(BaseException):
+    """Raised in a worker by an iteration that the user's own loop body has to do."""
+
+
+def _count(y: Any) -> int:
+    return sys.getrefcount(y)
+
+
+def _calibrate() -> int:
+    y: list[int] = []
+    return _count(y)
+
+
+ALONE = _calibrate()
+"""The reference count of an object that one variable holds, as a helper sees it."""
+
+
+def own(y: Any) -> None:
+    """Go on only if nobody but the iteration's variable holds `y`."""
+    if type(y) in ATOMS:
+        return
+    base = y
+    np = sys.modules.get("numpy")
+    if np is not None and isinstance(y, np.ndarray) and y.base is not None:
+        raise MustRunNatively
+    del base
+    if sys.getrefcount(y) > ALONE:
+        raise MustRunNatively
+
+
+def immutable(y: Any) -> None:
+    """Go on only if `y` cannot be changed in place."""
+    if type(y) not in ATOMS and type(y) is not tuple and type(y) is not frozenset:
+        np = sys.modules.get("numpy")
+        if np is None or not isinstance(y, np.generic):
+            raise MustRunNatively
+
+
+class LoopJob:
+    """Implements `engine.Job` for the functions made of a Plan."""
+
+    def __init__(
+        self,
+        functions: Functions,
+        namespace: dict[str, Any],
+        global_names: list[str],
+        kept: set[str],
+        traced: bool,
+        watched: Callable[[], Any],
+    ) -> None:
+        self.functions = functions
+        self.work = functions.work
+        self.namespace = namespace
+        self.global_names = global_names
+        self.kept = kept
+        self.traced = traced
+        self.watched = watched
+        self.relay = Relay()
+        self.seen: Any = None
+
+    def output(self, where: Any) -> None:
+        """In a worker's record: put what was written there. In a commit: write it out."""
+        if type(where) is list:
+            if self.relay.pieces:
+                where.extend((-1, number, text) for number, text in self.relay.take())
+            return
+        stream = sys.stdout if where[1] == 1 else sys.stderr
+        if stream is not None:
+            stream.write(where[2])
+
+    def enter_worker(self) -> None:
+        self.relay.install()
+        self.seen = self.watched()
+
+    def before_chunk(self) -> None:
+        self.take()
+
+    def take(self) -> dict[str, Any]:
+        """The temporaries that are bound, taken away from the worker."""
+        found = self.functions.take()
+        for name in self.global_names:
+            if name in self.namespace:
+                found[name] = self.namespace.pop(name)
+        return found
+
+    def after_chunk(self, results: list[Any], last: bool) -> tuple[Any, Cut | None]:
+        temporaries = self.take()
+        cut = self.odd_output()
+        if cut is not None:
+            return None, cut
+        stuck = first_stuck(results)
+        if stuck is not None:
+            why = "a result is, or holds, something that is kept elsewhere as well"
+            return None, Cut(0, "unshippable", why)
+        return self.ship(results, temporaries), None
+
+    def odd_output(self) -> Cut | None:
+        """What cannot be put in its place: the chunk has to be done in another way."""
+        state = self.watched()
+        if state != self.seen:
+            self.seen = state
+            return Cut(0, "drawn")
+        if self.relay.leaked():
+            return Cut(0, "unshippable", "something was written past Python's own streams")
+        if self.relay.warned():
+            return Cut(0, "unshippable", "a warning was given")
+        if self.relay.pieces:
+            self.relay.take()
+            if not self.traced:
+                return Cut(0, "spilled")
+        return None
+
+    def ship(self, results: list[Any], temporaries: dict[str, Any]) -> dict[str, Any] | None:
+        """The temporaries that can go along, and the names of those that cannot (under "")."""
+        if not temporaries:
+            return None
+        if set(map(type, temporaries.values())) <= ATOMS:
+            return temporaries
+        together = [*results, *temporaries.values()]
+        stuck = first_stuck_of(together, results, temporaries)
+        if not stuck:
+            return temporaries
+        return {"": list(temporaries)}
+
+
+def first_stuck_of(together: list[Any], results: list[Any], temporaries: dict[str, Any]) -> bool:
+    """Whether anything among results and temporaries is held by somebody else as well."""
+    # `results`, the dict and `together` each hold them once; the check allows for one holder.
+    values = list(temporaries.values())
+    count = len(results)
+    saved = results[:]
+    results.clear()
+    names = list(temporaries)
+    temporaries.clear()
+    del values, saved
+    try:
+        return first_stuck(together) is not None
+    finally:
+        results.extend(together[:count])
+        temporaries.update(zip(names, together[count:], strict=True))

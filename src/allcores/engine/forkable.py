@@ -1,0 +1,66 @@
+"""Whether this process can be forked safely now."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+SAFE_THREADS = frozenset(
+    {"TMonitor", "HistorySavingThread", "Heartbeat", "ControlThread", "IOPubThread", "WatchThread", "ParentPollerUnix",
+     "GarbageCollectorThread", "SubshellThread", "BaseThread", "ShellChannelThread"}
+)
+SAFE_NAMES = ("IPythonHistorySavingThread", "IOPub", "Heartbeat", "Control", "Thread-GC", "ipykernel", "asyncio_")
+
+
+def why_not_forkable() -> str | None:
+    """None when forking is safe, else a plain phrase that says what is in the way."""
+    if not sys.platform.startswith("linux") or not hasattr(os, "fork"):
+        return "forked workers need Linux for now"
+    me = threading.current_thread()
+    others = [t for t in threading.enumerate() if t is not me]
+    for t in others:
+        if t is threading.main_thread():
+            return "the loop runs in a thread beside the main one"
+        if not _known(t):
+            return f"thread {t.name!r} is running, and a forked worker could wait for it for ever"
+    return _native_threads(len(others) + 1)
+
+
+def _known(thread: threading.Thread) -> bool:
+    kind = type(thread)
+    if kind.__name__ in SAFE_THREADS and kind.__module__.partition(".")[0] in ("tqdm", "IPython", "ipykernel", "zmq"):
+        return True
+    return thread.name.startswith(SAFE_NAMES) and ("ipykernel" in sys.modules or "IPython" in sys.modules)
+
+
+def _native_threads(python_threads: int) -> str | None:
+    """Threads that Python does not know of must belong to a pool that survives a fork."""
+    try:
+        every = len(os.listdir("/proc/self/task"))
+    except OSError:
+        return None
+    unknown = every - python_threads
+    if unknown <= 0:
+        return None
+    if "zmq" in sys.modules:
+        unknown -= 4
+    if unknown <= 0:
+        return None
+    pools = _pools()
+    unsafe = [p for p in pools if p.get("user_api") == "openmp"]
+    safe = sum(p["num_threads"] - 1 for p in pools if p.get("internal_api") == "openblas")
+    if unknown <= safe:
+        return None
+    if unsafe:
+        return f"the thread pool of {unsafe[0].get('prefix', 'OpenMP')} is running, which does not survive a fork"
+    return f"{unknown - safe} threads of unknown kind are running"
+
+
+_pools_seen: tuple[int, list[dict[str, object]]] | None = None
+
+
+def _pools() -> list[dict[str, object]]:
+    from threadpoolctl import threadpool_info
+
+    return list(threadpool_info())

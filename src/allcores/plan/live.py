@@ -1,0 +1,238 @@
+"""The objects behind the names: functions to follow, and objects that are the same under two names."""
+
+from __future__ import annotations
+
+import ast
+import linecache
+import os
+import sys
+import sysconfig
+from collections.abc import Callable, Iterable
+from types import FunctionType, MethodType, ModuleType
+from typing import Any
+
+from allcores.plan.model import Plan
+from allcores.plan.source import Module, Summary, Surroundings
+
+_modules: dict[str, Module | None] = {}
+_libraries = tuple(
+    os.path.join(p, "") for p in {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"),
+                                  sysconfig.get_path("purelib"), sysconfig.get_path("platlib")} if p
+)
+BUDGET = 200_000
+"""Objects looked at when searching for one object inside another."""
+HANDLES = {
+    "socket.socket": "a socket", "_thread.lock": "a lock", "_thread.RLock": "a lock",
+    "sqlite3.Connection": "a database connection", "sqlite3.Cursor": "a database cursor",
+    "threading.Condition": "a lock", "threading.Event": "an event", "threading.Thread": "a thread",
+    "queue.Queue": "a queue", "_queue.SimpleQueue": "a queue", "subprocess.Popen": "a process",
+    "ssl.SSLSocket": "a socket", "mmap.mmap": "a memory map",
+}
+
+
+def lookup(path: str, names: dict[str, Any], namespace: dict[str, Any]) -> Any:
+    """The object at a path, found without running user code. LookupError when there is none."""
+    head, *rest = path.split(".")
+    if head in names:
+        obj = names[head]
+    elif head in namespace:
+        obj = namespace[head]
+    elif head in sys.modules and rest:
+        obj = sys.modules[head]
+    else:
+        raise LookupError(path)
+    for attr in rest:
+        obj = plain_attribute(obj, attr)
+    return obj
+
+
+def plain_attribute(obj: Any, attr: str) -> Any:
+    """An attribute stored on the object or its classes; LookupError for computed ones."""
+    if isinstance(obj, ModuleType):
+        try:
+            return obj.__dict__[attr]
+        except KeyError:
+            raise LookupError(attr) from None
+    own = getattr(obj, "__dict__", None)
+    classes = obj.__mro__ if isinstance(obj, type) else type(obj).__mro__
+    if isinstance(own, dict) and attr in own:
+        return own[attr]
+    for cls in classes:
+        if attr in cls.__dict__:
+            found = cls.__dict__[attr]
+            if isinstance(found, (staticmethod, classmethod)):
+                return found.__func__
+            if isinstance(found, FunctionType):
+                return found if isinstance(obj, type) else MethodType(found, obj)
+            if type(found).__name__ == "member_descriptor":
+                return getattr(obj, attr)
+            if not hasattr(type(found), "__get__"):
+                return found
+            raise LookupError(attr)
+    raise LookupError(attr)
+
+
+def resolver(names: dict[str, Any], namespace: dict[str, Any]) -> Callable[[str], Summary | None]:
+    """For `Surroundings`: what calling a path does, by reading the live function's source."""
+
+    def summary(path: str) -> Summary | None:
+        try:
+            obj = lookup(path, names, namespace)
+        except LookupError:
+            return None
+        return summary_of(obj)
+
+    return summary
+
+
+def summary_of(obj: Any) -> Summary | None:
+    """What calling this object does, or None when its source cannot be read."""
+    if isinstance(obj, MethodType):
+        obj = obj.__func__
+        static = False
+    else:
+        static = True
+    if isinstance(obj, type):
+        init = obj.__dict__.get("__init__")
+        inner = summary_of(init) if isinstance(init, FunctionType) else None
+        if inner is None:
+            return None
+        return Summary(inner.line, inner.changes, inner.reads, inner.rebinds, inner.refusals, is_class=True)
+    if not isinstance(obj, FunctionType):
+        return None
+    code = obj.__code__
+    if code.co_filename.startswith(_libraries):
+        return None
+    module = module_of(code.co_filename, obj.__globals__)
+    if module is None:
+        return None
+    node, chain = find_function(module, code.co_name, code.co_firstlineno)
+    if node is None:
+        return None
+    inner = Surroundings(module, chain).summarise(node)
+    return Summary(inner.line, inner.changes, inner.reads, inner.rebinds, inner.refusals,
+                   is_static=static or inner.is_static)
+
+
+def module_of(filename: str, namespace: dict[str, Any]) -> Module | None:
+    """The parsed module of a source file, read once."""
+    if filename not in _modules:
+        text = "".join(linecache.getlines(filename, namespace))
+        try:
+            _modules[filename] = Module(ast.parse(text), filename) if text else None
+        except (SyntaxError, ValueError):
+            _modules[filename] = None
+    return _modules[filename]
+
+
+def find_function(module: Module, name: str, line: int) -> tuple[ast.FunctionDef | None, list[ast.AST]]:
+    """The `def` at a line, with the scopes around it and itself."""
+
+    def look(nodes: Iterable[ast.AST], chain: list[ast.AST]) -> tuple[ast.FunctionDef | None, list[ast.AST]]:
+        for node in nodes:
+            below = chain
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                below = [*chain, node]
+                first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+                if isinstance(node, ast.FunctionDef) and node.name == name and first == line:
+                    return node, below
+            found = look(ast.iter_child_nodes(node), below)
+            if found[0] is not None:
+                return found
+        return None, []
+
+    return look(module.tree.body, [])
+
+
+def obstacle(plan: Plan, iterable: Any, names: dict[str, Any], namespace: dict[str, Any]) -> str | None:
+    """Why the objects at hand forbid what the source allows, or None.
+
+    Either the loop changes an object that its work reads under another name, or work uses
+    something that processes cannot share.
+    """
+    read: list[tuple[str, Any]] = []
+    for path in plan.work_reads:
+        try:
+            obj = lookup(path, names, namespace)
+        except LookupError:
+            head = path.partition(".")[0]
+            obj = names.get(head, namespace.get(head))
+        handle = handle_of(obj)
+        if handle is not None:
+            return f"`{path}` is {handle}, which workers cannot share; make it inside the loop"
+        if not isinstance(obj, (ModuleType, type, FunctionType)):
+            read.append((path, obj))
+    changed = changed_objects(plan, names, namespace)
+    if not changed:
+        return None
+    return _Search(changed).through([*read, ("what the loop runs over", iterable)])
+
+
+def handle_of(obj: Any) -> str | None:
+    """In words what kind of unshareable thing this is, if it is one."""
+    kind = type(obj)
+    if hasattr(kind, "__next__"):
+        return "an iterator or open file"
+    known = HANDLES.get(f"{kind.__module__}.{kind.__qualname__}")
+    return known
+
+
+def changed_objects(plan: Plan, names: dict[str, Any], namespace: dict[str, Any]) -> dict[str, tuple[Any, bool]]:
+    """The live objects that commits change: path -> (object, things inside it as well)."""
+    found: dict[str, tuple[Any, bool]] = {}
+    for path, deep in plan.changed.items():
+        if path.startswith("$"):
+            continue
+        try:
+            obj = lookup(path, names, namespace)
+        except LookupError:
+            head, _, _ = path.partition(".")
+            if head not in names and head not in namespace:
+                continue
+            obj, deep = names.get(head, namespace.get(head)), True
+        if not isinstance(obj, (int, float, complex, str, bytes, type(None), ModuleType, FunctionType)):
+            found[path] = (obj, deep)
+    return found
+
+
+class _Search:
+    """Looks for changed objects among everything that can be reached from others."""
+
+    def __init__(self, changed: dict[str, tuple[Any, bool]]) -> None:
+        from allcores.plan.reach import reachable
+
+        self.reachable = reachable
+        self.targets: dict[int, str] = {}
+        self.arrays: list[tuple[str, Any]] = []
+        self.full = False
+        for path, (obj, deep) in changed.items():
+            found = list(reachable(obj, BUDGET)) if deep else [obj]
+            if len(found) >= BUDGET:
+                self.full = True
+            for o in found:
+                self.targets[id(o)] = path
+                if type(o).__name__ == "ndarray":
+                    self.arrays.append((path, o))
+
+    def through(self, read: list[tuple[str, Any]]) -> str | None:
+        if self.full:
+            return "the objects that the loop changes are too many to be checked for second names"
+        for name, obj in read:
+            count = 0
+            for o in self.reachable(obj, BUDGET):
+                count += 1
+                path = self.targets.get(id(o))
+                if path is None and type(o).__name__ == "ndarray":
+                    path = self.overlapping(o)
+                if path is not None:
+                    return f"`{path}`, which the loop changes, is also reached through {name!r}"
+            if count >= BUDGET:
+                return f"{name!r} holds too many objects to be checked for what the loop changes"
+        return None
+
+    def overlapping(self, array: Any) -> str | None:
+        np = sys.modules["numpy"]
+        for path, other in self.arrays:
+            if np.may_share_memory(array, other):
+                return path
+        return None

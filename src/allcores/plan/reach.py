@@ -1,0 +1,41 @@
+"""Everything that can be reached from an object, without running user code."""
+
+from __future__ import annotations
+
+import gc
+import types
+from collections.abc import Iterator
+from typing import Any
+
+ATOMS = frozenset({int, float, complex, bool, str, bytes, range, type(None)})
+CODE = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.CodeType, types.FrameType)
+
+
+def reachable(obj: Any, budget: int) -> Iterator[Any]:
+    """Objects reachable from `obj`, itself first, at most `budget`; no atoms, code or modules."""
+    seen: set[int] = set()
+    keep: list[Any] = []
+    todo = [obj]
+    while todo and len(seen) < budget:
+        o = todo.pop()
+        if type(o) in ATOMS or isinstance(o, CODE) or id(o) in seen:
+            continue
+        seen.add(id(o))
+        keep.append(o)
+        yield o
+        if isinstance(o, (list, tuple, set, frozenset)):
+            if not set(map(type, o)) <= ATOMS:
+                todo.extend(o)
+        elif isinstance(o, dict):
+            todo.extend(o.values())
+            if not set(map(type, o)) <= ATOMS:
+                todo.extend(o)
+        elif isinstance(o, types.GeneratorType):
+            if o.gi_frame is not None:
+                todo.extend(o.gi_frame.f_locals.values())
+        elif type(o).__name__ == "ndarray":
+            base = getattr(o, "base", None)
+            if base is not None:
+                todo.append(base)
+        else:
+            todo.extend(gc.get_referents(o))

@@ -1,0 +1,29 @@
+"""A Plan in sentences."""
+
+from __future__ import annotations
+
+from allcores.plan.model import Plan
+
+
+def sentences(plan: Plan) -> list[str]:
+    """The Plan in plain words, a sentence a line.
+
+    >>> from allcores.plan import plan_source
+    >>> [plan] = plan_source("for a in xs:\\n    out.append((a + 1) * k)\\n")
+    >>> for line in sentences(plan):
+    ...     print(line)
+    varies: `a`
+    fixed: `k`
+    in workers: `(a + 1) * k`
+    in order, here: `out.append(·)`
+    """
+    lines = [f"varies: {_names(plan.varying)}", f"fixed: {_names(plan.fixed)}"]
+    if plan.verdict == "parallel":
+        lines += [f"in workers: `{text}`" for text in plan.work] or ["in workers: nothing"]
+        lines += [f"in order, here: `{c.source}`" for c in plan.commits]
+    lines += [f"line {r.line}: {r.text}" for r in plan.reasons]
+    return lines
+
+
+def _names(names: list[str]) -> str:
+    return ", ".join(f"`{n}`" for n in names) or "nothing"

@@ -1,0 +1,181 @@
+"""Which `for` statement a frame is at, and what is remembered of it from entry to entry."""
+
+from __future__ import annotations
+
+import ast
+import linecache
+from dataclasses import dataclass, field
+from types import CodeType, FrameType
+from typing import Any
+
+from allcores.plan.model import Plan
+from allcores.plan.source import Module, loops_of
+
+FUTURE_FLAGS = 0x1FF0000
+"""The bits of `co_flags` that stand for `from __future__ import` of the compiled source."""
+
+
+@dataclass(slots=True, eq=False)
+class Site:
+    """A loop in the source, its Plan once it is made, and what an iteration cost."""
+
+    filename: str
+    line: int
+    node: ast.For | None = None
+    chain: list[ast.AST] = field(default_factory=list)
+    module: Module | None = None
+    problem: str = ""
+    """Why the loop cannot be read, in words; empty when it can."""
+    plan: Plan | None = None
+    code: dict[tuple[bool, tuple[str, ...]], Any] = field(default_factory=dict)
+    running: CodeType | None = None
+    cost: float | None = None
+    warned: set[str] = field(default_factory=set)
+
+
+_sites: dict[tuple[int, int], Site] = {}
+_trees: dict[str, tuple[list[str], ast.Module]] = {}
+_given: list[Site] = []
+
+
+def site_at(frame: FrameType) -> Site:
+    """The site of the loop that is asking for an iterator in this frame."""
+    code = frame.f_code
+    key = id(code), frame.f_lasti
+    site = _sites.get(key)
+    if site is None:
+        site = _find(frame)
+        site.running = code
+        _sites[key] = site
+    return site
+
+
+def give_site(plan: Plan, tree: ast.Module, node: ast.For, chain: list[ast.AST]) -> int:
+    """Register a loop that is known beforehand; gives the key for `given_site`."""
+    _given.append(Site(plan.file, plan.line, node, chain, Module(tree, plan.file)))
+    return len(_given) - 1
+
+
+def given_site(key: int) -> Site:
+    """The site registered under this key."""
+    return _given[key]
+
+
+def _find(frame: FrameType) -> Site:
+    code = frame.f_code
+    line = frame.f_lineno
+    positions = list(code.co_positions())[frame.f_lasti // 2]
+    filename = code.co_filename
+    site = Site(filename, line)
+    if not _asks_for_iterator(code, frame.f_lasti):
+        site.problem = _not_a_for(positions, filename, frame)
+        return site
+    lines = linecache.getlines(filename, frame.f_globals)
+    if not lines:
+        site.problem = "the source of this code cannot be found, and allcores works by reading it"
+        return site
+    try:
+        tree = _parse(filename, lines)
+    except (SyntaxError, ValueError):
+        site.problem = "the source of this code cannot be read; it may have changed since it was started"
+        return site
+    for node, chain in loops_of(tree):
+        if isinstance(node, ast.For) and _stands_at(node, positions) and _same_scope(chain, code):
+            if not _is_running(tree, node, chain, code, frame):
+                site.problem = "the source has changed since this code was started"
+                return site
+            site.node, site.chain = node, chain
+            site.module = Module(tree, filename)
+            site.line = node.lineno
+            return site
+    site.problem = _not_a_for(positions, filename, frame)
+    return site
+
+
+def _asks_for_iterator(code: CodeType, lasti: int) -> bool:
+    import opcode
+
+    return code.co_code[lasti] == opcode.opmap["GET_ITER"]
+
+
+def _not_a_for(positions: tuple[Any, ...], filename: str, frame: FrameType) -> str:
+    text = linecache.getline(filename, frame.f_lineno, frame.f_globals).strip()
+    if "enumerate(parallel(" in text.replace(" ", ""):
+        return "parallel() must be the outermost: write `for i, x in parallel(enumerate(xs)):`"
+    if "zip(parallel(" in text.replace(" ", ""):
+        return "parallel() must be the outermost: write `for a, b in parallel(zip(xs, ys)):`"
+    return (
+        "parallel() works in `for` statements only; instead of a comprehension or call write a loop: "
+        "`for x in parallel(xs): results.append(...)`"
+    )
+
+
+def _parse(filename: str, lines: list[str]) -> ast.Module:
+    known = _trees.get(filename)
+    if known is None or known[0] != lines:
+        known = (list(lines), ast.parse("".join(lines), filename))
+        _trees[filename] = known
+    return known[1]
+
+
+def _stands_at(node: ast.For, positions: tuple[Any, ...]) -> bool:
+    """From 3.13 GET_ITER has the place of the iterated expression, before that of the statement."""
+    for at in (node, node.iter):
+        if positions == (at.lineno, at.end_lineno, _column(at), _end_column(at)):
+            return True
+    return False
+
+
+def _column(node: Any) -> int:
+    return int(node.col_offset)
+
+
+def _end_column(node: Any) -> int:
+    return int(node.end_col_offset)
+
+
+def _same_scope(chain: list[ast.AST], code: CodeType) -> bool:
+    if not chain:
+        return code.co_name == "<module>" or code.co_name.startswith("<")
+    return getattr(chain[-1], "name", "<lambda>") == code.co_name
+
+
+def _is_running(tree: ast.Module, node: ast.For, chain: list[ast.AST], code: CodeType, frame: FrameType) -> bool:
+    """Whether compiling the source gives the code that runs."""
+    if "@pytest_ar" in frame.f_globals:
+        return True  # pytest rewrites the asserts of its test modules
+    flags = code.co_flags & FUTURE_FLAGS
+    top = next(s for s in tree.body if any(n is node for n in ast.walk(s)))
+    alone = ast.Module([top], [])
+    # Notebooks and doctests compile one statement at a time.
+    attempts: list[tuple[Any, str]] = [(alone, "exec")] if chain else [(tree, "exec"), (alone, "exec")]
+    if chain:
+        attempts.append((tree, "exec"))
+    attempts.append((ast.Interactive([top]), "single"))
+    for optimize in (-1,):
+        for part, mode in attempts:
+            try:
+                made = compile(part, code.co_filename, mode, flags=flags, dont_inherit=True, optimize=optimize)
+            except (SyntaxError, ValueError):
+                continue
+            if any(_equal(c, code) for c in _codes(made)):
+                return True
+    return False
+
+
+def _codes(code: CodeType) -> list[CodeType]:
+    found = [code]
+    for const in code.co_consts:
+        if isinstance(const, CodeType):
+            found += _codes(const)
+    return found
+
+
+def _equal(a: CodeType, b: CodeType) -> bool:
+    return (
+        a.co_name == b.co_name
+        and a.co_firstlineno == b.co_firstlineno
+        and a.co_code == b.co_code
+        and a.co_names == b.co_names
+        and a.co_varnames == b.co_varnames
+    )
