@@ -1,47 +1,20 @@
-"""`parallel()`: from the frame that iterates it to the finished loop.
+"""`parallel()`: the public face, its settings, and the step from the frame into the loop.
 
-The loop's iterator hands the user's own loop body only what has to run there: the first items, to
-learn what an iteration costs, and any iteration that workers cannot finish (one that leaves the
-loop, raises, or gives something that cannot be sent). All others are worked on in workers and
-committed here, in order, without the loop body ever seeing them.
+The rest is imported at the first loop, so that `import allcores` costs next to nothing.
 """
 
 from __future__ import annotations
 
-import io
-import math
 import operator
 import os
 import sys
-import threading
-import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
-from itertools import chain, islice
-from time import perf_counter
-from types import FrameType
-from typing import Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from allcores import sites
-from allcores.build import frames
-from allcores.build.job import LoopJob, immutable, own
-from allcores.build.runtime import Code, compile_plan
-from allcores.engine import LEFT, Batch, CannotFork, Halt, Indexed, Run, Streamed, crew
-from allcores.engine.cores import usable_cores
-from allcores.plan.live import lookup, obstacle, resolver
-from allcores.plan.model import Plan
-from allcores.plan.source import Surroundings
-from allcores.plan.split import split
-from allcores.sites import Site
-
-TASTE_SECONDS = 0.0015
-WORTH_SECONDS = 0.008
-"""What is left must cost this much before workers are brought in."""
-WORTH_ITERATION = 4e-6
-"""An iteration must cost this much: less is lost again in sending its result."""
-FEW = 50
-
+if TYPE_CHECKING:
+    from allcores.plan.model import Plan
+    from allcores.sites import Site
 
 class ParallelWarning(UserWarning):
     """A loop marked `parallel` runs as the plain loop; the text says which line is in the way."""
@@ -51,28 +24,26 @@ class NotParallel(RuntimeError):
     """Raised in place of a ParallelWarning where `strict=True`."""
 
 
-@dataclass(slots=True)
 class LoopReport:
     """How one entry of a loop went. Times in seconds."""
 
-    file: str
-    line: int
-    iterations: int = 0
-    in_workers: int = 0
-    seconds: float = 0.0
-    worker_seconds: float = 0.0
-    native_seconds: float = 0.0
-    workers: int = 0
-    verdict: str = ""
-    reason: str = ""
+    def __init__(self, file: str, line: int, verdict: str) -> None:
+        self.file, self.line, self.verdict = file, line, verdict
+        self.iterations = self.in_workers = self.workers = 0
+        self.seconds = self.worker_seconds = self.native_seconds = 0.0
+        self.reason = ""
+
+    def __repr__(self) -> str:
+        return f"LoopReport({', '.join(f'{k}={v!r}' for k, v in vars(self).items())})"
 
 
 listeners: list[Callable[[LoopReport], None]] = []
 """Called with a LoopReport whenever a loop ends."""
 
 
-@dataclass(slots=True, frozen=True)
-class Settings:
+class Settings(NamedTuple):
+    """What the caller or the environment asked for."""
+
     workers: int
     on: str
     strict: bool
@@ -123,6 +94,7 @@ def parallel(
 
 def register_site(plan: Plan, tree: Any) -> int:
     """Make a loop of a parsed file known beforehand; gives the key for `at_site`."""
+    from allcores import sites
     from allcores.plan.source import loops_of
 
     for node, scopes in loops_of(tree):
@@ -133,12 +105,10 @@ def register_site(plan: Plan, tree: Any) -> int:
 
 def at_site(key: int, iterable: Iterable[Any]) -> Iterable[Any]:
     """As `parallel(iterable)`, for a registered loop that the user left unmarked."""
-    settings = _settings(None, None, None, None)
-    return _Parallel(iterable, Settings(**{**_as_dict(settings), "asked": False}), sites.given_site(key))
+    from allcores.sites import given_site
 
-
-def _as_dict(settings: Settings) -> dict[str, Any]:
-    return {name: getattr(settings, name) for name in Settings.__slots__}
+    settings = _settings(None, None, None, None)._replace(asked=False)
+    return _Parallel(iterable, settings, given_site(key))
 
 
 # -- settings
@@ -154,7 +124,7 @@ def _settings(workers: Any, on: Any, strict: Any, chunk: Any) -> Settings:
     )
 
 
-_cores: dict[int, int] = {}
+_cores: list[int] = []
 
 
 def _workers(given: Any) -> int:
@@ -169,10 +139,11 @@ def _workers(given: Any) -> int:
         if number < 1:
             raise ValueError(f"ALLCORES_WORKERS must be a whole number of at least 1, not {text!r}")
         return number
-    pid = os.getpid()
-    if pid not in _cores:
-        _cores[pid] = usable_cores()
-    return _cores[pid]
+    if not _cores:
+        from allcores.engine.cores import usable_cores
+
+        _cores.append(usable_cores())
+    return _cores[0]
 
 
 def _count(value: Any, name: str) -> int:
@@ -224,533 +195,12 @@ class _Parallel:
 
     def __iter__(self) -> Iterator[Any]:
         settings = self.settings
-        if settings.on == "serial" or crew.in_worker:
+        if settings.on == "serial":
             return iter(self.iterable)
-        frame = sys._getframe(1)
-        site = self.site or sites.site_at(frame)
-        why = _why_serial(site, frame, settings)
-        if why is not None:
-            if why:
-                _say(site, why, settings)
-            return iter(self.iterable)
-        entry = _Entry(site, frame, self.iterable, settings)
-        return chain.from_iterable(entry.segments())
+        from allcores.entry import segments
 
-
-def _why_serial(site: Site, frame: FrameType, settings: Settings) -> str | None:
-    """None: go on. Otherwise why the loop runs serially; "" where nothing need be said."""
-    if site.problem:
-        return site.problem
-    if site.plan is None or site.node is not site.plan.node or site.running is None:
-        _make_plan(site, frame)
-    plan = site.plan
-    assert plan is not None
-    if plan.verdict == "parallel" or (plan.verdict == "nothing to gain" and settings.force and _body_works(plan)):
-        return None
-    if plan.verdict == "nothing to gain" and not settings.strict:
-        return ""
-    return "; ".join(f"line {r.line}: {r.text}" for r in plan.reasons[:3])
-
-
-def _body_works(plan: Plan) -> bool:
-    return bool(plan.steps) or bool(plan.work) or True
-
-
-def _make_plan(site: Site, frame: FrameType) -> None:
-    """Read the loop with the live objects at hand."""
-    assert site.node is not None and site.module is not None
-    module_level = not any(not hasattr(n, "bases") for n in site.chain)
-    names = {} if module_level else dict(frame.f_locals)
-    live = resolver(names, frame.f_globals)
-    around = Surroundings(site.module, site.chain, live)
-    site.plan = split(site.node, site.chain, site.module, around)
-    site.running = frame.f_code
-
-
-def _say(site: Site, why: str, settings: Settings) -> None:
-    text = f"this loop runs serially: {why}"
-    if settings.strict:
-        raise NotParallel(f"{site.filename}:{site.line}: {text}")
-    if settings.asked and why not in site.warned:
-        site.warned.add(why)
-        warnings.warn_explicit(text, ParallelWarning, site.filename, site.line)
-
-
-# -- what is looped over
-
-_BUILT_IN = (list, tuple, range, str, bytes, bytearray, dict, set, frozenset, type({}.keys()), type({}.values()),
-             type({}.items()))
-_BUILT_IN_ITERATORS = tuple(
-    {type(iter(x)) for x in ([], (), range(0), range(2**70), "", b"", {}, set(), {}.values(), {}.items())}
-    | {type(reversed([])), type(iter("ä"))}
-)
-
-
-def _plain_source(iterable: Any) -> bool:
-    """Whether reading ahead runs no user code: sequences, and zip or enumerate of them."""
-    kind = type(iterable)
-    if kind in _BUILT_IN or kind in _BUILT_IN_ITERATORS:
-        return True
-    if kind is zip or kind is enumerate:
-        try:
-            parts = iterable.__reduce__()[1]
-        except (TypeError, AttributeError):
-            return False
-        return all(_plain_source(p) for p in (parts if kind is zip else parts[:1]))
-    return kind.__name__ == "ndarray" and kind.__module__ == "numpy" and iterable.ndim > 0
-
-
-def _left(iterator: Any) -> int | None:
-    """How many items a plain iterator still has."""
-    kind = type(iterator)
-    if kind is zip:
-        parts = iterator.__reduce__()[1]
-        return min((_left(p) or 0 for p in parts), default=0)
-    if kind is enumerate:
-        return _left(iterator.__reduce__()[1][0])
-    hint = operator.length_hint(iterator, -1)
-    return hint if hint >= 0 else None
-
-
-# -- one entry of a loop
-
-
-class _Entry:
-    """One run through a loop, from its first item to its end."""
-
-    def __init__(self, site: Site, frame: FrameType, iterable: Any, settings: Settings) -> None:
-        assert site.plan is not None
-        self.site, self.frame, self.settings = site, frame, settings
-        self.plan = site.plan
-        self.iterable = iterable
-        self.began = perf_counter()
-        self.report = LoopReport(site.filename, site.line, verdict=self.plan.verdict)
-        self.done = 0
-        self.pending: dict[str, list[Any]] = {}
-        self.last_item: Any = None
-        self.by_worker = False
-        self.left_by_commit = False
-        self.commit_seconds = 0.0
-
-    # -- the iterator's own course
-
-    def segments(self) -> Iterator[Iterable[Any]]:
-        """What the user's loop body gets: pieces of the input; the rest is done by workers."""
-        iterator = iter(self.iterable)
-        plain = _plain_source(self.iterable)
-        try:
-            if not self.at_once(iterator, plain):
-                taste = self.taste_plain(iterator) if plain else self.taste_stream(iterator)
-                if not (yield from taste):
-                    return
-            else:
-                pass
-            rest: Iterator[Any] | None = iterator
-            while rest is not None:
-                why = self.why_not_now()
-                if why is not None:
-                    if why:
-                        _say(self.site, why, self.settings)
-                    self.report.reason = why
-                    yield rest
-                    return
-                rest = yield from self.in_workers(rest, plain)
-        finally:
-            self.finish()
-
-    def at_once(self, iterator: Any, plain: bool) -> bool:
-        """Whether to bring in workers before anything has been run here."""
-        if self.settings.force:
-            return True
-        number = _left(iterator) if plain else None
-        if number is None or number < 2 or self.settings.workers < 2:
-            return False
-        cost = self.site.cost
-        if cost is not None:
-            return number * cost > WORTH_SECONDS and cost > WORTH_ITERATION
-        return number <= FEW * self.settings.workers
-
-    def worth(self, cost: float, left: int | None, spent: float) -> bool:
-        """Whether what is left is worth bringing in workers."""
-        if self.settings.workers < 2 or cost < WORTH_ITERATION:
-            return False
-        ahead = left * cost if left is not None else spent
-        return ahead > WORTH_SECONDS
-
-    def taste_plain(self, iterator: Any) -> Iterator[Iterable[Any]]:
-        """Run natively in pieces while that is the best thing to do; True: bring in workers."""
-        size = 1
-        left = _left(iterator)
-        spent = 0.0
-        while left is None or left > 0:
-            size = size if left is None else min(size, left)
-            start = perf_counter()
-            yield islice(iterator, size)
-            seconds = perf_counter() - start
-            spent += seconds
-            self.done += size
-            cost = max(seconds / size, spent / self.done)
-            self.site.cost = cost
-            left = _left(iterator)
-            if not left:
-                return False
-            if self.worth(cost, left, spent):
-                return True  # type: ignore[return-value]
-            grown = int(TASTE_SECONDS / max(seconds / size, 1e-8)) + 1
-            size = max(1, min(grown, size * 8, 100_000))
-        return False  # type: ignore[return-value]
-
-    def taste_stream(self, iterator: Any) -> Iterator[Iterable[Any]]:
-        """As `taste_plain` for input that must be read one item at a time."""
-        start = perf_counter()
-        check = 1
-        for item in iterator:
-            yield (item,)
-            self.done += 1
-            if self.done >= check:
-                spent = perf_counter() - start
-                cost = spent / self.done
-                self.site.cost = cost
-                if self.worth(cost, None, spent):
-                    return True  # type: ignore[return-value]
-                check = self.done + max(1, min(int(TASTE_SECONDS / max(cost, 1e-8)), self.done * 4))
-        return False  # type: ignore[return-value]
-
-    # -- with workers
-
-    def why_not_now(self) -> str | None:
-        """Why this entry cannot have workers, though its source allows it."""
-        from allcores.engine.forkable import why_not_forkable
-
-        why = why_not_forkable()
-        if why is not None:
-            return f"workers cannot be made here: {why}"
-        plan = self.plan
-        names = {} if plan.module_level else dict(self.frame.f_locals)
-        namespace = self.frame.f_globals
-        for name in sorted(plan.builtins_used):
-            if name in names or name in namespace:
-                return f"`{name}` is not the builtin of that name here"
-        for name in sorted(plan.handler_names):
-            if name in names or (plan.module_level and name in namespace):
-                return f"`{name}` has a value that `except ... as {name}` would delete; use another name there"
-        for path in plan.lists_only:
-            try:
-                if type(lookup(path, names, namespace)) is not list:
-                    return f"`{path}` is not a plain list, so an append in a `try` may raise"
-            except LookupError:
-                return f"`{path}` cannot be looked at beforehand"
-        self.fixed = [n for n in sorted(plan.outer_reads) if n in names]
-        for name in plan.outer_reads:
-            if name not in names and name in self.local_names():
-                return f"`{name}` has no value yet"
-        return obstacle(plan, self.iterable, names, namespace)
-
-    def local_names(self) -> frozenset[str]:
-        code = self.frame.f_code
-        if self.plan.module_level:
-            return frozenset()
-        return frozenset(code.co_varnames) | frozenset(code.co_cellvars) | frozenset(code.co_freevars)
-
-    def prepare(self, traced: bool) -> None:
-        """Compile the Plan for this entry's variables."""
-        plan = self.plan
-        key = (traced, tuple(self.fixed))
-        code: Code | None = self.site.code.get(key)
-        if code is None:
-            flags = self.frame.f_code.co_flags & sites.FUTURE_FLAGS
-            code = compile_plan(plan, self.fixed, flags, traced)
-            self.site.code[key] = code
-        names = {} if plan.module_level else self.frame.f_locals
-        values = {n: names[n] for n in self.fixed}
-        helpers: dict[str, Any] = {
-            "__LEFT": LEFT,
-            "__own": own,
-            "__immutable": immutable,
-            "__output": lambda where: self.job.output(where),
-        }
-        self.functions = code.bind(self.frame.f_globals, values, helpers)
-        mine = [n for n in plan.temporaries if plan.module_level or n in plan.declared_global]
-        extra = set(plan.varying) | plan.deleted if plan.module_level else set()
-        self.job = LoopJob(
-            self.functions,
-            self.frame.f_globals,
-            sorted(set(mine) | (extra - plan.parent_names)),
-            plan.kept,
-            code.traced,
-            self.watcher(values),
-        )
-
-    def watcher(self, values: dict[str, Any]) -> Callable[[], Any]:
-        """A look at the random streams that iterations could share."""
-        namespace = self.frame.f_globals
-        candidates = list(values.values()) + [namespace.get(n) for n in self.plan.outer_reads]
-        return _random_state([c for c in candidates if _is_stream(c)])
-
-    def in_workers(self, rest: Iterator[Any], plain: bool) -> Iterator[Iterable[Any]]:
-        """Do the rest of the loop in workers; what must run natively is yielded.
-
-        Returns the items still to be done in another way, or None when the loop is over.
-        """
-        source = Indexed(list(rest) if plain else []) if plain else Streamed(rest)
-        self.prepare(self.report.reason == "spilled" or "spilled" in self.site.warned)
-        run = Run(
-            self.job,
-            source,
-            workers=self.settings.workers,
-            chunk=self.settings.chunk,
-            estimate=self.site.cost,
-        )
-        self.report.workers = self.settings.workers
-        base = self.done
-        stuck = 0
-        try:
-            while True:
-                try:
-                    event = next(run)
-                except StopIteration:
-                    return None  # type: ignore[return-value]
-                except CannotFork as error:
-                    _say(self.site, str(error), self.settings)
-                    yield run.rest()
-                    return None  # type: ignore[return-value]
-                if isinstance(event, Batch):
-                    stuck = 0
-                    yield from self.commit(event, base)
-                    if self.left_by_commit:
-                        return None  # type: ignore[return-value]
-                    if self.slow_commits():
-                        run_rest = run.rest()
-                        self.settle()
-                        yield run_rest
-                        return None  # type: ignore[return-value]
-                    continue
-                if event.kind == "spilled":
-                    self.site.warned.add("spilled")
-                    return chain([event.item], run.rest())  # type: ignore[return-value]
-                if event.kind == "drawn":
-                    _say(self.site, "a random stream that all iterations share is drawn from in the loop; make one for "
-                         "each iteration, such as `rng = random.Random(seed + i)`", self.settings)
-                    remaining = chain([event.item], run.rest())
-                    self.settle()
-                    yield remaining
-                    return None  # type: ignore[return-value]
-                stuck += event.kind == "unshippable"
-                yield from self.natively(event, base)
-                if stuck > 8 and not self.settings.force:
-                    _say(self.site, f"{event.text}, so results cannot be sent from workers", self.settings)
-                    yield run.rest()
-                    return None  # type: ignore[return-value]
-        finally:
-            run.close()
-
-    def slow_commits(self) -> bool:
-        """Whether committing costs about as much as the workers save."""
-        if self.settings.force or self.report.in_workers < 200:
-            return False
-        return self.commit_seconds > 0.05 and self.commit_seconds > 0.8 * self.report.worker_seconds
-
-    def natively(self, event: Halt, base: int) -> Iterator[Iterable[Any]]:
-        """Let the user's own loop body do one iteration."""
-        self.settle()
-        watching = event.kind == "raised" and self.watch(event, base)
-        start = perf_counter()
-        yield (event.item,)
-        if watching:
-            sys.settrace(None)
-            self.frame.f_trace = None
-        self.report.native_seconds += perf_counter() - start
-        self.by_worker = False
-        self.done += 1
-
-    def watch(self, event: Halt, base: int) -> bool:
-        """Have a note put on the exception that is about to be raised."""
-        if sys.gettrace() is not None:
-            return False
-        frame, wanted = self.frame, event.detail
-        note = f"in iteration {base + event.index} of the parallel loop, with {self.values_of(event.item)}"
-        if event.text:
-            inner = "".join("  " + line for line in event.text.splitlines(keepends=True))
-            note += f"; a worker saw:\n{inner.rstrip()}"
-
-        def see(f: FrameType, what: str, arg: Any) -> Any:
-            if what == "exception" and f is frame:
-                kind, error = arg[0], arg[1]
-                if f"{kind.__module__}.{kind.__qualname__}" == wanted and isinstance(error, BaseException):
-                    sys.settrace(None)
-                    f.f_trace = None
-                    if not any(n.startswith("in iteration ") for n in getattr(error, "__notes__", ())):
-                        error.add_note(note)
-            return see
-
-        frame.f_trace = see
-        frame.f_trace_lines = False
-        sys.settrace(lambda *_: None)
-        return True
-
-    def values_of(self, item: Any) -> str:
-        import reprlib
-
-        try:
-            pairs = self.functions.targets(item)
-        except Exception:
-            return "an item that does not unpack"
-        return ", ".join(f"{n} = {reprlib.repr(v)}" for n, v in pairs.items())
-
-    # -- committing
-
-    def commit(self, batch: Batch, base: int) -> Iterator[Iterable[Any]]:
-        """Commit a batch's iterations in order."""
-        self.report.in_workers += len(batch.results)
-        self.report.worker_seconds += batch.seconds
-        if batch.results:
-            self.site.cost = batch.seconds / len(batch.results)
-        items, results = batch.items, batch.results
-        start = perf_counter()
-        while True:
-            done, applied, error = self.replay(items, results)
-            if error is None:
-                break
-            if applied or not isinstance(error, Exception):
-                self.restore(items[done])
-                raise error
-            self.settle_before(batch, items, done)
-            yield (items[done],)
-            self.by_worker = False
-            items, results = items[done + 1 :], results[done + 1 :]
-        self.commit_seconds += perf_counter() - start
-        self.done += len(batch.items)
-        if len(items):
-            self.last_item, self.by_worker = items[done if self.left_by_commit else -1], True
-        self.keep_temporaries(batch)
-
-    def replay(self, items: Any, results: list[Any]) -> tuple[int, int, BaseException | None]:
-        """Run commits: how many iterations were done, and what stopped them."""
-        plan = self.plan
-        state: dict[str, Any] = {}
-        before: set[str] = set()
-        if plan.parent_names and not plan.module_level:
-            variables = self.frame.f_locals
-            state = {n: variables[n] for n in plan.parent_names if n in variables}
-            before = set(state)
-        error: BaseException | None = None
-        try:
-            self.functions.commit(items, results, state)
-        except BaseException as e:
-            error = e.with_traceback(e.__traceback__.tb_next if e.__traceback__ else None)
-        done, applied = state.pop("__at", (0, 0))
-        self.left_by_commit = state.pop("__left", False)
-        frames.write(self.frame, plan.module_level, state, before - state.keys())
-        return done, applied, error
-
-    def restore(self, item: Any) -> None:
-        """After a commit raised: the targets have that iteration's values."""
-        self.last_item, self.by_worker = item, True
-        self.settle()
-        frames.write(self.frame, self.plan.module_level, self.functions.targets(item), set())
-
-    def settle_before(self, batch: Batch, items: Any, done: int) -> None:
-        for name in self.plan.temporaries:
-            self.pending[name] = [items[done - 1]] if done else self.pending.get(name, [])
-        if done:
-            self.last_item, self.by_worker = items[done - 1], True
-        self.settle()
-
-    def keep_temporaries(self, batch: Batch) -> None:
-        """Bring home the temporaries that came with a batch; note those that did not."""
-        plan = self.plan
-        if not plan.temporaries or not len(batch.items):
-            return
-        extra = batch.extra or {}
-        stuck = extra.get("", ())
-        values = {n: v for n, v in extra.items() if n in plan.temporaries}
-        frames.write(self.frame, plan.module_level, values, set())
-        for name in values:
-            self.pending.pop(name, None)
-        for name in plan.temporaries:
-            if name not in values and (name in stuck or name not in plan.kept):
-                self.pending[name] = list(batch.items) if name in plan.kept else [batch.items[-1]]
-
-    def settle(self) -> None:
-        """Give targets and temporaries the values that the last iteration left."""
-        plan = self.plan
-        if self.by_worker:
-            targets = self.functions.targets(self.last_item)
-            rebound = set(plan.temporaries) | plan.parent_names | plan.deleted
-            targets = {n: v for n, v in targets.items() if n not in rebound}
-            frames.write(self.frame, plan.module_level, targets, plan.deleted)
-        pending = {n: items for n, items in self.pending.items() if items}
-        self.pending = {}
-        if pending:
-            self.recover(pending)
-
-    def recover(self, pending: dict[str, list[Any]]) -> None:
-        """Work an iteration again, here, for the temporaries that could not be sent."""
-        namespace = self.frame.f_globals
-        mine = self.job.global_names
-        saved = {n: namespace[n] for n in mine if n in namespace}
-        found: dict[str, Any] = {}
-        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            for items in {id(i): i for i in pending.values()}.values():
-                wanted = {n for n, i in pending.items() if i is items or i == items}
-                for item in items:
-                    try:
-                        self.functions.work(item)
-                    except BaseException:
-                        continue
-                    found.update({n: v for n, v in self.job.take().items() if n in wanted})
-        for n in mine:
-            namespace.pop(n, None)
-        namespace.update(saved)
-        frames.write(self.frame, self.plan.module_level, found, set())
-
-    def finish(self) -> None:
-        """The loop is over, in whatever way."""
-        normally = sys.exc_info()[0] is None
-        if normally and (self.by_worker or self.pending):
-            self.settle()
-        if listeners:
-            report = self.report
-            report.iterations = self.done
-            report.seconds = perf_counter() - self.began
-            report.native_seconds = max(
-                report.native_seconds, report.seconds if not report.in_workers else report.native_seconds
-            )
-            for listener in list(listeners):
-                listener(report)
-
-
-# -- random streams
-
-
-def _is_stream(obj: Any) -> bool:
-    name = type(obj).__name__
-    return name in ("Random", "Generator", "RandomState") and (
-        hasattr(obj, "getstate") or hasattr(obj, "bit_generator") or hasattr(obj, "get_state")
-    )
-
-
-def _random_state(streams: list[Any]) -> Callable[[], Any]:
-    def look() -> Any:
-        seen: list[Any] = []
-        module = sys.modules.get("random")
-        if module is not None:
-            seen.append(module.getstate())
-        numpy_random = sys.modules.get("numpy.random")
-        if numpy_random is not None and hasattr(numpy_random, "get_state"):
-            state = numpy_random.get_state()
-            seen.append((state[1].tobytes(), *state[2:]))
-        for s in streams:
-            if hasattr(s, "bit_generator"):
-                seen.append(repr(s.bit_generator.state))
-            elif hasattr(s, "getstate"):
-                seen.append(s.getstate())
-        return seen
-
-    return look
+        pieces = segments(self.site, sys._getframe(1), self.iterable, settings)
+        return iter(self.iterable) if pieces is None else chain.from_iterable(pieces)
 
 
 __all__ = ["LoopReport", "NotParallel", "ParallelWarning", "at_site", "listeners", "parallel", "register_site"]
-
-_unused = (math, threading)

@@ -6,26 +6,22 @@ what is sent. Reference counts tell: every reference must come from within what 
 
 from __future__ import annotations
 
-import datetime
-import decimal
-import fractions
 import gc
-import pathlib
 import re
 import sys
 import types
-import uuid
 from enum import Enum
 from typing import Any
 
 ATOMS = frozenset(
-    {
-        int, float, complex, bool, str, bytes, range, type(None), type(...), type(NotImplemented), slice,
-        datetime.date, datetime.datetime, datetime.time, datetime.timedelta, datetime.timezone,
-        decimal.Decimal, fractions.Fraction, uuid.UUID, re.Pattern,
-        pathlib.PurePosixPath, pathlib.PosixPath,
-    }
+    {int, float, complex, bool, str, bytes, range, type(None), type(...), type(NotImplemented), slice, re.Pattern}
 )
+IMMUTABLE = frozenset(
+    """datetime.date datetime.datetime datetime.time datetime.timedelta datetime.timezone decimal.Decimal
+    fractions.Fraction uuid.UUID pathlib.PurePosixPath pathlib.PosixPath pathlib._local.PosixPath
+    pathlib._local.PurePosixPath""".split()
+)
+"""Types whose objects never change, by name: most programs do not import them."""
 BY_NAME = (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType, types.MethodDescriptorType,
            types.WrapperDescriptorType, Enum)
 UNCOUNTED = (tuple, frozenset)
@@ -70,6 +66,8 @@ class _Walk:
                 continue
             if isinstance(obj, BY_NAME) or isinstance(obj, self.generic):
                 continue
+            if f"{kind.__module__}.{kind.__qualname__}" in IMMUTABLE:
+                continue
             edges[key] = 1
             self.owner[key] = index
             self.held.append(obj)
@@ -81,15 +79,9 @@ class _Walk:
                     todo.append(obj.base)
                 if obj.dtype.hasobject:
                     self.bad(index)
-            elif gc.is_tracked(obj) or kind is dict:
+            else:
                 todo.extend(gc.get_referents(obj))
-            elif not kind.__flags__ & (1 << 14):
-                if not self.knows_plain(kind):
-                    continue
             obj = None
-
-    def knows_plain(self, kind: type) -> bool:
-        return True
 
     def bad(self, index: int) -> None:
         if self.worst is None or index < self.worst:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from pathlib import Path
 
 
 def usable_cores() -> int:
@@ -21,29 +20,35 @@ def _quota(root: str = "/sys/fs/cgroup", own: str = "/proc/self/cgroup") -> floa
     """The smallest CPU quota of the process's cgroups, in cores."""
     found: list[float] = []
     try:
-        lines = Path(own).read_text().splitlines()
+        with open(own) as stream:
+            lines = stream.read().splitlines()
     except OSError:
         return None
     for line in lines:
         _, controllers, path = line.split(":", 2)
-        base = Path(root) if not controllers else Path(root, controllers)
+        base = os.path.join(root, controllers)
         if controllers and "cpu" not in controllers.split(","):
             continue
         parts = [p for p in path.split("/") if p and p != ".."]
         for depth in range(len(parts), -1, -1):
-            folder = base.joinpath(*parts[:depth])
+            folder = os.path.join(base, *parts[:depth])
             found += _quota_of(folder)
     return min(found) if found else None
 
 
-def _quota_of(folder: Path) -> list[float]:
+def _read(*parts: str) -> list[str]:
+    with open(os.path.join(*parts)) as stream:
+        return stream.read().split()
+
+
+def _quota_of(folder: str) -> list[float]:
     try:
-        limit, period = (folder / "cpu.max").read_text().split()
+        limit, period = _read(folder, "cpu.max")
         return [] if limit == "max" else [int(limit) / int(period)]
     except (OSError, ValueError):
         pass
     try:
-        v1 = int((folder / "cpu.cfs_quota_us").read_text())
-        return [v1 / int((folder / "cpu.cfs_period_us").read_text())] if v1 > 0 else []
+        v1 = int(_read(folder, "cpu.cfs_quota_us")[0])
+        return [v1 / int(_read(folder, "cpu.cfs_period_us")[0])] if v1 > 0 else []
     except (OSError, ValueError):
         return []

@@ -10,7 +10,6 @@ import signal
 import socket
 import sys
 import time
-import traceback
 import warnings
 from collections import deque
 from typing import Any
@@ -201,6 +200,8 @@ def worker_traceback(error: BaseException) -> str:
     tb = error.__traceback__
     while tb is not None and tb.tb_frame.f_globals.get("__name__") == __name__:
         tb = tb.tb_next
+    import traceback
+
     try:
         return "".join(traceback.format_exception(type(error), error, tb))
     except Exception:

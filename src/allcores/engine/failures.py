@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import reprlib
-import signal
 from typing import Any
 
 
@@ -25,6 +23,8 @@ def how_it_ended(status: int | None) -> str:
         return "ended"
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
+        import signal
+
         try:
             name = signal.Signals(number).name
         except ValueError:
@@ -39,6 +39,8 @@ def how_it_ended(status: int | None) -> str:
 
 def worker_died(index: int, item: Any, status: int | None) -> WorkerDied:
     """The error for the iteration that a worker died on twice."""
+    import reprlib
+
     try:
         shown = reprlib.repr(item)
     except Exception:

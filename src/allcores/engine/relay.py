@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import os
 import sys
 import warnings
@@ -59,7 +58,7 @@ class Relay:
 
     def install(self) -> None:
         """Take over the standard streams of this (worker) process."""
-        self.file = os.memfd_create("allcores-output", os.MFD_CLOEXEC | os.O_APPEND if False else os.MFD_CLOEXEC)
+        self.file = os.memfd_create("allcores-output", os.MFD_CLOEXEC)
         replaced = {}
         targets = {1, 2}
         for number, name in ((1, "stdout"), (2, "stderr")):
@@ -82,7 +81,7 @@ class Relay:
 
     def point_handlers(self, replaced: dict[int, Capture]) -> None:
         """Logging handlers hold the streams themselves."""
-        for reference in list(getattr(logging, "_handlerList", [])):
+        for reference in list(getattr(sys.modules.get("logging"), "_handlerList", [])):
             handler = reference()
             stream = getattr(handler, "stream", None)
             if stream is not None and id(stream) in replaced:

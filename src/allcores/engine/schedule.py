@@ -13,6 +13,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from allcores.engine.crew import Crew, Worker
@@ -361,9 +362,7 @@ class Run:
         """Stop the workers; all items not given in a Batch or Halt, lazily."""
         waiting = [c.items for c in self.order]
         self.close()
-        for items in waiting:
-            yield from items
-        yield from self.source.rest()
+        return chain(chain.from_iterable(waiting), self.source.rest())
 
     def close(self) -> None:
         """End the workers and free everything. May be called again."""

@@ -6,7 +6,6 @@ import ast
 import linecache
 import os
 import sys
-import sysconfig
 from collections.abc import Callable, Iterable
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
@@ -15,10 +14,8 @@ from allcores.plan.model import Plan
 from allcores.plan.source import Module, Summary, Surroundings
 
 _modules: dict[str, Module | None] = {}
-_libraries = tuple(
-    os.path.join(p, "") for p in {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"),
-                                  sysconfig.get_path("purelib"), sysconfig.get_path("platlib")} if p
-)
+_libraries = tuple({os.path.join(os.path.dirname(m.__file__), "") for m in (os, linecache)})
+"""The standard library, and the site-packages within it."""
 BUDGET = 200_000
 """Objects looked at when searching for one object inside another."""
 HANDLES = {
@@ -101,7 +98,7 @@ def summary_of(obj: Any) -> Summary | None:
     if not isinstance(obj, FunctionType):
         return None
     code = obj.__code__
-    if code.co_filename.startswith(_libraries):
+    if code.co_filename.startswith(_libraries) or f"{os.sep}site-packages{os.sep}" in code.co_filename:
         return None
     module = module_of(code.co_filename, obj.__globals__)
     if module is None:
