@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 import textwrap
@@ -368,3 +369,33 @@ def test_importing_allcores_does_not_import_what_only_the_command_needs(tmp_path
     code = "import sys, allcores; print([m for m in ('click', 'rich') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "[]\n"
+
+
+def test_interrupting_a_run(folder: Path) -> None:
+    (folder / "long.py").write_text(
+        "import time\nfor x in range(10_000):\n    time.sleep(0.001)\n    print(x, flush=True)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "allcores", "run", "--force", "--quiet", "long.py"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    seen = [process.stdout.readline() for _ in range(20)]
+    # As from a terminal: to all processes of the group.
+    os.killpg(process.pid, signal.SIGINT)
+    rest, err = process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGINT
+    assert err.startswith("Traceback (most recent call last):\n")
+    assert err.count("Traceback") == 1
+    assert err.endswith("KeyboardInterrupt\n")
+    assert "allcores" not in err
+    numbers = [int(line) for line in (*seen, *rest.splitlines())]
+    assert numbers == list(range(len(numbers)))
+    assert len(numbers) < 10_000
+    # Communicate has seen the end of both pipes, so that no worker holds them any more.
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)

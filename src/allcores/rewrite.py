@@ -13,7 +13,6 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from types import CodeType, ModuleType
 from typing import Any
@@ -169,7 +168,7 @@ class ParallelLoader(SourceFileLoader):
         return self._code
 
 
-class ParallelFinder(MetaPathFinder):
+class ParallelFinder:
     """Finds what the other finders find, and makes parallel the source files that are wanted."""
 
     def __init__(self, wanted: Callable[[ModuleSpec], bool], force: bool) -> None:
