@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from memory import Watcher
+from neighbours import Neighbours
 from work import PEERS, VARIANTS, Figures, Work
 
 HERE = Path(__file__).parent
@@ -39,6 +40,7 @@ NAMES = (
 )
 PATIENCE = 10.0  # a library that takes longer than this many seconds is run once only
 TIMEOUT = 300.0
+CROWDED = 0.15  # more cores than this in use by others is worth a note
 
 
 @dataclass
@@ -49,6 +51,7 @@ class Report:
     figures: Figures
     expected: int | None = None  # the digest of the plain loop's results
     wrong: bool = False  # allcores failed, or gave other results than the plain loop
+    neighbours: list[float] = field(default_factory=list)  # cores others used, each measurement
     notes: list[str] = field(default_factory=list)
 
     def note(self, text: str) -> None:
@@ -71,6 +74,8 @@ def main() -> int:
         reports.append(run_work(importlib.import_module(name).WORK, options.runs, options.peers))
     console.print(table(reports))
     for report in reports:
+        if max(report.neighbours, default=0) > CROWDED:
+            report.note(f"other programs used up to {max(report.neighbours):.1f} cores meanwhile")
         for note in report.notes:
             console.print(f"{report.work.name}: {note}", markup=False)
     print("{python}, {cores} cores, load {load:.1f} at the end".format(**machine()))
@@ -123,6 +128,7 @@ def take(report: Report, run: int, variant: str, result: dict[str, Any]) -> bool
         return False
     if said := result.get("said"):
         report.note(f"{variant} said: {said}")
+    report.neighbours.append(result["neighbours"])
     report.figures.seconds[variant][run] = result["seconds"]
     report.figures.megabytes[variant][run] = result["megabytes"]
     return variant not in PEERS or result["seconds"] < PATIENCE
@@ -134,8 +140,15 @@ def run_once(work: Work, variant: str) -> dict[str, Any]:
     if work.watch_memory:
         command.append("--watched")
     pipe = subprocess.PIPE
+    neighbours = Neighbours()
     process = subprocess.Popen(
-        command, text=True, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
+        command,
+        text=True,
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+        start_new_session=True,
+        env=environment(),
     )
     watcher = watch(process) if work.watch_memory else None
     try:
@@ -146,7 +159,12 @@ def run_once(work: Work, variant: str) -> dict[str, Any]:
     finally:
         end_family(process)
         peak = watcher.stop() if watcher else None
-    return result | {"megabytes": peak}
+    return result | {"megabytes": peak, "neighbours": neighbours.cores()}
+
+
+def environment() -> dict[str, str]:
+    """This environment, less what would have Python compile an editable install every time."""
+    return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 
 
 def watch(process: subprocess.Popen[str]) -> Watcher:
@@ -181,7 +199,9 @@ def end_family(process: subprocess.Popen[str]) -> None:
 
 def said_briefly(result: dict[str, Any]) -> str:
     """A measurement in a few words, to show that something goes on."""
-    return result.get("failed") or duration(result["seconds"])
+    if "failed" in result:
+        return str(result["failed"])
+    return f"{duration(result['seconds'])} (others used {result['neighbours']:.2f} cores)"
 
 
 def duration(seconds: float) -> str:
@@ -237,6 +257,7 @@ def as_json(reports: list[Report]) -> dict[str, Any]:
             "ratios": {v: figures.ratio(v) for v in VARIANTS if v in figures.seconds},
             "seconds": figures.seconds,
             "megabytes": figures.megabytes if work.watch_memory else None,
+            "neighbours": report.neighbours,
             "notes": report.notes,
         }
     return {"machine": machine(), "works": works}
