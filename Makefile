@@ -26,7 +26,7 @@ slow:
 	@venv=$$(sh .ci/venv dev) && "$$venv/bin/python" -m pytest -q -m slow
 
 fuzz:
-	@venv=$$(sh .ci/venv dev) && ALLCORES_FUZZ=$(N) "$$venv/bin/python" -m pytest -q -s -m "" tests/test_fuzz.py
+	@venv=$$(sh .ci/venv dev) && "$$venv/bin/python" -m tests.fuzz.run $(N)
 
 bench:
 	@venv=$$(sh .ci/venv bench) && "$$venv/bin/python" bench/run.py
