@@ -422,11 +422,11 @@ class _Entry:
         items, results = batch.items, batch.results
         start = perf_counter()
         while True:
-            done, applied, error = self.replay(items, results)
+            done, applied, partly, error = self.replay(items, results)
             if error is None:
                 break
-            if applied or not isinstance(error, Exception):
-                self.restore(items[done])
+            if applied or partly or not isinstance(error, Exception):
+                self.restore(items, done, applied)
                 raise error
             self.settle_before(batch, items, done)
             yield (items[done],)
@@ -438,8 +438,8 @@ class _Entry:
             self.last_item, self.by_worker = items[done if self.left_by_commit else -1], True
         self.keep_temporaries(batch)
 
-    def replay(self, items: Any, results: list[Any]) -> tuple[int, int, BaseException | None]:
-        """Run commits: how many iterations were done, and what stopped them."""
+    def replay(self, items: Any, results: list[Any]) -> tuple[int, int, int, BaseException | None]:
+        """Run commits: iterations done, commits of the next one done, one in part, what stopped them."""
         plan = self.plan
         state: dict[str, Any] = {}
         before: set[str] = set()
@@ -452,16 +452,30 @@ class _Entry:
             self.functions.commit(items, results, state)
         except BaseException as e:
             error = e.with_traceback(e.__traceback__.tb_next if e.__traceback__ else None)
-        done, applied = state.pop("__at", (0, 0))
+        done, applied, partly = state.pop("__at", (0, 0, 0))
         self.left_by_commit = state.pop("__left", False)
         frames.write(self.frame, plan.module_level, state, before - state.keys())
-        return done, applied, error
+        return done, applied, partly, error
 
-    def restore(self, item: Any) -> None:
-        """After a commit raised: the targets have that iteration's values."""
-        self.last_item, self.by_worker = item, True
+    def restore(self, items: Any, done: int, applied: int) -> None:
+        """After a commit raised: variables are as the plain loop would leave them there."""
+        if done:
+            self.last_item, self.by_worker = items[done - 1], True
+            self.pending = {name: [items[done - 1]] for name in self.plan.temporaries}
         self.settle()
-        frames.write(self.frame, self.plan.module_level, self.functions.targets(item), set())
+        self.prepare(traced=True)
+        put = self.job.output
+
+        def stop_there(where: Any) -> None:
+            if type(where) is list and len(where) >= applied:
+                raise _Stop
+            put(where)
+
+        self.job.output = stop_there  # type: ignore[method-assign]
+        self.pending = {name: [items[done]] for name in self.plan.temporaries}
+        self.by_worker = False
+        frames.write(self.frame, self.plan.module_level, self.functions.targets(items[done]), set())
+        self.settle()
 
     def settle_before(self, batch: Batch, items: Any, done: int) -> None:
         for name in self.plan.temporaries:
@@ -512,10 +526,11 @@ class _Entry:
             for items in {id(i): i for i in pending.values()}.values():
                 wanted = {n for n, i in pending.items() if i is items or i == items}
                 for item in items:
+                    self.job.take()
                     try:
                         self.functions.work(item)
-                    except BaseException:
-                        continue
+                    except (Exception, _Stop):
+                        pass
                     found.update({n: v for n, v in self.job.take().items() if n in wanted})
         for n in mine:
             namespace.pop(n, None)
@@ -536,6 +551,10 @@ class _Entry:
             )
             for listener in list(listeners):
                 listener(report)
+
+
+class _Stop(BaseException):
+    """Ends work that is done again up to a certain commit."""
 
 
 # -- random streams

@@ -256,8 +256,8 @@ class _Writer:
             local -= plan.declared_global
         for n in sorted(local):
             out += _parse(f"if {n!r} in __s:\n    {n} = __s[{n!r}]")
-        out += _parse("__n = __k = 0")
-        [attempt] = _parse("try: pass\nfinally: __s['__at'] = __n, __k")
+        out += _parse("__n = __k = __p = 0")
+        [attempt] = _parse("try: pass\nfinally: __s['__at'] = __n, __k, __p")
         assert isinstance(attempt, ast.Try)
         attempt.body = [self.replay_loop()]
         for n in sorted(local):
@@ -267,7 +267,7 @@ class _Writer:
         return [*out, attempt]
 
     def replay_loop(self) -> ast.stmt:
-        [loop] = _parse("for __n, (__item, __r) in enumerate(zip(__items, __results)):\n    __k = 0")
+        [loop] = _parse("for __n, (__item, __r) in enumerate(zip(__items, __results)):\n    __k = __p = 0")
         assert isinstance(loop, ast.For)
         loop.body.append(ast.Assign([_copy(self.node.target)], _load("__item")))
         if self.traced:
@@ -292,7 +292,7 @@ class _Writer:
         for j, (_, names) in enumerate(self.plan.mirrors.items()):
             body: list[ast.stmt] = []
             for i, n in enumerate(names):
-                body += _parse(f"__s[{n!r}] = __e[{i + 1}]")
+                body += _parse(f"__s[{n!r}] = __e[{i + 1}]\n__k += {int(i == 0)}")
             cases.append((len(self.plan.steps) + j, body or [ast.Pass()]))
         cases.append((-1, _parse("__output(__e)")))
         chain: list[ast.stmt] = []
@@ -307,9 +307,9 @@ class _Writer:
         put = _Replacer(step.lifts, source, first, single)
         new = put.visit(stmt)
         new = _Jumps(self.traced).visit(new)
-        done = [ast.copy_location(s, stmt) for s in _parse("__k = 1")]
-        before = done if step.several else []
-        after = [] if step.several else done
+        count = "__k += 1" if self.traced else f"__k = {self.ids[stmt] + 1}"
+        before = _parse("__p = 1") if step.several else []
+        after = _parse(f"{count}\n__p = 0" if step.several else count)
         body = new if isinstance(new, list) else [new]
         return [*before, *body, *after]
 
@@ -428,7 +428,7 @@ class _Mangler(ast.NodeTransformer):
     def __init__(self, class_name: str) -> None:
         self.prefix = "_" + class_name.lstrip("_")
         self.ours = ("__make", "__work", "__commit", "__take", "__targets", "__item", "__items", "__results",
-                     "__s", "__n", "__k", "__r", "__e", "__rec", "__d", *HELPERS)
+                     "__s", "__n", "__k", "__p", "__r", "__e", "__rec", "__d", *HELPERS)
 
     def mangle(self, name: str) -> str:
         private = name.startswith("__") and not name.endswith("__") and name not in self.ours

@@ -42,7 +42,7 @@ def at_hand(node: ast.expr, in_worker: Callable[[str], bool]) -> bool:
 
 def can_travel(node: ast.expr, known: Info) -> bool:
     """Whether a copy is as good as the value: nothing in it surely outlives the iteration."""
-    if isinstance(node, (ast.Starred, ast.Slice, ast.NamedExpr)):
+    if isinstance(node, (ast.Starred, ast.Slice, ast.NamedExpr, ast.FormattedValue)):
         return False
     if isinstance(node, ast.GeneratorExp):
         return False
@@ -61,6 +61,8 @@ def always_evaluated(node: ast.expr) -> list[ast.expr]:
         return [node.generators[0].iter]
     if isinstance(node, ast.Lambda):
         return []
+    if isinstance(node, ast.FormattedValue):
+        return [node.value]
     if isinstance(node, ast.Call):
         return [node.func, *node.args, *(k.value for k in node.keywords)]
     return [n for n in ast.iter_child_nodes(node) if isinstance(n, ast.expr)]

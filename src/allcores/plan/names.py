@@ -83,19 +83,44 @@ def read_names(*nodes: ast.AST) -> set[str]:
 
 
 def captured_names(*nodes: ast.AST) -> set[str]:
-    """Names that functions, lambdas and classes nested in `nodes` mention."""
+    """Names of the enclosing scope that functions, lambdas and classes in `nodes` mention."""
     found: set[str] = set()
     for node in walk_scope(*nodes):
         if isinstance(node, ast.Lambda):
-            found |= read_names(node.body)
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            found |= read_names(*node.body)
+            found |= free_names(node)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            found |= free_names(node)
+        elif isinstance(node, ast.ClassDef):
+            for part in node.body:
+                if isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                    found |= free_names(part)
+                else:
+                    found |= read_names(part)
         elif isinstance(node, COMPREHENSIONS):
             # A function inside a comprehension captures names just as one beside it does.
             for inner in ast.walk(node):
                 if isinstance(inner, ast.Lambda):
-                    found |= read_names(inner.body)
+                    found |= free_names(inner)
     return found
+
+
+def free_names(node: Function) -> set[str]:
+    """Names that a function takes from the scopes around it."""
+    body: list[ast.AST] = list(node.body) if isinstance(node.body, list) else [node.body]
+    declared: set[str] = set()
+    own = set(parameter_names(node.args)) | bound_names(*body)
+    read: set[str] = set()
+    local: set[str] = set()
+    for n in walk_scope(*body):
+        if isinstance(n, (ast.Global, ast.Nonlocal)):
+            declared |= set(n.names)
+        elif isinstance(n, COMPREHENSIONS):
+            targets = {t for g in n.generators for t in target_names(g.target)}
+            read |= read_names(n) - targets
+        elif isinstance(n, ast.Name):
+            read.add(n.id)
+    local = own - declared
+    return (read | captured_names(*body) | declared) - local
 
 
 def parameter_names(args: ast.arguments) -> list[str]:

@@ -38,7 +38,7 @@ class Module:
         self.imports: dict[str, str] = {}
         self.defs: dict[str, ast.stmt] = {}
         self.summaries: dict[ast.AST, Summary] = {}
-        self.parents: dict[ast.AST, ast.AST] = {}
+        self.methods: dict[str, list[tuple[ast.ClassDef, ast.FunctionDef]]] = {}
         for node in walk_scope(*tree.body):
             self.note(node)
         for node in ast.walk(tree):
@@ -47,6 +47,10 @@ class Module:
                     self.bound[name] = self.bound.get(name, 0) + 1
             elif isinstance(node, (ast.Import, ast.ImportFrom)):
                 self.note_import(node, keep=False)
+            elif isinstance(node, ast.ClassDef):
+                for part in node.body:
+                    if isinstance(part, ast.FunctionDef):
+                        self.methods.setdefault(part.name, []).append((node, part))
 
     def note(self, node: ast.AST) -> None:
         for name in binds(node):
@@ -174,6 +178,14 @@ class Surroundings:
                 summary.is_static = True
             return summary
         return None
+
+    def methods_named(self, name: str) -> list[Summary]:
+        """What the methods of this name do, of all classes in this module."""
+        found = []
+        for owner, node in self.module.methods.get(name, []):
+            around = Surroundings(self.module, [owner], self.live, self.depth)
+            found.append(around.summarise(node))
+        return found
 
     def class_summary(self, node: ast.ClassDef) -> Summary:
         inits = [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name in ("__init__", "__post_init__")]

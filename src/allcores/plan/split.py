@@ -300,7 +300,10 @@ def _several(stmt: ast.stmt, lifts: list[ast.expr]) -> bool:
             isinstance(stmt.value.func, ast.Attribute) and stmt.value.func.attr in ("extend", "update", "writelines")
         )
     if isinstance(stmt, ast.Assign):
-        return len(stmt.targets) > 1 or isinstance(stmt.targets[0], (ast.Tuple, ast.List))
+        stored = [n for t in stmt.targets for n in ast.walk(t) if isinstance(n, (ast.Attribute, ast.Subscript))]
+        several_targets = len(stmt.targets) > 1 or isinstance(stmt.targets[0], (ast.Tuple, ast.List))
+        if stored and several_targets:
+            return True
     return any(isinstance(n, (ast.Call, ast.NamedExpr)) and n not in sent for n in ast.walk(stmt))
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from allcores.plan import effects as fx
 from allcores.plan.effects import ATOM, ITEM, NONE, Roots, Val, is_outer, join, outer, overlaps
 from allcores.plan.names import BUILTINS, path_of
-from allcores.plan.source import Surroundings
+from allcores.plan.source import Summary, Surroundings
 
 
 class Info(NamedTuple):
@@ -554,6 +554,8 @@ class Expressions:
             self.put_inside(base.val, vals)
         if name == "extend" or name == "update":
             self.put_inside(base.val, [self.element(v) for v in vals])
+        for summary in self.around.methods_named(name):
+            tainted |= self.any_method(node, func, base.val, vals, summary)
         if name in fx.ATOM_METHODS:
             return Info(ATOM, tainted, heavy)
         if name in fx.ELEMENT_METHODS:
@@ -566,6 +568,24 @@ class Expressions:
         if name in fx.VIEW_METHODS:
             return Info(join(base.val, self.element(base.val)), tainted, heavy)
         return Info(self.fresh(node, base.val, *vals, maybe=True), tainted, heavy)
+
+    def any_method(self, node: ast.Call, func: ast.Attribute, base: Val, vals: list[Val], summary: Summary) -> bool:
+        """A method of this name in the module may be the one that is called."""
+        tainted = False
+        for root in summary.changes:
+            head, _, rest = root.partition(".")
+            if head == "$0":
+                tainted |= self.mutate(base, node, func.value, func.attr)
+                self.put_inside(base, vals)
+            elif head.startswith("$"):
+                for val, arg in zip(vals, node.args, strict=False):
+                    tainted |= self.mutate(val, node, arg, func.attr)
+            else:
+                self.effects += 1
+                self.note_change(root, True)
+                self.because(node, f"`{func.attr}` (line {summary.line}) changes `{root}`")
+                tainted = True
+        return tainted
 
     def put_inside(self, container: Val, parts: list[Val]) -> None:
         roots: Roots = NONE
