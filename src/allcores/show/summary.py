@@ -92,7 +92,11 @@ class Summary:
             pass
 
     def _parallel_row(self, total: Total) -> tuple[str, ...]:
-        speed = f"{total.speed_up:.2f} times as fast as one worker ({total.workers} workers)"
+        workers = f"{total.workers} worker" + ("s" if total.workers != 1 else "")
+        times = f"{total.speed_up:.2f}" if total.speed_up >= 0.1 else f"{total.speed_up:.1g}"
+        speed = f"{times} times as fast on {workers} as on one"
+        if total.speed_up < 1:
+            speed += ": too little work to gain anything"
         return *self._start_of_row(total), speed
 
     def _start_of_row(self, total: Total) -> tuple[str, ...]:
