@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -67,14 +68,26 @@ def test_the_same_at_full_size(example: str, tmp_path: Path) -> None:
     check(example, ["600", "image.pgm"] if example == "mandelbrot" else [], tmp_path)
 
 
-@pytest.mark.parametrize("example", SMALL)
-def test_the_main_loop_is_parallel(example: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("example", "header"),
+    [
+        ("cheatsheet", "for a, b in zip("),
+        ("mandelbrot", "for j in range("),
+        ("option_price", "for batch in parallel("),
+        ("period_search", "for k, period in enumerate("),
+        ("bootstrap", "for i in parallel("),
+        ("text_stats", "for path in paths:"),
+    ],
+)
+def test_the_main_loop_is_parallel(example: str, header: str, tmp_path: Path) -> None:
     """Otherwise an example would show nothing."""
+    script = EXAMPLES / f"{example}.py"
     done = subprocess.run(
-        [sys.executable, "-m", "allcores", "run", "--force"]
-        + [str(EXAMPLES / f"{example}.py"), *SMALL[example]],
+        [sys.executable, "-m", "allcores", "run", "--force", str(script), *SMALL[example]],
         cwd=tmp_path,
         capture_output=True,
         text=True,
     )
-    assert "times as fast on" in done.stderr
+    lines = script.read_text().splitlines()
+    (number,) = (n for n, line in enumerate(lines, start=1) if line.strip().startswith(header))
+    assert re.search(rf"{example}\.py:{number} .* times as fast on", done.stderr), done.stderr
