@@ -15,18 +15,19 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import chain, islice
 from time import perf_counter
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from allcores import sites
 from allcores.build import frames
-from allcores.build.job import LoopJob, immutable, own
-from allcores.build.runtime import Code, compile_plan
-from allcores.engine import LEFT, Batch, CannotFork, Halt, Indexed, Run, Streamed, crew
 from allcores.loop import LoopReport, NotParallel, ParallelWarning, Settings, listeners
 from allcores.plan.live import lookup, obstacle, resolver
 from allcores.plan.source import Surroundings
 from allcores.plan.split import split
 from allcores.sites import Site
+
+if TYPE_CHECKING:
+    from allcores.build.runtime import Code
+    from allcores.engine.schedule import Batch, Halt
 
 TASTE_SECONDS = 0.0015
 WORTH_SECONDS = 0.008
@@ -43,10 +44,13 @@ def segments(
 
     Raises NotParallel under `strict` when the loop has to run serially.
     """
-    if crew.in_worker:
+    crew = sys.modules.get("allcores.engine.crew")
+    if crew is not None and crew.in_worker:
         return None
     if site is None:
         site = sites.site_at(frame)
+    if site.cost is not None and not settings.force and _surely_small(site, iterable):
+        return None
     why = _why_serial(site, frame, settings)
     if why is not None:
         if why:
@@ -88,6 +92,20 @@ def _say(site: Site, why: str, settings: Settings) -> None:
     if settings.asked and why not in site.warned:
         site.warned.add(why)
         warnings.warn_explicit(text, ParallelWarning, site.filename, site.line)
+
+
+def _surely_small(site: Site, iterable: Any) -> bool:
+    """Whether all of the loop costs less than bringing in workers, going by earlier entries.
+
+    Every 16th entry is timed again, for the next entries may be heavier.
+    """
+    site.entries += 1
+    if site.entries % 16 == 0 or site.cost is None or site.plan is None or site.plan.verdict != "parallel":
+        return False
+    if not _plain_source(iterable):
+        return False
+    left = _left(iterable if hasattr(iterable, "__next__") else iter(iterable))
+    return left is not None and left * site.cost < WORTH_SECONDS
 
 
 # -- what is looped over
@@ -184,7 +202,7 @@ class _Entry:
 
     def worth(self, cost: float, left: int | None, spent: float) -> bool:
         """Whether what is left is worth bringing in workers."""
-        if self.settings.workers < 2 or cost < WORTH_ITERATION:
+        if self.settings.workers < 2 or cost < WORTH_ITERATION or spent < TASTE_SECONDS / 2:
             return False
         ahead = left * cost if left is not None else spent
         return ahead > WORTH_SECONDS
@@ -201,7 +219,7 @@ class _Entry:
             seconds = perf_counter() - start
             spent += seconds
             self.done += size
-            cost = max(seconds / size, spent / self.done)
+            cost = spent / self.done
             self.site.cost = cost
             left = _left(iterator)
             if not left:
@@ -266,6 +284,10 @@ class _Entry:
 
     def prepare(self, traced: bool) -> None:
         """Compile the Plan for this entry's variables."""
+        from allcores.build.job import LoopJob, immutable, own
+        from allcores.build.runtime import compile_plan
+        from allcores.engine.job import LEFT
+
         plan = self.plan
         key = (traced, tuple(self.fixed))
         code: Code | None = self.site.code.get(key)
@@ -306,6 +328,10 @@ class _Entry:
 
         Returns the items still to be done in another way, or None when the loop is over.
         """
+        from allcores.engine.failures import CannotFork
+        from allcores.engine.schedule import Batch, Run
+        from allcores.engine.source import Indexed, Streamed
+
         source = Indexed(list(rest) if plain else []) if plain else Streamed(rest)
         self.prepare(self.report.reason == "spilled" or "spilled" in self.site.warned)
         run = Run(

@@ -1,7 +1,4 @@
-"""`parallel()`: the public face, its settings, and the step from the frame into the loop.
-
-The rest is imported at the first loop, so that `import allcores` costs next to nothing.
-"""
+"""`parallel()`: the public face, its settings, and the step from the frame into the loop."""
 
 from __future__ import annotations
 

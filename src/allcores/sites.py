@@ -30,6 +30,7 @@ class Site:
     code: dict[tuple[bool, tuple[str, ...]], Any] = field(default_factory=dict)
     running: CodeType | None = None
     cost: float | None = None
+    entries: int = 0
     warned: set[str] = field(default_factory=set)
 
 
