@@ -12,13 +12,15 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from importlib.machinery import ModuleSpec, SourceFileLoader
+from math import inf
+from operator import length_hint
 from types import CodeType, ModuleType
 from typing import Any
 
 from allcores.loop import at_site, register_site
 from allcores.plan import Plan, plans_of
+from allcores.sites import given_site
 
 # Names of decorators that compile a function's bytecode themselves and know nothing of detours.
 _COMPILERS = frozenset(
@@ -30,18 +32,70 @@ _COMPILERS = frozenset(
 class Detour:
     """Stands in a code object for one loop, which iterates `through(xs)` in place of `xs`."""
 
-    __slots__ = ("through",)
+    __slots__ = ("_forced", "_key", "_site", "_unwatched")
 
-    def __init__(self, through: Callable[[Any], Any]) -> None:
-        self.through = through
+    def __init__(self, key: int, forced: bool) -> None:
+        self._key = key
+        self._site = given_site(key)
+        self._forced = forced
+        self._unwatched = 0.0
+
+    def through(self, iterable: Any) -> Any:
+        """What the loop iterates: `iterable` itself where it surely has too little work.
+
+        Programs have loops of a few iterations in their hottest places, which nobody marked; there,
+        to ask `at_site` at each entry would cost many times what the loop does.
+        """
+        cost = self._site.cost
+        if cost is not None and not self._forced:
+            seconds = _length(iterable) * cost + 1e-7
+            if seconds < _LITTLE and self._unwatched < _WATCHED_EVERY:
+                self._unwatched += seconds
+                return iterable
+            self._unwatched = 0.0
+        return at_site(self._key, iterable)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A function sent elsewhere (by joblib, dask, ...) runs its loop there as the plain loop.
-        return Detour, (_unchanged,)
+        return NoDetour, ()
 
 
-def _unchanged(iterable: Any) -> Any:
-    return iterable
+class NoDetour:
+    """A detour in a process that knows nothing of the loop."""
+
+    def through(self, iterable: Any) -> Any:
+        """The iterable itself."""
+        return iterable
+
+
+_LITTLE = 2e-3
+"""Seconds: a loop that takes less has no need of workers, nor of being looked at."""
+_WATCHED_EVERY = 1e-3
+"""After so many seconds of unwatched entries one is timed again: the next may have more to do."""
+
+_SIZED = frozenset(
+    {list, tuple, range, dict, set, frozenset, str, bytes, bytearray}
+    | {type({}.keys()), type({}.values()), type({}.items())}
+)
+_SIZED_ITERATORS = frozenset(
+    type(iter(kind())) for kind in (list, tuple, dict, set, str, bytes)
+) | {type(iter(range(0)))}
+
+
+def _length(iterable: Any) -> float:
+    """How many items there are, where asking runs none of the program's code; else infinite."""
+    kind = type(iterable)
+    if kind in _SIZED:
+        return len(iterable)
+    if kind is enumerate:
+        return _length_of_iterator(iterable.__reduce__()[1][0])
+    if kind is zip:
+        return min(map(_length_of_iterator, iterable.__reduce__()[1]), default=0)
+    return inf
+
+
+def _length_of_iterator(iterator: Any) -> float:
+    return length_hint(iterator) if type(iterator) in _SIZED_ITERATORS else inf
 
 
 def parallel_code(source: bytes, filename: str, *, force: bool = False) -> CodeType:
@@ -52,7 +106,8 @@ def parallel_code(source: bytes, filename: str, *, force: bool = False) -> CodeT
     """
     try:
         tree = ast.parse(source, filename)
-        return _compile_with_detours(tree, filename, _plans_to_take(tree, source, filename, force))
+        plans = _plans_to_take(tree, source, filename, force)
+        return _compile_with_detours(tree, filename, plans, force)
     except RecursionError:
         # An expression with thousands of terms: more than a tree of Python objects can hold.
         return compile(source, filename, "exec", dont_inherit=True)
@@ -110,13 +165,15 @@ def _outside_compiled_functions(tree: ast.Module, plans: list[Plan]) -> list[Pla
     return [plan for plan in plans if plan.node not in inside]
 
 
-def _compile_with_detours(tree: ast.Module, filename: str, plans: list[Plan]) -> CodeType:
+def _compile_with_detours(
+    tree: ast.Module, filename: str, plans: list[Plan], force: bool
+) -> CodeType:
     detours: dict[str, Detour] = {}
     originals: list[tuple[ast.For, ast.expr]] = []
     for plan in plans:
         assert isinstance(plan.node, ast.For)
         marker = f"\0allcores detour {len(detours)}"
-        detours[marker] = Detour(partial(at_site, register_site(plan, tree)))
+        detours[marker] = Detour(register_site(plan, tree), force)
         originals.append((plan.node, plan.node.iter))
     for marker, (node, iterable) in zip(detours, originals):
         node.iter = _call_through(marker, node, iterable)

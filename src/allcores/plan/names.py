@@ -43,9 +43,18 @@ def _defaults(args: ast.arguments) -> list[ast.expr]:
 def bound_names(*nodes: ast.AST) -> set[str]:
     """Names that `nodes` bind or delete in their own scope."""
     names: set[str] = set()
-    for node in walk_scope(*nodes):
-        names.update(binds(node))
+    for node in nodes:
+        names |= _bound_below(node)
     return names
+
+
+def _bound_below(node: ast.AST) -> frozenset[str]:
+    known: frozenset[str] | None = getattr(node, "_bound_below", None)
+    if known is None:
+        known = frozenset(name for n in walk_scope(node) for name in binds(n))
+        # Kept on the node itself: reading a body takes several passes.
+        node._bound_below = known  # type: ignore[attr-defined]
+    return known
 
 
 def binds(node: ast.AST) -> list[str]:

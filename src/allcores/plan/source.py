@@ -38,6 +38,7 @@ class Module:
         self.imports: dict[str, str] = {}
         self.defs: dict[str, ast.stmt] = {}
         self.summaries: dict[ast.AST, Summary] = {}
+        self.scopes: dict[ast.AST, tuple[dict[str, int], dict[str, ast.stmt], dict[str, str]]] = {}
         self.methods: dict[str, list[tuple[ast.ClassDef, ast.FunctionDef]]] = {}
         for node in walk_scope(*tree.body):
             self.note(node)
@@ -105,16 +106,13 @@ class Surroundings:
         self.class_node = next((n for n in reversed(chain) if isinstance(n, ast.ClassDef)), None)
 
     def note_scope(self, scope: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> None:
-        for p in parameter_names(scope.args):
-            self.locals[p] = self.locals.get(p, 0) + 1
-        body = scope.body if isinstance(scope.body, list) else [scope.body]
-        for node in walk_scope(*body):
-            for name in binds(node):
-                self.locals[name] = self.locals.get(name, 0) + 1
-            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-                self.local_defs[node.name] = node
-            elif isinstance(node, (ast.Import, ast.ImportFrom)):
-                self.local_imports.update(import_names(node))
+        known = self.module.scopes.get(scope)
+        if known is None:
+            known = self.module.scopes[scope] = read_scope(scope)
+        for name, count in known[0].items():
+            self.locals[name] = self.locals.get(name, 0) + count
+        self.local_defs.update(known[1])
+        self.local_imports.update(known[2])
 
     def is_builtin(self, name: str) -> bool:
         return name in BUILTINS and name not in self.locals and name not in self.module.bound
@@ -216,6 +214,23 @@ class Surroundings:
         summary.is_static = static
         self.module.summaries[node] = summary
         return summary
+
+
+def read_scope(
+    scope: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda,
+) -> tuple[dict[str, int], dict[str, ast.stmt], dict[str, str]]:
+    """A function's local names with how often they are bound, its definitions, its imports."""
+    counts: dict[str, int] = dict.fromkeys(parameter_names(scope.args), 1)
+    defs: dict[str, ast.stmt] = {}
+    imports: dict[str, str] = {}
+    for node in walk_scope(*_body(scope)):
+        for name in binds(node):
+            counts[name] = counts.get(name, 0) + 1
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            defs[node.name] = node
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            imports.update(import_names(node))
+    return counts, defs, imports
 
 
 def _body(scope: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> list[ast.AST]:

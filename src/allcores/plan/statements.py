@@ -6,7 +6,7 @@ import ast
 
 from allcores.plan.effects import ATOM, NONE, Val, is_outer, join, outer
 from allcores.plan.lifting import eager, pick
-from allcores.plan.names import binds, bound_names, path_of, read_names, target_names, walk_scope
+from allcores.plan.names import binds, bound_names, path_of, read_names, target_names
 from allcores.plan.source import Surroundings
 from allcores.plan.values import Expressions, Info, State, merge
 
@@ -92,7 +92,7 @@ class Statements(Expressions):
 
     def settle(self, node: ast.stmt, tainted: bool, heavy: bool, exprs: list[ast.expr]) -> bool:
         """Decide about a simple statement; True when it is a commit."""
-        names = set(binds(node)) | {n for e in walk_scope(node) for n in binds(e)}
+        names = bound_names(node)
         guards, self.guards = self.guards, []
         if self.in_function:
             return False
@@ -496,7 +496,7 @@ class Statements(Expressions):
         if self.guards:
             self.guard_map[node] = self.guards
             self.guards = []
-        names = {n for e in walk_scope(header) for n in binds(e)}
+        names = bound_names(header)
         if names & self.parent and not self.unit_depth and not self.in_function:
             self.units.add(node)
         self.heavy_work |= info.heavy
@@ -650,7 +650,7 @@ class Statements(Expressions):
             self.eval(handler.type)
             if handler.name:
                 self.handler_names.add(handler.name)
-                self.st.env[handler.name] = self.fresh(handler)  # type: ignore[arg-type]
+                self.st.env[handler.name] = self.fresh(handler)
                 self.st.bound |= {handler.name}
             out = self.nested(handler.body)
             if out is not None and handler.name:
