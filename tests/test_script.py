@@ -584,3 +584,44 @@ def f(xs):
     exec(parallel_code(source.encode(), "program.py", force=True), names)
     assert any(isinstance(const, Detour) for const in names["f"].__code__.co_consts)
     assert pickle.loads(cloudpickle.dumps(names["f"]))([1, 2, 3]) == [1, 4, 9]
+
+
+def test_tiny_loops_in_hot_places_stay_cheap() -> None:
+    """What is looked at is the detour: it must hand back the very iterable, nearly always."""
+    source = """
+def f(n, wrap):
+    total = 0
+    for x in wrap(range(n)):
+        total += x * x
+    return total
+"""
+    names: dict[str, Any] = {"__name__": "hot"}
+    exec(parallel_code(source.encode(), "hot.py"), names)
+    (detour,) = (each for each in names["f"].__code__.co_consts if isinstance(each, Detour))
+    for wrap in (range_itself, list, enumerate, lambda xs: zip(xs, xs)):
+        detour._site.cost = 1e-7
+        detour._unwatched = 0.0
+        handed_back = 0
+        for _ in range(1000):
+            iterable = wrap(range(3))
+            handed_back += detour.through(iterable) is iterable
+        assert handed_back == 1000
+        large = range(10**6)
+        assert detour.through(large) is not large
+        assert detour.through(wrap(range(3))) is not None
+    strange = iter(lambda: 1, 1)
+    assert detour.through(strange) is not strange
+
+
+def test_after_a_while_tiny_loops_are_timed_again() -> None:
+    names: dict[str, Any] = {"__name__": "hot"}
+    exec(parallel_code(b"def f(xs):\n    for x in xs: print(x * x)\n", "hot.py"), names)
+    (detour,) = (each for each in names["f"].__code__.co_consts if isinstance(each, Detour))
+    detour._site.cost = 1e-5
+    numbers = list(range(10))
+    watched = [n for n in range(100) if detour.through(numbers) is not numbers]
+    assert 5 <= len(watched) <= 20
+
+
+def range_itself(numbers: range) -> range:
+    return numbers

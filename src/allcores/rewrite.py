@@ -77,9 +77,8 @@ _SIZED = frozenset(
     {list, tuple, range, dict, set, frozenset, str, bytes, bytearray}
     | {type({}.keys()), type({}.values()), type({}.items())}
 )
-_SIZED_ITERATORS = frozenset(
-    type(iter(kind())) for kind in (list, tuple, dict, set, str, bytes)
-) | {type(iter(range(0)))}
+_SOME: tuple[Any, ...] = ([], (), {}, set(), "", "ä", b"", bytearray(), range(0))
+_SIZED_ITERATORS = frozenset(type(iter(each)) for each in _SOME)
 
 
 def _length(iterable: Any) -> float:

@@ -16,7 +16,7 @@ _NOTEWORTHY_SECONDS = 0.5
 
 @dataclass(slots=True)
 class Total:
-    """All the runs of one loop taken together."""
+    """Runs of one loop taken together."""
 
     file: str
     line: int
@@ -50,29 +50,30 @@ class Summary:
     def __init__(self) -> None:
         self.ended_well = False
         """Whether the program did; if not, only loops that were parallel are worth a line."""
-        self._totals: dict[tuple[str, int], Total] = {}
+        self._parallel: dict[tuple[str, int], Total] = {}
+        self._others: dict[tuple[str, int], Total] = {}
         self._directory = os.getcwd()
         self._process = os.getpid()
 
     def add(self, report: LoopReport) -> None:
         """Take one report; to be put in `loop.listeners`."""
+        # The runs of a loop that stayed here say nothing about those that had workers.
+        totals = self._parallel if report.in_workers else self._others
         key = (report.file, report.line)
-        if key not in self._totals:
-            self._totals[key] = Total(*key)
-        self._totals[key].add(report)
+        if key not in totals:
+            totals[key] = Total(*key)
+        totals[key].add(report)
 
     def lines(self) -> list[str]:
         """The lines, in the order in which the loops first ended."""
-        parallel = [total for total in self._totals.values() if total.in_workers]
-        others = [total for total in self._totals.values() if not total.in_workers]
-        rows = [self._parallel_row(total) for total in parallel]
+        rows = [self._parallel_row(total) for total in self._parallel.values()]
         rows += [
             (*self._start_of_row(total), f"here, not in workers: {total.reason}")
-            for total in others
+            for total in self._others.values()
             if total.reason and total.seconds >= _NOTEWORTHY_SECONDS
         ]
         if not rows and self.ended_well:
-            return [self._nothing_parallel(len(others))]
+            return [self._nothing_parallel(len(self._others))]
         return _aligned(rows)
 
     def print(self) -> None:
