@@ -7,6 +7,7 @@ import io
 import linecache
 import math
 import os
+import sys
 import types
 import warnings
 from collections.abc import Iterator
@@ -18,9 +19,21 @@ import allcores.loop as loop
 from allcores import ParallelWarning, parallel
 
 _numbers = count()
-ATOMS = (int, float, complex, str, bytes, bool, type(None), range, type, types.FunctionType, types.ModuleType,
-         types.BuiltinFunctionType)
-HIDDEN = {"parallel", "__builtins__", "__name__", "__file__"}
+ATOMS = (
+    int,
+    float,
+    complex,
+    str,
+    bytes,
+    bool,
+    type(None),
+    range,
+    type,
+    types.FunctionType,
+    types.ModuleType,
+    types.BuiltinFunctionType,
+)
+HIDDEN = {"parallel", "__builtins__", "__name__", "__file__", "__warningregistry__", "__doc__", "__loader__", "__package__", "__spec__"}
 
 
 @dataclass
@@ -55,12 +68,21 @@ def forced(on: bool = True) -> Iterator[None]:
 def run(source: str, plain: bool, in_function: bool, force: bool = True) -> Outcome:
     """Execute the program; `parallel` is the identity when `plain`."""
     if in_function:
-        lines = ["def __program():", "    try:", *("        " + x for x in source.splitlines()),
-                 "    except Exception as __e:", "        __error = __e", "    return locals()"]
+        lines = [
+            "def __program():",
+            "    try:",
+            *("        " + x for x in source.splitlines()),
+            "    except Exception as __e:",
+            "        __error = __e",
+            "    return locals()",
+        ]
         source = "\n".join(lines) + "\n"
     filename = f"<same-{next(_numbers)}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
-    namespace: dict[str, Any] = {"__name__": "__same__", "parallel": (lambda xs, **_: xs) if plain else parallel}
+    # A real module, so that its classes can be found by name as a script's can.
+    module = sys.modules["__same__"] = types.ModuleType("__same__")
+    namespace = module.__dict__
+    namespace["parallel"] = (lambda xs, **_: xs) if plain else parallel
     out, err = io.StringIO(), io.StringIO()
     reports: list[loop.LoopReport] = []
     error: BaseException | None = None
@@ -68,8 +90,12 @@ def run(source: str, plain: bool, in_function: bool, force: bool = True) -> Outc
     note = reports.append
     loop.listeners.append(note)
     try:
-        with forced(force), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), \
-                warnings.catch_warnings(record=True) as caught:
+        with (
+            forced(force),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            warnings.catch_warnings(record=True) as caught,
+        ):
             warnings.simplefilter("always")
             try:
                 exec(compile(source, filename, "exec"), namespace)
@@ -127,7 +153,9 @@ class Comparer:
         return None
 
     def same(self, a: Any, b: Any, where: str) -> str | None:
-        if type(a) is not type(b) and (type(a).__name__ != type(b).__name__ or isinstance(a, ATOMS)):
+        if type(a) is not type(b) and (
+            type(a).__name__ != type(b).__name__ or isinstance(a, ATOMS)
+        ):
             return f"{where}: {type(a).__name__} != {type(b).__name__} ({a!r}, {b!r})"
         if isinstance(a, float):
             same = (a == b and math.copysign(1, a) == math.copysign(1, b)) or (a != a and b != b)
@@ -148,19 +176,29 @@ class Comparer:
     def inside(self, a: Any, b: Any, where: str) -> str | None:
         kind = type(a).__name__
         if kind == "ndarray":
-            same = a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes() \
+            same = (
+                a.dtype == b.dtype
+                and a.shape == b.shape
+                and a.tobytes() == b.tobytes()
                 and a.flags.writeable == b.flags.writeable
+            )
             return None if same else f"{where}: {a!r} != {b!r}"
         if isinstance(a, (list, tuple)):
             if len(a) != len(b):
                 return f"{where}: {a!r} != {b!r}"
-            return self.first((x, y, f"{where}[{i}]") for i, (x, y) in enumerate(zip(a, b, strict=True)))
+            return self.first(
+                (x, y, f"{where}[{i}]") for i, (x, y) in enumerate(zip(a, b, strict=True))
+            )
         if isinstance(a, dict):
             if list(map(repr, a)) != list(map(repr, b)):
                 return f"{where}: keys {list(a)!r} != {list(b)!r}"
-            return self.first((x, y, f"{where}[{k!r}]") for (k, x), y in zip(a.items(), b.values(), strict=True))
+            return self.first(
+                (x, y, f"{where}[{k!r}]") for (k, x), y in zip(a.items(), b.values(), strict=True)
+            )
         if isinstance(a, (set, frozenset)):
-            return None if sorted(map(repr, a)) == sorted(map(repr, b)) else f"{where}: {a!r} != {b!r}"
+            return (
+                None if sorted(map(repr, a)) == sorted(map(repr, b)) else f"{where}: {a!r} != {b!r}"
+            )
         if hasattr(a, "__dict__"):
             return self.same_attributes(a, b, where)
         if hasattr(a, "__next__"):
@@ -180,7 +218,9 @@ class Comparer:
         return next((found for x, y, w in pairs if (found := self.same(x, y, w))), None)
 
 
-def assert_same(source: str, expect: str | None = None, *, places: tuple[bool, ...] = (False, True)) -> None:
+def assert_same(
+    source: str, expect: str | None = None, *, places: tuple[bool, ...] = (False, True)
+) -> None:
     """The program leaves the same either way, at module level and in a function.
 
     expect: "parallel" (iterations must really run in workers) or "serial" (a warning must say why).
@@ -190,8 +230,9 @@ def assert_same(source: str, expect: str | None = None, *, places: tuple[bool, .
         found = difference(a, b)
         assert found is None, f"{found}\nin_function={in_function}\n{source}\n{b.warned}"
         if expect == "parallel":
-            assert b.in_workers > 0, f"ran serially: {b.warned or b.reports}\nin_function={in_function}\n{source}"
+            assert b.in_workers > 0, (
+                f"ran serially: {b.warned or b.reports}\nin_function={in_function}\n{source}"
+            )
         elif expect == "serial":
             assert b.in_workers == 0, f"ran in workers\n{source}"
             assert b.warned, f"no warning\n{source}"
-

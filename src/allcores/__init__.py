@@ -8,7 +8,7 @@ WorkerDied       a worker process ended in the middle of an iteration, twice
 
 from __future__ import annotations
 
-from allcores import entry as _entry  # here, lest the first loop waits for it
+from allcores import entry as _entry  # noqa: F401  # here, lest the first loop waits for it
 from allcores.engine.failures import WorkerDied
 from allcores.loop import NotParallel, ParallelWarning, parallel
 

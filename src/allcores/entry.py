@@ -26,7 +26,8 @@ from allcores.plan.split import split
 from allcores.sites import Site
 
 if TYPE_CHECKING:
-    from allcores.build.runtime import Code
+    from allcores.build.job import LoopJob
+    from allcores.build.runtime import Code, Functions
     from allcores.engine.schedule import Batch, Halt
 
 TASTE_SECONDS = 0.0015
@@ -100,7 +101,12 @@ def _surely_small(site: Site, iterable: Any) -> bool:
     Every 16th entry is timed again, for the next entries may be heavier.
     """
     site.entries += 1
-    if site.entries % 16 == 0 or site.cost is None or site.plan is None or site.plan.verdict != "parallel":
+    if (
+        site.entries % 16 == 0
+        or site.cost is None
+        or site.plan is None
+        or site.plan.verdict != "parallel"
+    ):
         return False
     if not _plain_source(iterable):
         return False
@@ -110,12 +116,25 @@ def _surely_small(site: Site, iterable: Any) -> bool:
 
 # -- what is looped over
 
-_BUILT_IN = (list, tuple, range, str, bytes, bytearray, dict, set, frozenset, type({}.keys()), type({}.values()),
-             type({}.items()))
-_BUILT_IN_ITERATORS = tuple(
-    {type(iter(x)) for x in ([], (), range(0), range(2**70), "", b"", {}, set(), {}.values(), {}.items())}
-    | {type(reversed([])), type(iter("ä"))}
+_BUILT_IN: tuple[type, ...] = (
+    list,
+    tuple,
+    range,
+    str,
+    bytes,
+    bytearray,
+    dict,
+    set,
+    frozenset,
+    type({}.keys()),
+    type({}.values()),
+    type({}.items()),
 )
+_SAMPLES: tuple[Any, ...] = (
+    *([], (), range(0), range(2**70), "", "ä", b"", bytearray(), {}, set(), {}.values(), {}.items()),
+    reversed([]),
+)
+_BUILT_IN_ITERATORS = tuple({type(iter(sample)) for sample in _SAMPLES})
 
 
 def _plain_source(iterable: Any) -> bool:
@@ -163,6 +182,9 @@ class _Entry:
         self.by_worker = False
         self.left_by_commit = False
         self.commit_seconds = 0.0
+        self.job: LoopJob
+        self.functions: Functions
+        self.fixed: list[str] = []
 
     # -- the iterator's own course
 
@@ -280,7 +302,9 @@ class _Entry:
         code = self.frame.f_code
         if self.plan.module_level:
             return frozenset()
-        return frozenset(code.co_varnames) | frozenset(code.co_cellvars) | frozenset(code.co_freevars)
+        return (
+            frozenset(code.co_varnames) | frozenset(code.co_cellvars) | frozenset(code.co_freevars)
+        )
 
     def prepare(self, traced: bool) -> None:
         """Compile the Plan for this entry's variables."""
@@ -309,7 +333,8 @@ class _Entry:
         self.job = LoopJob(
             self.functions,
             self.frame.f_globals,
-            sorted(set(mine) | (extra - plan.parent_names)),
+            mine,
+            sorted(extra - plan.parent_names - set(mine)),
             plan.kept,
             code.traced,
             self.watcher(values),
@@ -354,6 +379,10 @@ class _Entry:
                     _say(self.site, str(error), self.settings)
                     yield run.rest()
                     return None
+                except BaseException:
+                    # What the input raises, a dead worker, Ctrl-C: variables are up to date first.
+                    self.settle()
+                    raise
                 if isinstance(event, Batch):
                     stuck = 0
                     yield from self.commit(event, base)
@@ -369,8 +398,12 @@ class _Entry:
                     self.site.warned.add("spilled")
                     return chain([event.item], run.rest())
                 if event.kind == "drawn":
-                    _say(self.site, "a random stream that all iterations share is drawn from in the loop; make one for "
-                         "each iteration, such as `rng = random.Random(seed + i)`", self.settings)
+                    _say(
+                        self.site,
+                        "a random stream that all iterations share is drawn from in the loop; make one for "
+                        "each iteration, such as `rng = random.Random(seed + i)`",
+                        self.settings,
+                    )
                     remaining = chain([event.item], run.rest())
                     self.settle()
                     yield remaining
@@ -378,7 +411,11 @@ class _Entry:
                 stuck += event.kind == "unshippable"
                 yield from self.natively(event, base)
                 if stuck > 8 and not self.settings.force:
-                    _say(self.site, f"{event.text}, so results cannot be sent from workers", self.settings)
+                    _say(
+                        self.site,
+                        f"{event.text}, so results cannot be sent from workers",
+                        self.settings,
+                    )
                     yield run.rest()
                     return None
         finally:
@@ -416,10 +453,14 @@ class _Entry:
         def see(f: FrameType, what: str, arg: Any) -> Any:
             if what == "exception" and f is frame:
                 kind, error = arg[0], arg[1]
-                if f"{kind.__module__}.{kind.__qualname__}" == wanted and isinstance(error, BaseException):
+                if f"{kind.__module__}.{kind.__qualname__}" == wanted and isinstance(
+                    error, BaseException
+                ):
                     sys.settrace(None)
                     f.f_trace = None
-                    if not any(n.startswith("in iteration ") for n in getattr(error, "__notes__", ())):
+                    if not any(
+                        n.startswith("in iteration ") for n in getattr(error, "__notes__", ())
+                    ):
                         error.add_note(note)
             return see
 
@@ -487,7 +528,7 @@ class _Entry:
         """After a commit raised: variables are as the plain loop would leave them there."""
         if done:
             self.last_item, self.by_worker = items[done - 1], True
-            self.pending = {name: [items[done - 1]] for name in self.plan.temporaries}
+            self.pending = dict.fromkeys(self.plan.temporaries, [items[done - 1]])
         self.settle()
         self.prepare(traced=True)
         put = self.job.output
@@ -498,14 +539,16 @@ class _Entry:
             put(where)
 
         self.job.output = stop_there  # type: ignore[method-assign]
-        self.pending = {name: [items[done]] for name in self.plan.temporaries}
+        self.pending = dict.fromkeys(self.plan.temporaries, [items[done]])
         self.by_worker = False
         frames.write(self.frame, self.plan.module_level, self.functions.targets(items[done]), set())
         self.settle()
 
     def settle_before(self, batch: Batch, items: Any, done: int) -> None:
+        before = [items[done - 1]] if done else []
         for name in self.plan.temporaries:
-            self.pending[name] = [items[done - 1]] if done else self.pending.get(name, [])
+            if done:
+                self.pending[name] = before
         if done:
             self.last_item, self.by_worker = items[done - 1], True
         self.settle()
@@ -521,9 +564,12 @@ class _Entry:
         frames.write(self.frame, plan.module_level, values, set())
         for name in values:
             self.pending.pop(name, None)
-        for name in plan.temporaries:
-            if name not in values and (name in stuck or name not in plan.kept):
-                self.pending[name] = list(batch.items) if name in plan.kept else [batch.items[-1]]
+        missing = [
+            n for n in plan.temporaries if n not in values and (n in stuck or n not in plan.kept)
+        ]
+        # One list for all of them: they are found in one go, so that shared objects stay shared.
+        needed = list(batch.items if any(n in plan.kept for n in missing) else batch.items[-1:])
+        self.pending.update(dict.fromkeys(missing, needed))
 
     def settle(self) -> None:
         """Give targets and temporaries the values that the last iteration left."""
@@ -544,13 +590,17 @@ class _Entry:
         from contextlib import redirect_stderr, redirect_stdout
 
         namespace = self.frame.f_globals
-        mine = self.job.global_names
+        mine = [*self.job.global_names, *self.job.passing_names]
         saved = {n: namespace[n] for n in mine if n in namespace}
         found: dict[str, Any] = {}
-        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()), warnings.catch_warnings():
+        with (
+            redirect_stdout(io.StringIO()),
+            redirect_stderr(io.StringIO()),
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("ignore")
             for items in {id(i): i for i in pending.values()}.values():
-                wanted = {n for n, i in pending.items() if i is items or i == items}
+                wanted = {n for n, i in pending.items() if i is items}
                 for item in items:
                     self.job.take()
                     try:
@@ -573,7 +623,8 @@ class _Entry:
             report.iterations = self.done
             report.seconds = perf_counter() - self.began
             report.native_seconds = max(
-                report.native_seconds, report.seconds if not report.in_workers else report.native_seconds
+                report.native_seconds,
+                report.seconds if not report.in_workers else report.native_seconds,
             )
             for listener in list(listeners):
                 listener(report)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from allcores.plan.model import Plan
     from allcores.sites import Site
 
+
 class ParallelWarning(UserWarning):
     """A loop marked `parallel` runs as the plain loop; the text says which line is in the way."""
 
@@ -200,4 +201,12 @@ class _Parallel:
         return iter(self.iterable) if pieces is None else chain.from_iterable(pieces)
 
 
-__all__ = ["LoopReport", "NotParallel", "ParallelWarning", "at_site", "listeners", "parallel", "register_site"]
+__all__ = [
+    "LoopReport",
+    "NotParallel",
+    "ParallelWarning",
+    "at_site",
+    "listeners",
+    "parallel",
+    "register_site",
+]

@@ -51,8 +51,9 @@ def site_at(frame: FrameType) -> Site:
     return site
 
 
-def give_site(plan: Plan, tree: ast.Module, node: ast.For, chain: list[ast.AST]) -> int:
+def give_site(plan: Plan, tree: ast.Module, node: ast.For | ast.AsyncFor, chain: list[ast.AST]) -> int:
     """Register a loop that is known beforehand; gives the key for `given_site`."""
+    assert isinstance(node, ast.For)
     _given.append(Site(plan.file, plan.line, node, chain, Module(tree, plan.file)))
     return len(_given) - 1
 
@@ -78,7 +79,9 @@ def _find(frame: FrameType) -> Site:
     try:
         tree = _parse(filename, lines)
     except (SyntaxError, ValueError):
-        site.problem = "the source of this code cannot be read; it may have changed since it was started"
+        site.problem = (
+            "the source of this code cannot be read; it may have changed since it was started"
+        )
         return site
     for node, chain in loops_of(tree):
         if isinstance(node, ast.For) and _stands_at(node, positions) and _same_scope(chain, code):
@@ -141,7 +144,9 @@ def _same_scope(chain: list[ast.AST], code: CodeType) -> bool:
     return getattr(chain[-1], "name", "<lambda>") == code.co_name
 
 
-def _is_running(tree: ast.Module, node: ast.For, chain: list[ast.AST], code: CodeType, frame: FrameType) -> bool:
+def _is_running(
+    tree: ast.Module, node: ast.For, chain: list[ast.AST], code: CodeType, frame: FrameType
+) -> bool:
     """Whether compiling the source gives the code that runs."""
     if "@pytest_ar" in frame.f_globals:
         return True  # pytest rewrites the asserts of its test modules
@@ -149,14 +154,18 @@ def _is_running(tree: ast.Module, node: ast.For, chain: list[ast.AST], code: Cod
     top = next(s for s in tree.body if any(n is node for n in ast.walk(s)))
     alone = ast.Module([top], [])
     # Notebooks and doctests compile one statement at a time.
-    attempts: list[tuple[Any, str]] = [(alone, "exec")] if chain else [(tree, "exec"), (alone, "exec")]
+    attempts: list[tuple[Any, str]] = (
+        [(alone, "exec")] if chain else [(tree, "exec"), (alone, "exec")]
+    )
     if chain:
         attempts.append((tree, "exec"))
     attempts.append((ast.Interactive([top]), "single"))
     for optimize in (-1,):
         for part, mode in attempts:
             try:
-                made = compile(part, code.co_filename, mode, flags=flags, dont_inherit=True, optimize=optimize)
+                made = compile(
+                    part, code.co_filename, mode, flags=flags, dont_inherit=True, optimize=optimize
+                )
             except (SyntaxError, ValueError):
                 continue
             if any(_equal(c, code) for c in _codes(made)):

@@ -43,10 +43,14 @@ def report(counts: collections.Counter[tuple[str, bool]]) -> str:
     shares = collections.Counter[str]()
     for (verdict, _), n in counts.items():
         shares[verdict] += n
-    lines = [f"{every} loops: " + ", ".join(f"{v} {n / every:.0%}" for v, n in shares.most_common())]
+    lines = [
+        f"{every} loops: " + ", ".join(f"{v} {n / every:.0%}" for v, n in shares.most_common())
+    ]
     if easy:
         good = counts["parallel", True]
-        lines.append(f"{easy} of them a reader would call parallel: {good / easy:.1%} ran in parallel")
+        lines.append(
+            f"{easy} of them a reader would call parallel: {good / easy:.1%} ran in parallel"
+        )
     return "\n".join(lines)
 
 
@@ -78,7 +82,10 @@ def part(count: int, seed: int, first: int, step: int) -> int:
             why.update(w.partition(": ")[2].partition(": ")[2][:70] for w in warned)
         if found:
             bad += 1
-            print(f"=== seed {n} in_function={bool(n // step % 2)}: {found}\n{_loop(program)}", flush=True)
+            print(
+                f"=== seed {n} in_function={bool(n // step % 2)}: {found}\n{_loop(program)}",
+                flush=True,
+            )
             if bad >= int(os.environ.get("FUZZ_STOP", "20")):
                 break
     print(f"{report(counts)}\n{bad} differences, {time.monotonic() - began:.0f} s", flush=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from allcores.build.runtime import Functions
-from allcores.build.travel import ATOMS, first_stuck
+from allcores.build.travel import ATOMS, stuck_ones
 from allcores.engine.job import Cut
 from allcores.engine.relay import Relay
 
@@ -58,6 +58,7 @@ class LoopJob:
         functions: Functions,
         namespace: dict[str, Any],
         global_names: list[str],
+        passing_names: list[str],
         kept: set[str],
         traced: bool,
         watched: Callable[[], Any],
@@ -66,6 +67,7 @@ class LoopJob:
         self.work = functions.work
         self.namespace = namespace
         self.global_names = global_names
+        self.passing_names = passing_names
         self.kept = kept
         self.traced = traced
         self.watched = watched
@@ -95,6 +97,8 @@ class LoopJob:
         for name in self.global_names:
             if name in self.namespace:
                 found[name] = self.namespace.pop(name)
+        for name in self.passing_names:
+            self.namespace.pop(name, None)
         return found
 
     def after_chunk(self, results: list[Any], last: bool) -> tuple[Any, Cut | None]:
@@ -102,11 +106,11 @@ class LoopJob:
         cut = self.odd_output()
         if cut is not None:
             return None, cut
-        stuck = first_stuck(results)
-        if stuck is not None:
+        extra = ship(results, temporaries)
+        if extra is None:
             why = "a result is, or holds, something that is kept elsewhere as well"
             return None, Cut(0, "unshippable", why)
-        return self.ship(results, temporaries), None
+        return extra, None
 
     def odd_output(self) -> Cut | None:
         """What cannot be put in its place: the chunk has to be done in another way."""
@@ -124,31 +128,29 @@ class LoopJob:
                 return Cut(0, "spilled")
         return None
 
-    def ship(self, results: list[Any], temporaries: dict[str, Any]) -> dict[str, Any] | None:
-        """The temporaries that can go along, and the names of those that cannot (under "")."""
-        if not temporaries:
-            return None
-        if set(map(type, temporaries.values())) <= ATOMS:
-            return temporaries
-        together = [*results, *temporaries.values()]
-        stuck = first_stuck_of(together, results, temporaries)
-        if not stuck:
-            return temporaries
-        return {"": list(temporaries)}
 
+def ship(results: list[Any], temporaries: dict[str, Any]) -> dict[str, Any] | None:
+    """What goes along with the results; None when the results themselves cannot travel.
 
-def first_stuck_of(together: list[Any], results: list[Any], temporaries: dict[str, Any]) -> bool:
-    """Whether anything among results and temporaries is held by somebody else as well."""
-    # `results`, the dict and `together` each hold them once; the check allows for one holder.
-    values = list(temporaries.values())
-    count = len(results)
-    saved = results[:]
-    results.clear()
+    Temporaries go along where they can; the names of the others do, under "".
+    """
     names = list(temporaries)
+    count = len(results)
+    # One list must be all that holds the values, for references are counted.
+    together = [*results, *temporaries.values()]
+    results.clear()
     temporaries.clear()
-    del values, saved
-    try:
-        return first_stuck(together) is not None
-    finally:
-        results.extend(together[:count])
-        temporaries.update(zip(names, together[count:], strict=True))
+    left_out: list[str] = []
+    while stuck := stuck_ones(together):
+        gone = [k for k in stuck if k >= count]
+        if not gone:
+            results.extend(together[:count])
+            return None
+        for k in sorted(gone, reverse=True):
+            left_out.append(names.pop(k - count))
+            del together[k]
+    results.extend(together[:count])
+    extra = dict(zip(names, together[count:], strict=True))
+    if left_out:
+        extra[""] = left_out
+    return extra

@@ -34,7 +34,9 @@ class Code:
     parent_names: list[str]
     module_level: bool
 
-    def bind(self, namespace: dict[str, Any], fixed: dict[str, Any], helpers: dict[str, Any]) -> Functions:
+    def bind(
+        self, namespace: dict[str, Any], fixed: dict[str, Any], helpers: dict[str, Any]
+    ) -> Functions:
         """The functions over the user's globals and the values of `fixed` names."""
         make = types.FunctionType(self.make, namespace)
         given = [helpers[h] for h in HELPERS] + [fixed[n] for n in self.fixed]
@@ -113,7 +115,11 @@ class _Writer:
         plan = self.plan
         args = ", ".join([*HELPERS, *self.fixed])
         lines = [f"def __make({args}):"]
-        cells = [] if plan.module_level else [n for n in plan.temporaries if n not in plan.declared_global]
+        cells = (
+            []
+            if plan.module_level
+            else [n for n in plan.temporaries if n not in plan.declared_global]
+        )
         for n in cells:
             lines.append(f"    {n} = None")
         lines += ["    def __work(__item): pass", "    def __commit(__items, __results, __s): pass"]
@@ -138,15 +144,23 @@ class _Writer:
             lines.append(f"        nonlocal {', '.join(cells)}")
         lines.append("        __d = {}")
         for n in cells:
-            lines += ["        try:", f"            __d[{n!r}] = {n}", f"            del {n}",
-                      "        except NameError: pass"]
+            lines += [
+                "        try:",
+                f"            __d[{n!r}] = {n}",
+                f"            del {n}",
+                "        except NameError: pass",
+            ]
         return [*lines, "        return __d"]
 
     def target_lines(self) -> list[str]:
         names = dict.fromkeys(target_names(self.node.target))
         shown = ast.unparse(self.node.target)
         pairs = ", ".join(f"{n!r}: {n}" for n in names)
-        return ["    def __targets(__item):", f"        {shown} = __item", f"        return {{{pairs}}}"]
+        return [
+            "    def __targets(__item):",
+            f"        {shown} = __item",
+            f"        return {{{pairs}}}",
+        ]
 
     # -- work
 
@@ -196,7 +210,9 @@ class _Writer:
         guards: list[ast.stmt] = []
         for kind, name in self.plan.guards.get(stmt, []):
             helper = "__own" if kind == "own" else "__immutable"
-            guards.append(ast.copy_location(ast.Expr(ast.Call(_load(helper), [_load(name)], [])), stmt))
+            guards.append(
+                ast.copy_location(ast.Expr(ast.Call(_load(helper), [_load(name)], [])), stmt)
+            )
         new = self.compound(stmt, main)
         if stmt in self.plan.mirrors:
             index = len(self.plan.steps) + list(self.plan.mirrors).index(stmt)
@@ -213,11 +229,16 @@ class _Writer:
             if isinstance(value, list) and value and isinstance(value[0], ast.stmt):
                 inner = main and not (isinstance(stmt, (ast.For, ast.While)) and name == "body")
                 fields[name] = self.statements(value, inner) or [ast.Pass()]
-            elif isinstance(value, list) and value and isinstance(value[0], (ast.ExceptHandler, ast.match_case)):
+            elif (
+                isinstance(value, list)
+                and value
+                and isinstance(value[0], (ast.ExceptHandler, ast.match_case))
+            ):
                 fields[name] = [self.part(v, main) for v in value]
             else:
                 fields[name] = value
-        return ast.copy_location(type(stmt)(**fields), stmt)
+        new: ast.stmt = type(stmt)(**fields)
+        return ast.copy_location(new, stmt)
 
     def part(self, node: Any, main: bool) -> Any:
         fields = dict(ast.iter_fields(node))
@@ -267,7 +288,9 @@ class _Writer:
         return [*out, attempt]
 
     def replay_loop(self) -> ast.stmt:
-        [loop] = _parse("for __n, (__item, __r) in enumerate(zip(__items, __results)):\n    __k = __p = 0")
+        [loop] = _parse(
+            "for __n, (__item, __r) in enumerate(zip(__items, __results)):\n    __k = __p = 0"
+        )
         assert isinstance(loop, ast.For)
         loop.body.append(ast.Assign([_copy(self.node.target)], _load("__item")))
         if self.traced:
@@ -282,7 +305,9 @@ class _Writer:
                 leave.body = [ast.Break()]
             return loop
         for stmt, step in self.plan.steps.items():
-            loop.body += self.commit_statement(stmt, step, "__r", self.offsets[stmt], self.lift_count == 1)
+            loop.body += self.commit_statement(
+                stmt, step, "__r", self.offsets[stmt], self.lift_count == 1
+            )
         return loop
 
     def dispatch(self) -> list[ast.stmt]:
@@ -298,12 +323,16 @@ class _Writer:
         chain: list[ast.stmt] = []
         for k, body in reversed(cases):
             test = ast.Compare(
-                ast.Subscript(_load("__e"), ast.Constant(0), ast.Load()), [ast.Eq()], [ast.Constant(k)]
+                ast.Subscript(_load("__e"), ast.Constant(0), ast.Load()),
+                [ast.Eq()],
+                [ast.Constant(k)],
             )
             chain = [ast.If(test, body, chain)]
         return chain
 
-    def commit_statement(self, stmt: ast.stmt, step: Step, source: str, first: int, single: bool) -> list[ast.stmt]:
+    def commit_statement(
+        self, stmt: ast.stmt, step: Step, source: str, first: int, single: bool
+    ) -> list[ast.stmt]:
         put = _Replacer(step.lifts, source, first, single)
         new = put.visit(stmt)
         new = _Jumps(self.traced).visit(new)
@@ -339,7 +368,9 @@ def _main_continues(stmt: ast.stmt) -> bool:
         if isinstance(stmt, (ast.For, ast.While)) and name == "body":
             continue
         for child in value if isinstance(value, list) else []:
-            inner = child.body if isinstance(child, (ast.ExceptHandler, ast.match_case)) else [child]
+            inner = (
+                child.body if isinstance(child, (ast.ExceptHandler, ast.match_case)) else [child]
+            )
             if any(isinstance(s, ast.stmt) and _main_continues(s) for s in inner):
                 return True
     return False
@@ -427,8 +458,25 @@ class _Mangler(ast.NodeTransformer):
 
     def __init__(self, class_name: str) -> None:
         self.prefix = "_" + class_name.lstrip("_")
-        self.ours = ("__make", "__work", "__commit", "__take", "__targets", "__item", "__items", "__results",
-                     "__s", "__n", "__k", "__p", "__r", "__e", "__rec", "__d", *HELPERS)
+        self.ours = (
+            "__make",
+            "__work",
+            "__commit",
+            "__take",
+            "__targets",
+            "__item",
+            "__items",
+            "__results",
+            "__s",
+            "__n",
+            "__k",
+            "__p",
+            "__r",
+            "__e",
+            "__rec",
+            "__d",
+            *HELPERS,
+        )
 
     def mangle(self, name: str) -> str:
         private = name.startswith("__") and not name.endswith("__") and name not in self.ours

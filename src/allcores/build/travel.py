@@ -14,7 +14,20 @@ from enum import Enum
 from typing import Any
 
 ATOMS = frozenset(
-    {int, float, complex, bool, str, bytes, range, type(None), type(...), type(NotImplemented), slice, re.Pattern}
+    {
+        int,
+        float,
+        complex,
+        bool,
+        str,
+        bytes,
+        range,
+        type(None),
+        type(...),
+        type(NotImplemented),
+        slice,
+        re.Pattern,
+    }
 )
 IMMUTABLE = frozenset(
     """datetime.date datetime.datetime datetime.time datetime.timedelta datetime.timezone decimal.Decimal
@@ -22,18 +35,25 @@ IMMUTABLE = frozenset(
     pathlib._local.PurePosixPath""".split()
 )
 """Types whose objects never change, by name: most programs do not import them."""
-BY_NAME = (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType, types.MethodDescriptorType,
-           types.WrapperDescriptorType, Enum)
+BY_NAME = (
+    type,
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.ModuleType,
+    types.MethodDescriptorType,
+    types.WrapperDescriptorType,
+    Enum,
+)
 UNCOUNTED = (tuple, frozenset)
 
 
-def first_stuck(results: list[Any]) -> int | None:
-    """The index of the first result that cannot travel, or None when all can.
+def stuck_ones(results: list[Any]) -> set[int]:
+    """The indices of the values that cannot travel.
 
-    The caller must hold the results in this list alone.
+    The caller must hold the values in this list alone.
     """
     if set(map(type, results)) <= ATOMS:
-        return None
+        return set()
     walk = _Walk()
     for i, r in enumerate(results):
         walk.enter(r, i)
@@ -41,15 +61,27 @@ def first_stuck(results: list[Any]) -> int | None:
     return walk.verdict()
 
 
+def importable(function: types.FunctionType) -> bool:
+    """Whether pickle finds the function by its name."""
+    found: Any = sys.modules.get(function.__module__)
+    for part in function.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found is function
+
+
+class _Nothing:
+    """A type that nothing has."""
+
+
 class _Walk:
     def __init__(self) -> None:
         self.edges: dict[int, int] = {}
         self.owner: dict[int, int] = {}
         self.held: list[Any] = []
-        self.worst: int | None = None
+        self.worst: set[int] = set()
         np = sys.modules.get("numpy")
-        self.ndarray = getattr(np, "ndarray", ()) if np is not None else ()
-        self.generic = getattr(np, "generic", ()) if np is not None else ()
+        self.ndarray: Any = getattr(np, "ndarray", ()) if np is not None else ()
+        self.generic: Any = getattr(np, "generic", _Nothing) if np is not None else _Nothing
 
     def enter(self, root: Any, index: int) -> None:
         todo = [root]
@@ -64,7 +96,10 @@ class _Walk:
             if key in edges:
                 edges[key] += 1
                 continue
-            if isinstance(obj, BY_NAME) or isinstance(obj, self.generic):
+            if kind is types.FunctionType and not importable(obj):
+                self.bad(index)
+                continue
+            if isinstance(obj, (*BY_NAME, self.generic)):
                 continue
             if f"{kind.__module__}.{kind.__qualname__}" in IMMUTABLE:
                 continue
@@ -84,10 +119,9 @@ class _Walk:
             obj = None
 
     def bad(self, index: int) -> None:
-        if self.worst is None or index < self.worst:
-            self.worst = index
+        self.worst.add(index)
 
-    def verdict(self) -> int | None:
+    def verdict(self) -> set[int]:
         held = self.held
         for k in range(len(held)):
             obj = held[k]

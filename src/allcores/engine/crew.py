@@ -94,7 +94,9 @@ class Crew:
             ours.close()
             theirs.close()
             signal.pthread_sigmask(signal.SIG_SETMASK, held)
-            raise CannotFork(error.errno, f"the system refused to make a worker: {error.strerror}") from None
+            raise CannotFork(
+                error.errno, f"the system refused to make a worker: {error.strerror}"
+            ) from None
         if pid == 0:
             self.be_worker(ours, theirs, number, held)
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
@@ -112,7 +114,13 @@ class Crew:
             in_worker = True
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-            for number_ in (signal.SIGTERM, signal.SIGIO, signal.SIGCHLD, signal.SIGALRM, signal.SIGHUP):
+            for number_ in (
+                signal.SIGTERM,
+                signal.SIGIO,
+                signal.SIGCHLD,
+                signal.SIGALRM,
+                signal.SIGHUP,
+            ):
                 signal.signal(number_, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             ours.close()
@@ -191,7 +199,12 @@ def do_chunk(
                 return Cut(len(results), "left")
     except BaseException as error:
         kind = type(error)
-        return Cut(len(results), "raised", worker_traceback(error), f"{kind.__module__}.{kind.__qualname__}")
+        return Cut(
+            len(results),
+            "raised",
+            worker_traceback(error),
+            f"{kind.__module__}.{kind.__qualname__}",
+        )
     return None
 
 

@@ -5,12 +5,32 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from typing import Any
 
 SAFE_THREADS = frozenset(
-    {"TMonitor", "HistorySavingThread", "Heartbeat", "ControlThread", "IOPubThread", "WatchThread", "ParentPollerUnix",
-     "GarbageCollectorThread", "SubshellThread", "BaseThread", "ShellChannelThread"}
+    {
+        "TMonitor",
+        "HistorySavingThread",
+        "Heartbeat",
+        "ControlThread",
+        "IOPubThread",
+        "WatchThread",
+        "ParentPollerUnix",
+        "GarbageCollectorThread",
+        "SubshellThread",
+        "BaseThread",
+        "ShellChannelThread",
+    }
 )
-SAFE_NAMES = ("IPythonHistorySavingThread", "IOPub", "Heartbeat", "Control", "Thread-GC", "ipykernel", "asyncio_")
+SAFE_NAMES = (
+    "IPythonHistorySavingThread",
+    "IOPub",
+    "Heartbeat",
+    "Control",
+    "Thread-GC",
+    "ipykernel",
+    "asyncio_",
+)
 
 
 def why_not_forkable() -> str | None:
@@ -29,9 +49,16 @@ def why_not_forkable() -> str | None:
 
 def _known(thread: threading.Thread) -> bool:
     kind = type(thread)
-    if kind.__name__ in SAFE_THREADS and kind.__module__.partition(".")[0] in ("tqdm", "IPython", "ipykernel", "zmq"):
+    if kind.__name__ in SAFE_THREADS and kind.__module__.partition(".")[0] in (
+        "tqdm",
+        "IPython",
+        "ipykernel",
+        "zmq",
+    ):
         return True
-    return thread.name.startswith(SAFE_NAMES) and ("ipykernel" in sys.modules or "IPython" in sys.modules)
+    return thread.name.startswith(SAFE_NAMES) and (
+        "ipykernel" in sys.modules or "IPython" in sys.modules
+    )
 
 
 def _native_threads(python_threads: int) -> str | None:
@@ -57,10 +84,8 @@ def _native_threads(python_threads: int) -> str | None:
     return f"{unknown - safe} threads of unknown kind are running"
 
 
-_pools_seen: tuple[int, list[dict[str, object]]] | None = None
 
-
-def _pools() -> list[dict[str, object]]:
+def _pools() -> list[dict[str, Any]]:
     from threadpoolctl import threadpool_info
 
     return list(threadpool_info())

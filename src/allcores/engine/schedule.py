@@ -173,7 +173,9 @@ class Run:
         results, extra, cut, seconds = chunk.answer
         if cut is None or cut.keep > 0:
             keep = len(chunk.items) if cut is None else cut.keep
-            batch = Batch(chunk.start, chunk.items[:keep], results, extra, seconds, chunk.last and cut is None)
+            batch = Batch(
+                chunk.start, chunk.items[:keep], results, extra, seconds, chunk.last and cut is None
+            )
             if cut is None:
                 self.order.popleft()
                 self.held -= chunk.size
@@ -218,7 +220,11 @@ class Run:
             return self.todo.popleft()
         assert self.crew is not None
         busy = max(len(self.crew.workers), 1)
-        if self.exhausted or len(self.order) >= WINDOW * busy or (self.held > HELD_BYTES and self.order):
+        if (
+            self.exhausted
+            or len(self.order) >= WINDOW * busy
+            or (self.held > HELD_BYTES and self.order)
+        ):
             return None
         if self.source.left() == 0:
             self.exhausted = True
@@ -306,7 +312,12 @@ class Run:
         try:
             chunk.answer = pickle.loads(body, buffers=buffers)
         except Exception as error:
-            chunk.answer = ([], None, Cut(0, "unshippable", f"a result cannot be unpickled: {error}"), 0.0)
+            chunk.answer = (
+                [],
+                None,
+                Cut(0, "unshippable", f"a result cannot be unpickled: {error}"),
+                0.0,
+            )
         assert chunk.answer is not None
         results, _, cut, seconds = chunk.answer
         done = len(results) + (cut is not None)

@@ -97,7 +97,8 @@ class Streamed:
     def take(self, count: int) -> tuple[int, Sequence[Any], bool]:
         """The next items: first index, the items, and whether they are the last."""
         self.start()
-        start, items = self.position, []
+        start = self.position
+        items: list[Any] = []
         while len(items) < count and self.ahead is not _END:
             items.append(self.ahead)
             self.ahead = self.pull()

@@ -51,9 +51,7 @@ def join(a: Val, b: Val) -> Val:
     """The value that is either `a` or `b`."""
     if a == b:
         return a
-    return Val(
-        a.own | b.own, a.maybe | b.maybe, a.inner | b.inner, a.inner_maybe | b.inner_maybe
-    )
+    return Val(a.own | b.own, a.maybe | b.maybe, a.inner | b.inner, a.inner_maybe | b.inner_maybe)
 
 
 def overlaps(a: str, b: str) -> bool:
@@ -151,9 +149,7 @@ FIRST_ARGUMENT_CHANGES = frozenset(
     numpy.maximum.at numpy.minimum.at numpy.random.shuffle copyreg.pickle
     """.split()
 )
-SECOND_ARGUMENT_CHANGES = frozenset(
-    "json.dump pickle.dump marshal.dump shutil.copyfileobj".split()
-)
+SECOND_ARGUMENT_CHANGES = frozenset("json.dump pickle.dump marshal.dump shutil.copyfileobj".split())
 PROCESS_STATE = frozenset(
     """os.chdir os.putenv os.unsetenv os.umask os.nice signal.signal signal.alarm sys.setrecursionlimit
     sys.exit os._exit os.fork locale.setlocale numpy.seterr numpy.set_printoptions warnings.filterwarnings
@@ -164,8 +160,25 @@ PROCESS_STATE = frozenset(
 STATEFUL_MODULES = ("matplotlib.pyplot", "pylab", "turtle", "logging", "curses", "readline")
 RANDOM_MODULES = ("random", "numpy.random")
 HARMLESS_FUNCTIONS = frozenset({"time.sleep", "gc.collect"})
-FRESH_MODULES = ("math", "cmath", "statistics", "numpy", "scipy", "string", "datetime", "time", "hashlib",
-                 "zlib", "re", "json", "struct", "fractions", "decimal", "base64", "os.path")
+FRESH_MODULES = (
+    "math",
+    "cmath",
+    "statistics",
+    "numpy",
+    "scipy",
+    "string",
+    "datetime",
+    "time",
+    "hashlib",
+    "zlib",
+    "re",
+    "json",
+    "struct",
+    "fractions",
+    "decimal",
+    "base64",
+    "os.path",
+)
 BORROWING_FUNCTIONS = frozenset(
     """numpy.asarray numpy.asanyarray numpy.ascontiguousarray numpy.reshape numpy.ravel numpy.transpose
     numpy.squeeze numpy.atleast_1d numpy.atleast_2d numpy.atleast_3d numpy.broadcast_to numpy.split

@@ -14,16 +14,24 @@ from allcores.plan.model import Plan
 from allcores.plan.source import Module, Summary, Surroundings
 
 _modules: dict[str, Module | None] = {}
-_libraries = tuple({os.path.join(os.path.dirname(m.__file__), "") for m in (os, linecache)})
+_libraries = tuple({os.path.join(os.path.dirname(m.__file__ or ""), "") for m in (os, linecache)})
 """The standard library, and the site-packages within it."""
 BUDGET = 200_000
 """Objects looked at when searching for one object inside another."""
 HANDLES = {
-    "socket.socket": "a socket", "_thread.lock": "a lock", "_thread.RLock": "a lock",
-    "sqlite3.Connection": "a database connection", "sqlite3.Cursor": "a database cursor",
-    "threading.Condition": "a lock", "threading.Event": "an event", "threading.Thread": "a thread",
-    "queue.Queue": "a queue", "_queue.SimpleQueue": "a queue", "subprocess.Popen": "a process",
-    "ssl.SSLSocket": "a socket", "mmap.mmap": "a memory map",
+    "socket.socket": "a socket",
+    "_thread.lock": "a lock",
+    "_thread.RLock": "a lock",
+    "sqlite3.Connection": "a database connection",
+    "sqlite3.Cursor": "a database cursor",
+    "threading.Condition": "a lock",
+    "threading.Event": "an event",
+    "threading.Thread": "a thread",
+    "queue.Queue": "a queue",
+    "_queue.SimpleQueue": "a queue",
+    "subprocess.Popen": "a process",
+    "ssl.SSLSocket": "a socket",
+    "mmap.mmap": "a memory map",
 }
 
 
@@ -94,11 +102,16 @@ def summary_of(obj: Any) -> Summary | None:
         inner = summary_of(init) if isinstance(init, FunctionType) else None
         if inner is None:
             return None
-        return Summary(inner.line, inner.changes, inner.reads, inner.rebinds, inner.refusals, is_class=True)
+        return Summary(
+            inner.line, inner.changes, inner.reads, inner.rebinds, inner.refusals, is_class=True
+        )
     if not isinstance(obj, FunctionType):
         return None
     code = obj.__code__
-    if code.co_filename.startswith(_libraries) or f"{os.sep}site-packages{os.sep}" in code.co_filename:
+    if (
+        code.co_filename.startswith(_libraries)
+        or f"{os.sep}site-packages{os.sep}" in code.co_filename
+    ):
         return None
     module = module_of(code.co_filename, obj.__globals__)
     if module is None:
@@ -107,8 +120,14 @@ def summary_of(obj: Any) -> Summary | None:
     if node is None:
         return None
     inner = Surroundings(module, chain).summarise(node)
-    return Summary(inner.line, inner.changes, inner.reads, inner.rebinds, inner.refusals,
-                   is_static=static or inner.is_static)
+    return Summary(
+        inner.line,
+        inner.changes,
+        inner.reads,
+        inner.rebinds,
+        inner.refusals,
+        is_static=static or inner.is_static,
+    )
 
 
 def module_of(filename: str, namespace: dict[str, Any]) -> Module | None:
@@ -122,10 +141,14 @@ def module_of(filename: str, namespace: dict[str, Any]) -> Module | None:
     return _modules[filename]
 
 
-def find_function(module: Module, name: str, line: int) -> tuple[ast.FunctionDef | None, list[ast.AST]]:
+def find_function(
+    module: Module, name: str, line: int
+) -> tuple[ast.FunctionDef | None, list[ast.AST]]:
     """The `def` at a line, with the scopes around it and itself."""
 
-    def look(nodes: Iterable[ast.AST], chain: list[ast.AST]) -> tuple[ast.FunctionDef | None, list[ast.AST]]:
+    def look(
+        nodes: Iterable[ast.AST], chain: list[ast.AST]
+    ) -> tuple[ast.FunctionDef | None, list[ast.AST]]:
         for node in nodes:
             below = chain
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
@@ -141,7 +164,9 @@ def find_function(module: Module, name: str, line: int) -> tuple[ast.FunctionDef
     return look(module.tree.body, [])
 
 
-def obstacle(plan: Plan, iterable: Any, names: dict[str, Any], namespace: dict[str, Any]) -> str | None:
+def obstacle(
+    plan: Plan, iterable: Any, names: dict[str, Any], namespace: dict[str, Any]
+) -> str | None:
     """Why the objects at hand forbid what the source allows, or None.
 
     Either the loop changes an object that its work reads under another name, or work uses
@@ -174,7 +199,9 @@ def handle_of(obj: Any) -> str | None:
     return known
 
 
-def changed_objects(plan: Plan, names: dict[str, Any], namespace: dict[str, Any]) -> dict[str, tuple[Any, bool]]:
+def changed_objects(
+    plan: Plan, names: dict[str, Any], namespace: dict[str, Any]
+) -> dict[str, tuple[Any, bool]]:
     """The live objects that commits change: path -> (object, things inside it as well)."""
     found: dict[str, tuple[Any, bool]] = {}
     for path, deep in plan.changed.items():
@@ -187,7 +214,9 @@ def changed_objects(plan: Plan, names: dict[str, Any], namespace: dict[str, Any]
             if head not in names and head not in namespace:
                 continue
             obj, deep = names.get(head, namespace.get(head)), True
-        if not isinstance(obj, (int, float, complex, str, bytes, type(None), ModuleType, FunctionType)):
+        if not isinstance(
+            obj, (int, float, complex, str, bytes, type(None), ModuleType, FunctionType)
+        ):
             found[path] = (obj, deep)
     return found
 

@@ -142,7 +142,9 @@ def parameter_names(args: ast.arguments) -> list[str]:
 
 def target_names(target: ast.expr) -> list[str]:
     """Names bound by an assignment target, left to right; attributes and items give none."""
-    return [n.id for n in ast.walk(target) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+    return [
+        n.id for n in ast.walk(target) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    ]
 
 
 def path_of(node: ast.expr) -> str | None:

@@ -8,7 +8,14 @@ from collections.abc import Iterator
 from typing import Any
 
 ATOMS = frozenset({int, float, complex, bool, str, bytes, range, type(None)})
-CODE = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.CodeType, types.FrameType)
+CODE = (
+    type,
+    types.ModuleType,
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.CodeType,
+    types.FrameType,
+)
 
 
 def reachable(obj: Any, budget: int) -> Iterator[Any]:

@@ -72,7 +72,9 @@ def import_names(node: ast.Import | ast.ImportFrom) -> dict[str, str]:
     """What an import statement binds: name -> full dotted name."""
     if isinstance(node, ast.Import):
         return {
-            (a.asname or a.name.partition(".")[0]): (a.name if a.asname else a.name.partition(".")[0])
+            (a.asname or a.name.partition(".")[0]): (
+                a.name if a.asname else a.name.partition(".")[0]
+            )
             for a in node.names
         }
     prefix = "." * node.level + (node.module or "")
@@ -120,8 +122,12 @@ class Surroundings:
     def is_code(self, name: str) -> bool:
         """Whether the name stands for a function, class or module bound once."""
         if name in self.locals:
-            return self.locals[name] == 1 and (name in self.local_defs or name in self.local_imports)
-        return self.module.bound.get(name, 0) == 1 and (name in self.module.defs or name in self.module.imports)
+            return self.locals[name] == 1 and (
+                name in self.local_defs or name in self.local_imports
+            )
+        return self.module.bound.get(name, 0) == 1 and (
+            name in self.module.defs or name in self.module.imports
+        )
 
     def dotted(self, path: str) -> str | None:
         """The full name of something imported: `np.sum` -> `numpy.sum`."""
@@ -157,7 +163,11 @@ class Surroundings:
 
     def self_name(self) -> str | None:
         for outer, inner in zip(self.chain, self.chain[1:], strict=False):
-            if isinstance(outer, ast.ClassDef) and isinstance(inner, ast.FunctionDef) and inner.args.args:
+            if (
+                isinstance(outer, ast.ClassDef)
+                and isinstance(inner, ast.FunctionDef)
+                and inner.args.args
+            ):
                 return inner.args.args[0].arg
         return None
 
@@ -186,13 +196,19 @@ class Surroundings:
         return found
 
     def class_summary(self, node: ast.ClassDef) -> Summary:
-        inits = [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name in ("__init__", "__post_init__")]
+        inits = [
+            n
+            for n in node.body
+            if isinstance(n, ast.FunctionDef) and n.name in ("__init__", "__post_init__")
+        ]
         if len(inits) != 1 or node.keywords:
             return Summary(node.lineno, is_class=True)
         if inits[0].name == "__post_init__":
             return Summary(node.lineno, is_class=True)
         inner = self.summarise(inits[0])
-        return Summary(node.lineno, inner.changes, inner.reads, inner.rebinds, inner.refusals, is_class=True)
+        return Summary(
+            node.lineno, inner.changes, inner.reads, inner.rebinds, inner.refusals, is_class=True
+        )
 
     def summarise(self, node: ast.FunctionDef) -> Summary:
         """Read a function's body for what it changes and reads outside itself."""
@@ -201,12 +217,18 @@ class Surroundings:
         known = self.module.summaries.get(node)
         if known is not None:
             return known
-        static = any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in node.decorator_list)
+        static = any(
+            isinstance(d, ast.Name) and d.id == "staticmethod" for d in node.decorator_list
+        )
         self.module.summaries[node] = Summary(node.lineno, is_static=static)
         if self.depth >= MAX_DEPTH:
             return self.module.summaries[node]
-        in_chain = [s for s in self.chain if isinstance(s, FUNCTIONS) and node in walk_scope(*_body(s))]
-        chain: list[ast.AST] = [*self.chain[: self.chain.index(in_chain[-1]) + 1], node] if in_chain else [node]
+        in_chain = [
+            s for s in self.chain if isinstance(s, FUNCTIONS) and node in walk_scope(*_body(s))
+        ]
+        chain: list[ast.AST] = (
+            [*self.chain[: self.chain.index(in_chain[-1]) + 1], node] if in_chain else [node]
+        )
         if not in_chain and self.class_node is not None and node in self.class_node.body:
             chain = [self.class_node, node]
         around = Surroundings(self.module, chain, self.live, self.depth + 1)

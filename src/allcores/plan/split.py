@@ -7,6 +7,8 @@ carried and changed, and may find more; when a pass finds nothing new, its readi
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
+from typing import Any
 
 from allcores.plan.effects import ITEM, NONE, Val, is_outer, outer
 from allcores.plan.model import Commit, Plan, Reason, Step
@@ -21,7 +23,13 @@ from allcores.plan.names import (
     target_names,
     walk_scope,
 )
-from allcores.plan.source import Module, Summary, Surroundings, in_class_body, names_bound_in, scope_body
+from allcores.plan.source import (
+    Module,
+    Summary,
+    Surroundings,
+    in_class_body,
+    names_bound_in,
+)
 from allcores.plan.statements import Statements
 from allcores.plan.values import State
 
@@ -60,7 +68,7 @@ def read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
             break
     summary.changes = {r for r in reader.changed if is_outer(r)}
     summary.rebinds = reader.declared_global & summary.changes
-    summary.reads = {r for r in reader.reads} | _parameter_reads(node)
+    summary.reads = reader.reads | _parameter_reads(node)
     return summary
 
 
@@ -87,7 +95,10 @@ def _parameter_reads(node: ast.FunctionDef) -> set[str]:
 
 
 def split(
-    node: ast.For | ast.AsyncFor, chain: list[ast.AST], module: Module, around: Surroundings | None = None
+    node: ast.For | ast.AsyncFor,
+    chain: list[ast.AST],
+    module: Module,
+    around: Surroundings | None = None,
 ) -> Plan:
     """The Plan of one loop.
 
@@ -100,7 +111,11 @@ def split(
     classes = [n for n in chain if isinstance(n, ast.ClassDef)]
     plan.class_name = classes[-1].name if classes else ""
     if isinstance(node, ast.AsyncFor):
-        plan.reasons = [Reason(node.lineno, "`async for` waits for an event loop; allcores runs plain `for` loops")]
+        plan.reasons = [
+            Reason(
+                node.lineno, "`async for` waits for an event loop; allcores runs plain `for` loops"
+            )
+        ]
         return plan
     around = around or Surroundings(module, chain)
     body_names = bound_names(*node.body) | set(plan.varying)
@@ -142,14 +157,20 @@ def _refuse_early(
         reader.refuse(node, "the loop stands in a class body; put it into a function")
     for t in ast.walk(node.target):
         if isinstance(t, (ast.Attribute, ast.Subscript)):
-            reader.refuse(node.target, f"the loop's target `{ast.unparse(t)}` is part of an object; use a plain name")
+            reader.refuse(
+                node.target,
+                f"the loop's target `{ast.unparse(t)}` is part of an object; use a plain name",
+            )
     functions = [n for n in chain if isinstance(n, FUNCTIONS)]
     if functions:
         _refuse_shared(node, functions, reader)
     else:
         for n in walk_scope(*node.body):
             if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name):
-                reader.refuse(n, f"the annotation of `{n.target.id}` is stored by every iteration; leave it out")
+                reader.refuse(
+                    n,
+                    f"the annotation of `{n.target.id}` is stored by every iteration; leave it out",
+                )
     for n in walk_scope(*node.body):
         if isinstance(n, ast.ImportFrom) and any(a.name == "*" for a in n.names):
             reader.refuse(n, "`import *` binds names that cannot be read beforehand")
@@ -157,22 +178,29 @@ def _refuse_early(
             reader.declared_global |= set(n.names)
 
 
-def _refuse_shared(node: ast.For, functions: list[ast.AST], reader: Statements) -> None:
+def _refuse_shared(node: ast.For, functions: Sequence[ast.AST], reader: Statements) -> None:
     function = functions[-1]
     assert isinstance(function, FUNCTIONS)
     body = function.body if isinstance(function.body, list) else [function.body]
     inside = {id(n) for stmt in node.body for n in ast.walk(stmt)}
     outside_functions = [
-        n for n in walk_scope(*body)
+        n
+        for n in walk_scope(*body)
         if isinstance(n, (*FUNCTIONS, ast.ClassDef)) and id(n) not in inside
     ]
     shared = captured_names(*outside_functions) & reader.body_names
     for name in sorted(shared):
-        reader.refuse(node, f"`{name}` is shared with a function made outside the loop; give one of them another name")
+        reader.refuse(
+            node,
+            f"`{name}` is shared with a function made outside the loop; give one of them another name",
+        )
     for n in walk_scope(*body):
         if isinstance(n, ast.Nonlocal):
             for name in sorted(set(n.names) & reader.body_names):
-                reader.refuse(node, f"`nonlocal {name}` is shared with another function; collect in a list instead")
+                reader.refuse(
+                    node,
+                    f"`nonlocal {name}` is shared with another function; collect in a list instead",
+                )
 
 
 def _iterated(node: ast.For) -> ast.expr:
@@ -215,7 +243,10 @@ def _one_pass(node: ast.For, reader: Statements) -> State | None:
     it = reader.eval(_iterated(node))
     reader.iterable_reads = set(reader.reads)  # type: ignore[attr-defined]
     for root in reader.iterable_reads & set(reader.changed):  # type: ignore[attr-defined]
-        reader.refuse(node, f"the loop runs over `{root}` and changes it; loop over a copy, or write to another object")
+        reader.refuse(
+            node,
+            f"the loop runs over `{root}` and changes it; loop over a copy, or write to another object",
+        )
     roots = reader.element(it.val)
     item = Val(outer(roots.own) | {ITEM}, NONE, NONE, outer(roots.possible))
     if not roots.possible:
@@ -240,15 +271,24 @@ def _one_pass(node: ast.For, reader: Statements) -> State | None:
     return state
 
 
-def _fill(plan: Plan, node: ast.For, reader: Statements, ending: State | None, live: set[str]) -> None:
+def _fill(
+    plan: Plan, node: ast.For, reader: Statements, ending: State | None, live: set[str]
+) -> None:
     bound = ending.bound if ending is not None else NONE
     work_names = reader.body_names - reader.parent
     plan.parent_names = set(reader.parent)
-    deleted = {n for s in node.body if isinstance(s, ast.Delete) for t in s.targets for n in target_names_deleted(t)}
+    deleted = {
+        n
+        for s in node.body
+        if isinstance(s, ast.Delete)
+        for t in s.targets
+        for n in target_names_deleted(t)
+    }
     plan.deleted = {n for n in deleted & live & work_names if n not in bound}
     plan.handler_names = {n for n in reader.handler_names & live if n not in plan.deleted}
     plan.temporaries = sorted(
-        n for n in work_names & live - plan.deleted
+        n
+        for n in work_names & live - plan.deleted
         if n not in plan.varying or n in reader.rebound_targets
     )
     plan.kept = {n for n in plan.temporaries if n not in bound and n not in plan.varying}
@@ -258,13 +298,19 @@ def _fill(plan: Plan, node: ast.For, reader: Statements, ending: State | None, l
     plan.changed = {r: d for r, d in reader.changed.items() if is_outer(r)}
     plan.work_reads = set(reader.reads)
     plan.iterable_reads = reader.iterable_reads  # type: ignore[attr-defined]
-    plan.outer_reads = {n for n in read_names(*node.body) if n not in reader.body_names and not reader.around.is_builtin(n)}
+    plan.outer_reads = {
+        n
+        for n in read_names(*node.body)
+        if n not in reader.body_names and not reader.around.is_builtin(n)
+    }
     plan.builtins_used = set(reader.builtins_used)
     plan.lists_only = set(reader.lists_only)
     plan.leaves_by_commit, plan.can_leave = reader.leaves_by_commit, reader.can_leave
     plan.straight = reader.straight and not reader.mirrors
     plan.guards = dict(reader.guard_map)
-    plan.mirrors = {s: [n for n in names if n not in reader.parent] for s, names in reader.mirrors.items()}
+    plan.mirrors = {
+        s: [n for n in names if n not in reader.parent] for s, names in reader.mirrors.items()
+    }
     for stmt, lifts in reader.steps.items():
         unit = isinstance(stmt, (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.Match))
         plan.steps[stmt] = Step(stmt, _distinct(lifts), several=unit or _several(stmt, lifts))
@@ -278,10 +324,16 @@ def target_names_deleted(target: ast.expr) -> list[str]:
 
 def _check_leaving(node: ast.For, plan: Plan, reader: Statements) -> None:
     if node.orelse:
-        reader.refuse(node, "whether to `break` depends on earlier iterations, and the loop has an `else`; use a flag instead of `else`")
+        reader.refuse(
+            node,
+            "whether to `break` depends on earlier iterations, and the loop has an `else`; use a flag instead of `else`",
+        )
     if plan.temporaries:
         names = ", ".join(f"`{n}`" for n in plan.temporaries)
-        reader.refuse(node, f"a `break` that depends on earlier iterations leaves {names} at its last value; put the loop into a function")
+        reader.refuse(
+            node,
+            f"a `break` that depends on earlier iterations leaves {names} at its last value; put the loop into a function",
+        )
 
 
 def _distinct(lifts: list[ast.expr]) -> list[ast.expr]:
@@ -297,11 +349,19 @@ def _several(stmt: ast.stmt, lifts: list[ast.expr]) -> bool:
     sent = {n for e in lifts for n in ast.walk(e)}
     if isinstance(stmt, ast.Expr) and isinstance(stmt.value, ast.Call):
         return sum(isinstance(n, ast.Call) and n not in sent for n in ast.walk(stmt)) > 1 or (
-            isinstance(stmt.value.func, ast.Attribute) and stmt.value.func.attr in ("extend", "update", "writelines")
+            isinstance(stmt.value.func, ast.Attribute)
+            and stmt.value.func.attr in ("extend", "update", "writelines")
         )
     if isinstance(stmt, ast.Assign):
-        stored = [n for t in stmt.targets for n in ast.walk(t) if isinstance(n, (ast.Attribute, ast.Subscript))]
-        several_targets = len(stmt.targets) > 1 or isinstance(stmt.targets[0], (ast.Tuple, ast.List))
+        stored = [
+            n
+            for t in stmt.targets
+            for n in ast.walk(t)
+            if isinstance(n, (ast.Attribute, ast.Subscript))
+        ]
+        several_targets = len(stmt.targets) > 1 or isinstance(
+            stmt.targets[0], (ast.Tuple, ast.List)
+        )
         if stored and several_targets:
             return True
     return any(isinstance(n, (ast.Call, ast.NamedExpr)) and n not in sent for n in ast.walk(stmt))
@@ -318,17 +378,28 @@ def _describe(plan: Plan, node: ast.For, reader: Statements) -> None:
             work.setdefault(text)
             for n in parts:
                 for m in ast.walk(n):
-                    if isinstance(m, ast.Name) and m.id not in reader.body_names and m.id in reader.outer_names:
+                    if (
+                        isinstance(m, ast.Name)
+                        and m.id not in reader.body_names
+                        and m.id in reader.outer_names
+                    ):
                         if not reader.around.is_code(m.id) and m.id not in changed_heads:
                             names.setdefault(m.id)
-    comprehension = {t for n in ast.walk(node) if isinstance(n, ast.comprehension) for t in target_names(n.target)}
+    comprehension = {
+        t
+        for n in ast.walk(node)
+        if isinstance(n, ast.comprehension)
+        for t in target_names(n.target)
+    }
     plan.fixed = [n for n in names if n not in comprehension]
     plan.work = list(work)
     ordered = sorted(plan.steps.values(), key=lambda s: (s.node.lineno, s.node.col_offset))
     plan.commits = [Commit(s.node.lineno, show_commit(s)) for s in ordered]
 
 
-def _work_texts(stmt: ast.stmt, commits: set[ast.stmt], plan: Plan) -> list[tuple[str, list[ast.AST]]]:
+def _work_texts(
+    stmt: ast.stmt, commits: set[ast.stmt], plan: Plan
+) -> list[tuple[str, list[ast.AST]]]:
     """The source of what a statement leaves to the workers."""
     if stmt in commits:
         lifts = plan.steps[stmt].lifts
@@ -361,7 +432,9 @@ def _header(stmt: ast.stmt) -> tuple[str, list[ast.AST]] | None:
         case ast.Match(subject=subject):
             return f"match {ast.unparse(subject)}: ...", [subject]
         case ast.With(items=items):
-            return f"with {', '.join(ast.unparse(i) for i in items)}: ...", [i.context_expr for i in items]
+            return f"with {', '.join(ast.unparse(i) for i in items)}: ...", [
+                i.context_expr for i in items
+            ]
     return None
 
 
@@ -378,7 +451,7 @@ class _Dots(ast.NodeTransformer):
         return self.copy_visit(node)
 
     def copy_visit(self, node: ast.AST) -> ast.AST:
-        fields = {}
+        fields: dict[str, Any] = {}
         for name, value in ast.iter_fields(node):
             if isinstance(value, list):
                 fields[name] = [self.visit(v) if isinstance(v, ast.AST) else v for v in value]
@@ -403,7 +476,11 @@ def _judge(plan: Plan, node: ast.For, reader: Statements) -> None:
     elif not reader.any_work:
         heavy = reader.heavy_commit
         plan.verdict = "serial" if heavy and why else "nothing to gain"
-        text = "every iteration only does what must be done in order" if plan.steps else "the body does next to nothing"
+        text = (
+            "every iteration only does what must be done in order"
+            if plan.steps
+            else "the body does next to nothing"
+        )
         plan.reasons = why if heavy and why else [*why, Reason(node.lineno, text)]
     elif reader.heavy_commit and not reader.heavy_work:
         plan.verdict = "serial"

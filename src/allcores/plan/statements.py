@@ -112,8 +112,10 @@ class Statements(Expressions):
 
     def note_work(self, node: ast.stmt, heavy: bool, names: set[str]) -> None:
         if not isinstance(node, (ast.Pass, ast.Continue, ast.Break, ast.Global)):
-            self.any_work = self.any_work or heavy or any(
-                isinstance(n, (ast.BinOp, ast.Call, ast.Compare)) for n in ast.walk(node)
+            self.any_work = (
+                self.any_work
+                or heavy
+                or any(isinstance(n, (ast.BinOp, ast.Call, ast.Compare)) for n in ast.walk(node))
             )
         self.heavy_work |= heavy
         if self.after_jump:
@@ -143,7 +145,9 @@ class Statements(Expressions):
         for lift in lifts:
             known = self.info.get(lift)
             if known is not None:
-                self.st.escaped |= frozenset(r for r in known.val.own | self.inside(known.val) if not is_outer(r))
+                self.st.escaped |= frozenset(
+                    r for r in known.val.own | self.inside(known.val) if not is_outer(r)
+                )
                 self.heavy_work |= known.heavy
             self.any_work = self.any_work or not isinstance(lift, ast.Name)
         for n in ast.walk(node):
@@ -155,11 +159,20 @@ class Statements(Expressions):
     def lifts_of(self, expr: ast.expr) -> list[ast.expr]:
         found = list(pick(expr, self.info, self.is_temporary))
         for call in ast.walk(expr):
-            if isinstance(call, ast.Call) and eager(call) and isinstance(call.args[0], ast.GeneratorExp):
+            if (
+                isinstance(call, ast.Call)
+                and eager(call)
+                and isinstance(call.args[0], ast.GeneratorExp)
+            ):
                 gen = call.args[0]
                 known = self.info.get(gen)
                 inside = any(gen in set(ast.walk(f)) for f in found)
-                if known and not known.tainted and not inside and not any(is_outer(r) for r in known.val.inner):
+                if (
+                    known
+                    and not known.tainted
+                    and not inside
+                    and not any(is_outer(r) for r in known.val.inner)
+                ):
                     below = set(ast.walk(gen))
                     found = [f for f in found if f not in below] + [gen]
         return found
@@ -189,7 +202,10 @@ class Statements(Expressions):
                 self.info.setdefault(n, Info(val, False, False))
 
     def is_key(self, stmt: ast.stmt, node: ast.Lambda) -> bool:
-        return any(isinstance(k, ast.keyword) and k.arg == "key" and k.value is node for k in ast.walk(stmt))
+        return any(
+            isinstance(k, ast.keyword) and k.arg == "key" and k.value is node
+            for k in ast.walk(stmt)
+        )
 
     # -- units: compound statements that run in order as a whole
 
@@ -228,7 +244,10 @@ class Statements(Expressions):
     def jumps(self, unit: ast.stmt) -> None:
         for jump in _escaping_jumps(unit):
             if isinstance(jump, ast.Return):
-                self.refuse(jump, "whether to return depends on what earlier iterations left; test it after the loop, or `break` here")
+                self.refuse(
+                    jump,
+                    "whether to return depends on what earlier iterations left; test it after the loop, or `break` here",
+                )
             elif self.frames and self.frames[-1].node is not None:
                 self.units.add(self.frames[-1].node)
             else:
@@ -267,9 +286,18 @@ class Statements(Expressions):
         info = self.eval(node.value)
         tainted = info.tainted
         for target in node.targets:
-            tainted |= self.assign(target, info.val, node)
+            tainted |= self.assign_parts(target, node.value, info.val, node)
         exprs = [node.value, *_target_exprs(node.targets)]
         self.settle(node, tainted, info.heavy, exprs)
+
+    def assign_parts(self, target: ast.expr, value: ast.expr, val: Val, node: ast.AST) -> bool:
+        """`a, b = x, y` binds each name to its own part."""
+        pairs = (ast.Tuple, ast.List)
+        if isinstance(target, pairs) and isinstance(value, pairs) and len(target.elts) == len(value.elts):
+            if not any(isinstance(e, ast.Starred) for e in [*target.elts, *value.elts]):
+                both = zip(target.elts, value.elts, strict=True)
+                return any([self.assign_parts(t, v, self.info[v].val, node) for t, v in both])
+        return self.assign(target, val, node)
 
     def s_AnnAssign(self, node: ast.AnnAssign) -> None:
         if node.value is None:
@@ -348,7 +376,9 @@ class Statements(Expressions):
             self.parent.add(name)
             return True
         if name in self.live and (self.depth or name in self.targets or self.after_jump):
-            self.refuse(node, f"`{name}` is deleted in some iterations only; set it to None instead")
+            self.refuse(
+                node, f"`{name}` is deleted in some iterations only; set it to None instead"
+            )
         self.st.bound -= {name}
         return False
 
@@ -390,7 +420,11 @@ class Statements(Expressions):
 
     def s_FunctionDef(self, node: ast.FunctionDef) -> None:
         tainted = False
-        for e in [*node.decorator_list, *node.args.defaults, *(d for d in node.args.kw_defaults if d)]:
+        for e in [
+            *node.decorator_list,
+            *node.args.defaults,
+            *(d for d in node.args.kw_defaults if d),
+        ]:
             tainted |= self.eval(e).tainted
         tainted |= self.nested_function(node)
         roots: frozenset[str] = NONE
@@ -410,8 +444,11 @@ class Statements(Expressions):
             if head.startswith("$"):
                 continue
             if head in self.body_names:
-                val, bad = self.name(ast.Name(head, ast.Load(), lineno=node.lineno, col_offset=0), root) \
-                    if head in self.st.bound or head in self.parent else (ATOM, True)
+                val, bad = (
+                    self.name(ast.Name(head, ast.Load(), lineno=node.lineno, col_offset=0), root)
+                    if head in self.st.bound or head in self.parent
+                    else (ATOM, True)
+                )
                 tainted |= bad
             else:
                 self.outer_names.add(head)
@@ -424,7 +461,10 @@ class Statements(Expressions):
         return tainted
 
     def s_ClassDef(self, node: ast.ClassDef) -> None:
-        self.refuse(node, "a class made in the loop is a new one in every iteration; define it before the loop")
+        self.refuse(
+            node,
+            "a class made in the loop is a new one in every iteration; define it before the loop",
+        )
 
     def s_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
         self.refuse(node, "`async` cannot run in a worker")
@@ -453,7 +493,11 @@ class Statements(Expressions):
             item = self.element(val)
             return any([self.assign(t, item, node) for t in target.elts])
         if isinstance(target, ast.Starred):
-            return self.assign(target.value, Val(frozenset({self.site(target)}), NONE, val.own | val.inner, val.maybe), node)
+            return self.assign(
+                target.value,
+                Val(frozenset({self.site(target)}), NONE, val.own | val.inner, val.maybe),
+                node,
+            )
         assert isinstance(target, (ast.Attribute, ast.Subscript))
         base = self.eval(target.value)
         tainted = base.tainted
@@ -469,7 +513,8 @@ class Statements(Expressions):
     def store_attribute(self, target: ast.Attribute, base: Info, node: ast.AST) -> bool:
         """`self.x = ·` changes the path self.x, not all of self."""
         narrowed = Val(
-            frozenset(f"{r}.{target.attr}" if is_outer(r) else r for r in base.val.own), base.val.maybe
+            frozenset(f"{r}.{target.attr}" if is_outer(r) else r for r in base.val.own),
+            base.val.maybe,
         )
         self.effects += 1
         if not any(is_outer(r) for r in narrowed.own):
@@ -533,7 +578,11 @@ class Statements(Expressions):
             self.st = merge(entry.copy(), out) or entry.copy()
         self.depth -= 1
         self.frames.pop()
-        forever = isinstance(node, ast.While) and isinstance(node.test, ast.Constant) and bool(node.test.value)
+        forever = (
+            isinstance(node, ast.While)
+            and isinstance(node.test, ast.Constant)
+            and bool(node.test.value)
+        )
         done = None if forever else self.st
         if node.orelse and done is not None:
             self.st = done
@@ -586,7 +635,9 @@ class Statements(Expressions):
 
     def cannot_raise(self, node: ast.stmt) -> bool:
         match node:
-            case ast.Expr(value=ast.Call(func=ast.Attribute(value=base, attr="append"), args=[_], keywords=[])):
+            case ast.Expr(
+                value=ast.Call(func=ast.Attribute(value=base, attr="append"), args=[_], keywords=[])
+            ):
                 path = path_of(base)
                 if path is not None and path.partition(".")[0] not in self.body_names:
                     self.lists_only.add(path)
@@ -594,14 +645,20 @@ class Statements(Expressions):
             case ast.Expr(value=ast.Call(func=ast.Name(id="print"))):
                 return True
             case ast.Assign(targets=targets) if all(isinstance(t, ast.Name) for t in targets):
-                return isinstance(node.value, (ast.Constant, ast.Name)) or node.value in self.steps.get(node, [])
+                return isinstance(
+                    node.value, (ast.Constant, ast.Name)
+                ) or node.value in self.steps.get(node, [])
         return False
 
     def s_Try(self, node: ast.Try) -> None:
         if node in self.units:
             return self.unit(node, [])
         broad = any(h.type is None or "BaseException" in ast.unparse(h.type) for h in node.handlers)
-        jumping = any(isinstance(n, (ast.Return, ast.Break, ast.Continue)) for f in node.finalbody for n in ast.walk(f))
+        jumping = any(
+            isinstance(n, (ast.Return, ast.Break, ast.Continue))
+            for f in node.finalbody
+            for n in ast.walk(f)
+        )
         if jumping:
             self.units.add(node)
         states = [self.st.copy()]
@@ -612,7 +669,11 @@ class Statements(Expressions):
             self.in_try.append(commits)
             ending = self.nested(node.body)
             self.in_try.pop()
-            if not self.unit_depth and not self.in_function and any([not self.cannot_raise(c) for c in commits]):
+            if (
+                not self.unit_depth
+                and not self.in_function
+                and any([not self.cannot_raise(c) for c in commits])
+            ):
                 self.units.add(node)
         else:
             ending = self.nested(node.body)
@@ -710,7 +771,9 @@ def _escaping_jumps(unit: ast.stmt) -> list[ast.stmt]:
     out: list[ast.stmt] = []
 
     def look(node: ast.AST, in_loop: bool) -> None:
-        if isinstance(node, ast.Return) or (isinstance(node, (ast.Break, ast.Continue)) and not in_loop):
+        if isinstance(node, ast.Return) or (
+            isinstance(node, (ast.Break, ast.Continue)) and not in_loop
+        ):
             out.append(node)
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
             return

@@ -93,7 +93,9 @@ class Expressions:
         return frozenset(found)
 
     def site(self, node: ast.AST) -> str:
-        name = f"#{getattr(node, 'lineno', 0)}.{getattr(node, 'col_offset', 0)}.{type(node).__name__}"
+        name = (
+            f"#{getattr(node, 'lineno', 0)}.{getattr(node, 'col_offset', 0)}.{type(node).__name__}"
+        )
         if name in self.st.escaped and not any(name in v.possible for v in self.st.env.values()):
             self.st.escaped -= {name}
         return name
@@ -163,7 +165,9 @@ class Expressions:
         if not rest:
             return val
         inside = self.inside(val)
-        own = frozenset(r + rest if r.count(".") < 4 else r for r in val.own if is_outer(r)) | inside
+        own = (
+            frozenset(r + rest if r.count(".") < 4 else r for r in val.own if is_outer(r)) | inside
+        )
         return Val(own, val.maybe | val.inner_maybe, inside, val.inner_maybe)
 
     # -- changing
@@ -212,7 +216,9 @@ class Expressions:
         info: Info = method(node) if method is not None else self.e_other(node)
         old = self.info.get(node)
         if old is not None:
-            info = Info(join(old.val, info.val), old.tainted or info.tainted, old.heavy or info.heavy)
+            info = Info(
+                join(old.val, info.val), old.tainted or info.tainted, old.heavy or info.heavy
+            )
         self.info[node] = info
         return info
 
@@ -240,7 +246,7 @@ class Expressions:
         return Info(ATOM, inner.tainted or spec.tainted, inner.heavy)
 
     def e_Compare(self, node: ast.Compare) -> Info:
-        vals, tainted, heavy = self.eval_all([node.left, *node.comparators])
+        _, tainted, heavy = self.eval_all([node.left, *node.comparators])
         return Info(self.fresh(node), tainted, heavy)
 
     def e_Name(self, node: ast.Name) -> Info:
@@ -262,7 +268,9 @@ class Expressions:
 
     def e_Subscript(self, node: ast.Subscript) -> Info:
         base, index = self.eval(node.value), self.eval(node.slice)
-        return Info(self.element(base.val), base.tainted or index.tainted, base.heavy or index.heavy)
+        return Info(
+            self.element(base.val), base.tainted or index.tainted, base.heavy or index.heavy
+        )
 
     def e_Starred(self, node: ast.Starred) -> Info:
         inner = self.eval(node.value)
@@ -321,7 +329,9 @@ class Expressions:
         val = Val(frozenset({self.site(node)}), NONE, body.val.roots, body.val.possible)
         return Info(val, body.tainted, False)
 
-    def comprehension(self, node: ast.expr, gens: list[ast.comprehension], parts: list[ast.expr]) -> Info:
+    def comprehension(
+        self, node: ast.expr, gens: list[ast.comprehension], parts: list[ast.expr]
+    ) -> Info:
         saved = dict(self.shadow)
         tainted, heavy = False, True
         for gen in gens:
@@ -385,10 +395,18 @@ class Expressions:
         return self.called(node, name, None, args, vals, tainted)
 
     def called(
-        self, node: ast.Call, path: str, receiver: Val | None, args: list[ast.expr], vals: list[Val], tainted: bool
+        self,
+        node: ast.Call,
+        path: str,
+        receiver: Val | None,
+        args: list[ast.expr],
+        vals: list[Val],
+        tainted: bool,
     ) -> Info:
         """A call of something that may be followed: a function or class of the user's."""
-        summary = self.around.summary(path) if path.partition(".")[0] not in self.body_names else None
+        summary = (
+            self.around.summary(path) if path.partition(".")[0] not in self.body_names else None
+        )
         if summary is None:
             parts = vals if receiver is None else [receiver, *vals]
             return Info(self.fresh(node, *parts, maybe=True), tainted, True)
@@ -405,8 +423,12 @@ class Expressions:
                 touched = [given[position]] if position < len(given) else vals
                 if any(isinstance(a, ast.Starred) for a in args) or node.keywords:
                     touched = given
+                if summary.is_class and position == 0:
+                    continue  # it fills in the object that it makes
                 for val in touched:
                     target = self.attribute(val, "." + rest) if rest else val
+                    if val.own and not any(is_outer(r) for r in val.own):
+                        target = Val(val.own | frozenset(r for r in self.inside(val) if is_outer(r)))
                     if self.mutate(target, node, None, f"{path}(·)"):
                         self.because(node, f"{where} changes what it is given")
                         tainted = True
@@ -415,7 +437,10 @@ class Expressions:
                 self.note_change(root, True)
                 self.because(node, f"{where} changes `{root}`")
                 if root in summary.rebinds and root in self.around.locals:
-                    self.refuse(node, f"{where} rebinds `{root}` by `nonlocal`; let it return the value instead")
+                    self.refuse(
+                        node,
+                        f"{where} rebinds `{root}` by `nonlocal`; let it return the value instead",
+                    )
                 tainted = True
         for root in summary.reads:
             head, _, rest = root.partition(".")
@@ -431,7 +456,13 @@ class Expressions:
         return Info(self.fresh(node, *given, maybe=not summary.is_class), tainted, True)
 
     def builtin_call(
-        self, node: ast.Call, name: str, args: list[ast.expr], vals: list[Val], tainted: bool, heavy: bool
+        self,
+        node: ast.Call,
+        name: str,
+        args: list[ast.expr],
+        vals: list[Val],
+        tainted: bool,
+        heavy: bool,
     ) -> Info:
         heavy = heavy or name not in fx.CHEAP_BUILTINS
         if name in fx.SERIAL_BUILTINS:
@@ -439,12 +470,17 @@ class Expressions:
         if name == "print":
             target = next((k.value for k in node.keywords if k.arg == "file"), None)
             if target is not None:
-                return Info(ATOM, self.mutate(self.info[target].val, node, target, "file") or tainted, False)
+                return Info(
+                    ATOM, self.mutate(self.info[target].val, node, target, "file") or tainted, False
+                )
             self.effects += 1
             self.because(node, "what is printed must come in order")
             return Info(ATOM, True, False)
         if name == "super" and not args:
-            self.refuse(node, "`super()` without arguments only works in the method itself; write `super(Class, self)`")
+            self.refuse(
+                node,
+                "`super()` without arguments only works in the method itself; write `super(Class, self)`",
+            )
         if name in ("next", "setattr", "delattr") and args:
             tainted |= self.mutate(vals[0], node, args[0], name)
             return Info(self.element(vals[0]), tainted, heavy)
@@ -467,7 +503,9 @@ class Expressions:
             return Info(Val(frozenset({self.site(node)})), tainted, True)
         return Info(self.fresh(node, *vals, maybe=True), tainted, True)
 
-    def function_call(self, node: ast.Call, dotted: str, args: list[ast.expr], vals: list[Val], tainted: bool) -> Info:
+    def function_call(
+        self, node: ast.Call, dotted: str, args: list[ast.expr], vals: list[Val], tainted: bool
+    ) -> Info:
         """A function of an imported module, by its full name."""
         for k in node.keywords:
             if k.arg == "out" and not isinstance(k.value, ast.Constant):
@@ -475,7 +513,10 @@ class Expressions:
         module, _, last = dotted.rpartition(".")
         if dotted in fx.GENERATOR_MAKERS:
             if not args:
-                self.because(node, "a generator without a seed differs from run to run; give it one, such as `seed + i`")
+                self.because(
+                    node,
+                    "a generator without a seed differs from run to run; give it one, such as `seed + i`",
+                )
             return Info(Val(frozenset({self.site(node)})), tainted, False)
         if module in fx.RANDOM_MODULES and last != "default_rng":
             self.effects += 1
@@ -493,7 +534,9 @@ class Expressions:
         if dotted.startswith(fx.STATEFUL_MODULES):
             self.effects += 1
             self.note_change(dotted.partition(".")[0], True)
-            self.because(node, f"`{ast.unparse(node.func)}` works on something that all iterations share")
+            self.because(
+                node, f"`{ast.unparse(node.func)}` works on something that all iterations share"
+            )
             return Info(self.fresh(node, *vals), True, False)
         if dotted in fx.FIRST_ARGUMENT_CHANGES and args:
             tainted |= self.mutate(vals[0], node, args[0], dotted)
@@ -524,7 +567,9 @@ class Expressions:
         tainted |= base.tainted
         return self.unknown_method(node, func, base, args, vals, tainted, heavy)
 
-    def followed_method(self, node: ast.Call, func: ast.Attribute, path: str, args: list[ast.expr]) -> Info:
+    def followed_method(
+        self, node: ast.Call, func: ast.Attribute, path: str, args: list[ast.expr]
+    ) -> Info:
         owner = path.rpartition(".")[0]
         reads = set(self.reads)
         changed_why = dict(self.why)
@@ -540,7 +585,14 @@ class Expressions:
         return self.called(node, path, base.val, args, vals, tainted)
 
     def unknown_method(
-        self, node: ast.Call, func: ast.Attribute, base: Info, args: list[ast.expr], vals: list[Val], tainted: bool, heavy: bool
+        self,
+        node: ast.Call,
+        func: ast.Attribute,
+        base: Info,
+        args: list[ast.expr],
+        vals: list[Val],
+        tainted: bool,
+        heavy: bool,
     ) -> Info:
         name = func.attr
         heavy = base.heavy or heavy or name not in fx.CHEAP_METHODS
@@ -569,11 +621,13 @@ class Expressions:
             return Info(join(base.val, self.element(base.val)), tainted, heavy)
         return Info(self.fresh(node, base.val, *vals, maybe=True), tainted, heavy)
 
-    def any_method(self, node: ast.Call, func: ast.Attribute, base: Val, vals: list[Val], summary: Summary) -> bool:
+    def any_method(
+        self, node: ast.Call, func: ast.Attribute, base: Val, vals: list[Val], summary: Summary
+    ) -> bool:
         """A method of this name in the module may be the one that is called."""
         tainted = False
         for root in summary.changes:
-            head, _, rest = root.partition(".")
+            head = root.partition(".")[0]
             if head == "$0":
                 tainted |= self.mutate(base, node, func.value, func.attr)
                 self.put_inside(base, vals)
@@ -592,8 +646,7 @@ class Expressions:
         for p in parts:
             roots |= p.own | self.inside(p)
         for root in container.own:
-            if not is_outer(root):
-                self.contents[root] = self.contents.get(root, NONE) | (roots - {root})
+            self.contents[root] = self.contents.get(root, NONE) | (roots - {root})
 
     def effect_call(self, node: ast.Call) -> Info:
         """A call whose value nobody uses: it is there for what it does."""
@@ -605,9 +658,14 @@ class Expressions:
         path = path_of(func)
         head = path.partition(".")[0] if path else ""
         known = path is not None and head not in self.body_names and head not in self.shadow
-        if known and path is not None and (
-            self.around.summary(path) is not None or self.around.dotted(path) in fx.HARMLESS_FUNCTIONS
-            or (self.around.dotted(path) or "").startswith("subprocess.")
+        if (
+            known
+            and path is not None
+            and (
+                self.around.summary(path) is not None
+                or self.around.dotted(path) in fx.HARMLESS_FUNCTIONS
+                or (self.around.dotted(path) or "").startswith("subprocess.")
+            )
         ):
             return info
         if isinstance(func, ast.Attribute) and not (known and path and self.around.dotted(path)):
@@ -619,7 +677,10 @@ class Expressions:
         if known and path is not None and self.around.is_builtin(head):
             return info
         self.effects += 1
-        self.because(node, f"`{ast.unparse(func)}(·)` is called for what it does, and that cannot be seen from here")
+        self.because(
+            node,
+            f"`{ast.unparse(func)}(·)` is called for what it does, and that cannot be seen from here",
+        )
         return Info(info.val, True, info.heavy)
 
 
