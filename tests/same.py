@@ -33,7 +33,17 @@ ATOMS = (
     types.ModuleType,
     types.BuiltinFunctionType,
 )
-HIDDEN = {"parallel", "__builtins__", "__name__", "__file__", "__warningregistry__", "__doc__", "__loader__", "__package__", "__spec__"}
+HIDDEN = {
+    "parallel",
+    "__builtins__",
+    "__name__",
+    "__file__",
+    "__warningregistry__",
+    "__doc__",
+    "__loader__",
+    "__package__",
+    "__spec__",
+}
 
 
 @dataclass

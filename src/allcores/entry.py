@@ -131,7 +131,20 @@ _BUILT_IN: tuple[type, ...] = (
     type({}.items()),
 )
 _SAMPLES: tuple[Any, ...] = (
-    *([], (), range(0), range(2**70), "", "ä", b"", bytearray(), {}, set(), {}.values(), {}.items()),
+    *(
+        [],
+        (),
+        range(0),
+        range(2**70),
+        "",
+        "ä",
+        b"",
+        bytearray(),
+        {},
+        set(),
+        {}.values(),
+        {}.items(),
+    ),
     reversed([]),
 )
 _BUILT_IN_ITERATORS = tuple({type(iter(sample)) for sample in _SAMPLES})
@@ -220,7 +233,8 @@ class _Entry:
         cost = self.site.cost
         if cost is not None:
             return number * cost > WORTH_SECONDS and cost > WORTH_ITERATION
-        return number <= FEW * self.settings.workers
+        # A few items that nobody asked about may well be tiny: they are tasted first.
+        return self.settings.asked and number <= FEW * self.settings.workers
 
     def worth(self, cost: float, left: int | None, spent: float) -> bool:
         """Whether what is left is worth bringing in workers."""
@@ -398,6 +412,7 @@ class _Entry:
                     self.site.warned.add("spilled")
                     return chain([event.item], run.rest())
                 if event.kind == "drawn":
+                    self.report.reason = "it draws from a random stream that all iterations share"
                     _say(
                         self.site,
                         "a random stream that all iterations share is drawn from in the loop; make one for "
@@ -411,6 +426,7 @@ class _Entry:
                 stuck += event.kind == "unshippable"
                 yield from self.natively(event, base)
                 if stuck > 8 and not self.settings.force:
+                    self.report.reason = event.text
                     _say(
                         self.site,
                         f"{event.text}, so results cannot be sent from workers",
@@ -442,7 +458,7 @@ class _Entry:
 
     def watch(self, event: Halt, base: int) -> bool:
         """Have a note put on the exception that is about to be raised."""
-        if sys.gettrace() is not None:
+        if sys.gettrace() is not None or not self.settings.asked:
             return False
         frame, wanted = self.frame, event.detail
         note = f"in iteration {base + event.index} of the parallel loop, with {self.values_of(event.item)}"
@@ -528,7 +544,8 @@ class _Entry:
         """After a commit raised: variables are as the plain loop would leave them there."""
         if done:
             self.last_item, self.by_worker = items[done - 1], True
-            self.pending = dict.fromkeys(self.plan.temporaries, [items[done - 1]])
+            before = [items[done - 1]]
+            self.wait_for_all(before)
         self.settle()
         self.prepare(traced=True)
         put = self.job.output
@@ -539,10 +556,16 @@ class _Entry:
             put(where)
 
         self.job.output = stop_there  # type: ignore[method-assign]
-        self.pending = dict.fromkeys(self.plan.temporaries, [items[done]])
+        there = [items[done]]
+        self.wait_for_all(there)
         self.by_worker = False
         frames.write(self.frame, self.plan.module_level, self.functions.targets(items[done]), set())
         self.settle()
+
+    def wait_for_all(self, items: list[Any]) -> None:
+        """All temporaries are to be found by working these items again."""
+        for name in self.plan.temporaries:
+            self.pending[name] = items
 
     def settle_before(self, batch: Batch, items: Any, done: int) -> None:
         before = [items[done - 1]] if done else []
@@ -645,12 +668,14 @@ def _is_stream(obj: Any) -> bool:
 
 
 def _random_state(streams: list[Any]) -> Callable[[], Any]:
+    # Modules imported later, by the loop itself, start a stream of their own.
+    module = sys.modules.get("random")
+    numpy_random = sys.modules.get("numpy.random")
+
     def look() -> Any:
         seen: list[Any] = []
-        module = sys.modules.get("random")
         if module is not None:
             seen.append(module.getstate())
-        numpy_random = sys.modules.get("numpy.random")
         if numpy_random is not None and hasattr(numpy_random, "get_state"):
             state = numpy_random.get_state()
             seen.append((state[1].tobytes(), *state[2:]))

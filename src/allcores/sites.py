@@ -9,6 +9,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from allcores.plan.model import Plan
+from allcores.plan.quiet import quiet_compile, quiet_parse
 from allcores.plan.source import Module, loops_of
 
 FUTURE_FLAGS = 0x1FF0000
@@ -51,7 +52,9 @@ def site_at(frame: FrameType) -> Site:
     return site
 
 
-def give_site(plan: Plan, tree: ast.Module, node: ast.For | ast.AsyncFor, chain: list[ast.AST]) -> int:
+def give_site(
+    plan: Plan, tree: ast.Module, node: ast.For | ast.AsyncFor, chain: list[ast.AST]
+) -> int:
     """Register a loop that is known beforehand; gives the key for `given_site`."""
     assert isinstance(node, ast.For)
     _given.append(Site(plan.file, plan.line, node, chain, Module(tree, plan.file)))
@@ -117,7 +120,7 @@ def _not_a_for(positions: tuple[Any, ...], filename: str, frame: FrameType) -> s
 def _parse(filename: str, lines: list[str]) -> ast.Module:
     known = _trees.get(filename)
     if known is None or known[0] != lines:
-        known = (list(lines), ast.parse("".join(lines), filename))
+        known = (list(lines), quiet_parse("".join(lines), filename))
         _trees[filename] = known
     return known[1]
 
@@ -160,16 +163,13 @@ def _is_running(
     if chain:
         attempts.append((tree, "exec"))
     attempts.append((ast.Interactive([top]), "single"))
-    for optimize in (-1,):
-        for part, mode in attempts:
-            try:
-                made = compile(
-                    part, code.co_filename, mode, flags=flags, dont_inherit=True, optimize=optimize
-                )
-            except (SyntaxError, ValueError):
-                continue
-            if any(_equal(c, code) for c in _codes(made)):
-                return True
+    for part, mode in attempts:
+        try:
+            made = quiet_compile(part, code.co_filename, mode, flags)
+        except (SyntaxError, ValueError):
+            continue
+        if any(_equal(c, code) for c in _codes(made)):
+            return True
     return False
 
 

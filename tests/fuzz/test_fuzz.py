@@ -18,7 +18,11 @@ counts: collections.Counter[tuple[str, bool]] = collections.Counter()
 
 
 @settings(
-    max_examples=LOOPS, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=LOOPS,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
 )
 @given(st.data(), st.booleans())
 def test_random_loops_leave_the_same(data: st.DataObject, in_function: bool) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 from allcores.plan.model import Plan, Step
 from allcores.plan.names import FUNCTIONS, target_names
+from allcores.plan.quiet import quiet_compile
 
 HELPERS = ("__LEFT", "__own", "__immutable", "__output")
 
@@ -62,7 +63,7 @@ def compile_plan(plan: Plan, fixed: list[str], flags: int = 0, traced: bool = Fa
     """
     writer = _Writer(plan, fixed, traced)
     tree = writer.module()
-    code = compile(tree, plan.file, "exec", flags=flags, dont_inherit=True)
+    code = quiet_compile(tree, plan.file, "exec", flags)
     make = next(c for c in code.co_consts if isinstance(c, types.CodeType))
     name = plan.function.rpartition(".")[2] or "<module>"
     return Code(
@@ -223,7 +224,8 @@ class _Writer:
     def compound(self, stmt: ast.stmt, main: bool) -> ast.stmt:
         """A copy of the statement with the statements in it replaced."""
         if isinstance(stmt, (*FUNCTIONS, ast.ClassDef)):
-            return _copy(stmt)
+            same: ast.stmt = _copy(stmt)
+            return same
         fields: dict[str, Any] = {}
         for name, value in ast.iter_fields(stmt):
             if isinstance(value, list) and value and isinstance(value[0], ast.stmt):
@@ -237,8 +239,8 @@ class _Writer:
                 fields[name] = [self.part(v, main) for v in value]
             else:
                 fields[name] = value
-        new: ast.stmt = type(stmt)(**fields)
-        return ast.copy_location(new, stmt)
+        made: ast.stmt = ast.copy_location(type(stmt)(**fields), stmt)
+        return made
 
     def part(self, node: Any, main: bool) -> Any:
         fields = dict(ast.iter_fields(node))

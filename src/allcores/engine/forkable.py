@@ -84,7 +84,6 @@ def _native_threads(python_threads: int) -> str | None:
     return f"{unknown - safe} threads of unknown kind are running"
 
 
-
 def _pools() -> list[dict[str, Any]]:
     from threadpoolctl import threadpool_info
 

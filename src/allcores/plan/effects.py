@@ -152,7 +152,8 @@ FIRST_ARGUMENT_CHANGES = frozenset(
 SECOND_ARGUMENT_CHANGES = frozenset("json.dump pickle.dump marshal.dump shutil.copyfileobj".split())
 PROCESS_STATE = frozenset(
     """os.chdir os.putenv os.unsetenv os.umask os.nice signal.signal signal.alarm sys.setrecursionlimit
-    sys.exit os._exit os.fork locale.setlocale numpy.seterr numpy.set_printoptions warnings.filterwarnings
+    sys.exit os._exit os.fork os.kill os.killpg os.abort signal.raise_signal signal.pthread_kill
+    _thread.interrupt_main locale.setlocale numpy.seterr numpy.set_printoptions warnings.filterwarnings
     warnings.simplefilter warnings.resetwarnings logging.basicConfig decimal.setcontext random.seed
     numpy.random.seed faulthandler.enable sys.settrace sys.setprofile threading.settrace
     """.split()

@@ -11,6 +11,7 @@ from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 from allcores.plan.model import Plan
+from allcores.plan.quiet import quiet_parse
 from allcores.plan.source import Module, Summary, Surroundings
 
 _modules: dict[str, Module | None] = {}
@@ -135,7 +136,7 @@ def module_of(filename: str, namespace: dict[str, Any]) -> Module | None:
     if filename not in _modules:
         text = "".join(linecache.getlines(filename, namespace))
         try:
-            _modules[filename] = Module(ast.parse(text), filename) if text else None
+            _modules[filename] = Module(quiet_parse(text, filename), filename) if text else None
         except (SyntaxError, ValueError):
             _modules[filename] = None
     return _modules[filename]

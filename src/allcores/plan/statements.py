@@ -293,7 +293,11 @@ class Statements(Expressions):
     def assign_parts(self, target: ast.expr, value: ast.expr, val: Val, node: ast.AST) -> bool:
         """`a, b = x, y` binds each name to its own part."""
         pairs = (ast.Tuple, ast.List)
-        if isinstance(target, pairs) and isinstance(value, pairs) and len(target.elts) == len(value.elts):
+        if (
+            isinstance(target, pairs)
+            and isinstance(value, pairs)
+            and len(target.elts) == len(value.elts)
+        ):
             if not any(isinstance(e, ast.Starred) for e in [*target.elts, *value.elts]):
                 both = zip(target.elts, value.elts, strict=True)
                 return any([self.assign_parts(t, v, self.info[v].val, node) for t, v in both])

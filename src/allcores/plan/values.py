@@ -428,7 +428,9 @@ class Expressions:
                 for val in touched:
                     target = self.attribute(val, "." + rest) if rest else val
                     if val.own and not any(is_outer(r) for r in val.own):
-                        target = Val(val.own | frozenset(r for r in self.inside(val) if is_outer(r)))
+                        target = Val(
+                            val.own | frozenset(r for r in self.inside(val) if is_outer(r))
+                        )
                     if self.mutate(target, node, None, f"{path}(·)"):
                         self.because(node, f"{where} changes what it is given")
                         tainted = True
