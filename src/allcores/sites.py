@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import linecache
+import sys
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
 from typing import Any
@@ -75,7 +76,7 @@ def _find(frame: FrameType) -> Site:
     if not _asks_for_iterator(code, frame.f_lasti):
         site.problem = _not_a_for(positions, filename, frame)
         return site
-    lines = linecache.getlines(filename, frame.f_globals)
+    lines = _lines(filename, frame)
     if not lines:
         site.problem = "the source of this code cannot be found, and allcores works by reading it"
         return site
@@ -99,6 +100,13 @@ def _find(frame: FrameType) -> Site:
     return site
 
 
+def _lines(filename: str, frame: FrameType) -> list[str]:
+    lines = linecache.getlines(filename, frame.f_globals)
+    if not lines and filename == "<string>" and "-c" in sys.orig_argv[1:-1]:
+        lines = sys.orig_argv[sys.orig_argv.index("-c") + 1].splitlines(True)
+    return lines
+
+
 def _asks_for_iterator(code: CodeType, lasti: int) -> bool:
     import opcode
 
@@ -106,7 +114,7 @@ def _asks_for_iterator(code: CodeType, lasti: int) -> bool:
 
 
 def _not_a_for(positions: tuple[Any, ...], filename: str, frame: FrameType) -> str:
-    text = linecache.getline(filename, frame.f_lineno, frame.f_globals).strip()
+    text = "".join(_lines(filename, frame)[frame.f_lineno - 1 : frame.f_lineno]).strip()
     if "enumerate(parallel(" in text.replace(" ", ""):
         return "parallel() must be the outermost: write `for i, x in parallel(enumerate(xs)):`"
     if "zip(parallel(" in text.replace(" ", ""):

@@ -7,30 +7,8 @@ import sys
 import threading
 from typing import Any
 
-SAFE_THREADS = frozenset(
-    {
-        "TMonitor",
-        "HistorySavingThread",
-        "Heartbeat",
-        "ControlThread",
-        "IOPubThread",
-        "WatchThread",
-        "ParentPollerUnix",
-        "GarbageCollectorThread",
-        "SubshellThread",
-        "BaseThread",
-        "ShellChannelThread",
-    }
-)
-SAFE_NAMES = (
-    "IPythonHistorySavingThread",
-    "IOPub",
-    "Heartbeat",
-    "Control",
-    "Thread-GC",
-    "ipykernel",
-    "asyncio_",
-)
+SAFE_OWNERS = frozenset({"tqdm", "IPython", "ipykernel", "zmq", "jupyter_client"})
+"""Packages whose threads hold no lock that a worker needs: progress bars and notebook kernels."""
 
 
 def why_not_forkable() -> str | None:
@@ -48,17 +26,10 @@ def why_not_forkable() -> str | None:
 
 
 def _known(thread: threading.Thread) -> bool:
-    kind = type(thread)
-    if kind.__name__ in SAFE_THREADS and kind.__module__.partition(".")[0] in (
-        "tqdm",
-        "IPython",
-        "ipykernel",
-        "zmq",
-    ):
-        return True
-    return thread.name.startswith(SAFE_NAMES) and (
-        "ipykernel" in sys.modules or "IPython" in sys.modules
-    )
+    """Whether the thread belongs to a package known to be safe: by its class or what it runs."""
+    target = getattr(thread, "_target", None)
+    owners = {type(thread).__module__, getattr(target, "__module__", None) or ""}
+    return any(owner.partition(".")[0] in SAFE_OWNERS for owner in owners)
 
 
 def _native_threads(python_threads: int) -> str | None:

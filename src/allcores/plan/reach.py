@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gc
+import io
+import threading
 import types
 from collections.abc import Iterator
 from typing import Any
 
 ATOMS = frozenset({int, float, complex, bool, str, bytes, range, type(None)})
+SHELLS = frozenset({"IPython", "ipykernel", "zmq", "traitlets", "logging", "_thread", "asyncio"})
 CODE = (
     type,
     types.ModuleType,
@@ -18,6 +21,15 @@ CODE = (
 )
 
 
+def surrounding(o: Any) -> bool:
+    """Streams, threads, namespaces and interactive shells: they lead to everything there is."""
+    if isinstance(o, (io.IOBase, threading.Thread)):
+        return True
+    if type(o) is dict and "__builtins__" in o:
+        return True
+    return type(o).__module__.partition(".")[0] in SHELLS
+
+
 def reachable(obj: Any, budget: int) -> Iterator[Any]:
     """Objects reachable from `obj`, itself first, at most `budget`; no atoms, code or modules."""
     seen: set[int] = set()
@@ -25,7 +37,7 @@ def reachable(obj: Any, budget: int) -> Iterator[Any]:
     todo = [obj]
     while todo and len(seen) < budget:
         o = todo.pop()
-        if type(o) in ATOMS or isinstance(o, CODE) or id(o) in seen:
+        if type(o) in ATOMS or isinstance(o, CODE) or id(o) in seen or surrounding(o):
             continue
         seen.add(id(o))
         keep.append(o)
