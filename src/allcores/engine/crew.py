@@ -131,6 +131,7 @@ class Crew:
             fcntl.fcntl(self.lifeline[0], fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
             sys.settrace(None)
             sys.setprofile(None)
+            keep_freed_memory()
             serve(self.job, self.items, theirs, self.slots, number)
         except BaseException:
             pass
@@ -154,6 +155,16 @@ class Crew:
         worker.kill()
         worker.reap()
         self.workers.remove(worker)
+
+
+def keep_freed_memory() -> None:
+    """Have big arrays reuse freed memory: fresh pages for each cost more than filling them."""
+    if "numpy" not in sys.modules or "ctypes" not in sys.modules:
+        return
+    mallopt = getattr(sys.modules["ctypes"].CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(-3, 32 << 20)  # M_MMAP_THRESHOLD
+        mallopt(-1, 512 << 20)  # M_TRIM_THRESHOLD
 
 
 class _Nothing:

@@ -174,6 +174,7 @@ def obstacle(
     something that processes cannot share.
     """
     read: list[tuple[str, Any]] = []
+    owners: list[tuple[str, Any, str]] = []
     for path in plan.work_reads:
         try:
             obj = lookup(path, names, namespace)
@@ -185,10 +186,41 @@ def obstacle(
             return f"`{path}` is {handle}, which workers cannot share; make it inside the loop"
         if not isinstance(obj, (ModuleType, type, FunctionType)):
             read.append((path, obj))
+        owners += owners_of(path, names, namespace)
     changed = changed_objects(plan, names, namespace)
+    attributes = {
+        (id(owner), attr): path
+        for path in plan.changed
+        for _, owner, attr in owners_of(path, names, namespace)[-1:]
+    }
+    for path, owner, attr in owners:
+        other = attributes.get((id(owner), attr))
+        if other is not None:
+            return f"`{other}`, which the loop changes, is also read as `{path}`"
     if not changed:
         return None
-    return _Search(changed).through([*read, ("what the loop runs over", iterable)])
+    search = _Search(changed)
+    for path, owner, _ in owners:
+        if id(owner) in search.targets:
+            other = search.targets[id(owner)]
+            return f"`{other}`, which the loop changes, is also read as `{path}`"
+    return search.through([*read, ("what the loop runs over", iterable)])
+
+
+def owners_of(
+    path: str, names: dict[str, Any], namespace: dict[str, Any]
+) -> list[tuple[str, Any, str]]:
+    """For each attribute on a path: the path, the object that has it, and its name."""
+    parts = path.split(".")
+    found: list[tuple[str, Any, str]] = []
+    for k in range(1, len(parts)):
+        try:
+            owner = lookup(".".join(parts[:k]), names, namespace)
+        except LookupError:
+            break
+        if not isinstance(owner, (ModuleType, type)):
+            found.append((path, owner, parts[k]))
+    return found
 
 
 def handle_of(obj: Any) -> str | None:

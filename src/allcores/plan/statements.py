@@ -340,7 +340,7 @@ class Statements(Expressions):
         tainted = False
         for root in val.own:
             if not is_outer(root) and (root in self.st.escaped or root in self.changed):
-                self.changed.setdefault(root, False)
+                self.change_sent(root)
                 tainted = True
         if outer(val.own) or val.maybe:
             if self.in_function:

@@ -183,7 +183,7 @@ class Expressions:
             tainted = True
         for root in val.own:
             if not is_outer(root) and (root in self.st.escaped or root in self.changed):
-                self.changed.setdefault(root, False)
+                self.change_sent(root)
                 tainted = True
         if tainted:
             shown = ast.unparse(receiver) if receiver is not None else what
@@ -191,6 +191,13 @@ class Expressions:
         elif val.maybe:
             tainted = self.guard(node, receiver)
         return tainted
+
+    def change_sent(self, site: str) -> None:
+        """What a commit was given is changed later: it lives in the user's process from the start."""
+        self.changed.setdefault(site, False)
+        for name, val in self.st.env.items():
+            if site in val.own and name in self.body_names:
+                self.parent.add(name)
 
     def plain_paths(self, receiver: ast.expr | None) -> set[str]:
         path = path_of(receiver) if receiver is not None else None
