@@ -491,7 +491,6 @@ class Fatal:
         os._exit(9)
 
 
-@pytest.mark.xfail(strict=True, reason="a death between iterations is retried for ever")
 def test_a_worker_that_dies_packing_its_results_does_not_hang_the_loop(tmp_path: Path) -> None:
     check = """
         run = Run(Work(lambda x: Fatal() if x == 5 else x), Indexed(range(10)), workers=2, chunk=2)
@@ -503,7 +502,6 @@ def test_a_worker_that_dies_packing_its_results_does_not_hang_the_loop(tmp_path:
     assert "died" in alone(check, tmp_path)
 
 
-@pytest.mark.xfail(strict=True, reason="a death before the first iteration is retried for ever")
 def test_a_worker_that_dies_on_entering_does_not_hang_the_loop(tmp_path: Path) -> None:
     check = """
         job = Work(square)

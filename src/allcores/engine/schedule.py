@@ -336,15 +336,39 @@ class Run:
         at = self.slots[worker.number]
         self.crew.remove(worker)
         again: list[Chunk] = []
-        for chunk in worker.assigned:
+        for k, chunk in enumerate(worker.assigned):
             if chunk.start <= at < chunk.stop:
                 again += self.isolate(chunk, at, worker.status)
+            elif k == 0 and at < 0:
+                again += self.halve(chunk, worker.status)
             else:
                 again.append(chunk)
         self.todo.extendleft(c for c in reversed(again) if c.answer is None)
         self.slots[worker.number] = -1
         self.watch(self.crew.add(worker.number))
         self.hand_out()
+
+    def halve(self, chunk: Chunk, status: int | None) -> list[Chunk]:
+        """A worker died beside its iterations, such as packing their results: find out by which."""
+        if len(chunk.items) == 1:
+            chunk.deaths += 1
+            chunk.status = status
+            if chunk.deaths >= 2:
+                chunk.answer = ([], None, Cut(0, "died"), 0.0)
+            return [chunk]
+        middle = len(chunk.items) // 2
+        parts = [
+            Chunk(chunk.start, chunk.items[:middle], False),
+            Chunk(chunk.start + middle, chunk.items[middle:], chunk.last),
+        ]
+        self.replace(chunk, parts)
+        return parts
+
+    def replace(self, chunk: Chunk, parts: list[Chunk]) -> None:
+        place = self.order.index(chunk)
+        self.order.remove(chunk)
+        for i, part in enumerate(parts):
+            self.order.insert(place + i, part)
 
     def isolate(self, chunk: Chunk, at: int, status: int | None) -> list[Chunk]:
         """Split a chunk so that the iteration a worker died on stands alone."""
@@ -361,10 +385,7 @@ class Run:
             culprit.deaths = 1
         if culprit.deaths >= 2:
             culprit.answer = ([], None, Cut(0, "died"), 0.0)
-        place = self.order.index(chunk)
-        self.order.remove(chunk)
-        for i, p in enumerate(parts):
-            self.order.insert(place + i, p)
+        self.replace(chunk, parts)
         return parts
 
     # -- ending
