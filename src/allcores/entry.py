@@ -423,6 +423,18 @@ class _Entry:
                     self.settle()
                     yield remaining
                     return None
+                if event.detail.endswith(".MustRunNatively"):
+                    # What it is about to change may be what the workers' copies were made of.
+                    self.report.reason = "it changes something that outlives the iteration"
+                    _say(
+                        self.site,
+                        "an iteration changes something in place that outlives it; change a copy",
+                        self.settings,
+                    )
+                    remaining = chain([event.item], run.rest())
+                    self.settle()
+                    yield remaining
+                    return None
                 stuck += event.kind == "unshippable"
                 yield from self.natively(event, base)
                 if stuck > 8 and not self.settings.force:
