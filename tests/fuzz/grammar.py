@@ -315,7 +315,7 @@ class Builder:
                 "out.append(max(stars, key=lambda s: s.n))",
                 "w9 = grid|w9[0].append(1)",
                 "first.seen.append(i)",
-                "out.sort(key=repr)",
+                "out.sort(key=lambda q: str(type(q)))",
                 "ww = sorted(grid)[0]|ww.append(5)",
                 "import math|out.append(math.floor(i))",
                 "total -= 1|t7 = total",

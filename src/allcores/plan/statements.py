@@ -668,7 +668,7 @@ class Statements(Expressions):
         states = [self.st.copy()]
         self.catching.append(states)
         self.swallowing += broad or jumping
-        if node.handlers:
+        if node.handlers or node.finalbody:
             commits: list[ast.stmt] = []
             self.in_try.append(commits)
             ending = self.nested(node.body)
@@ -687,7 +687,14 @@ class Statements(Expressions):
         for s in states[1:]:
             caught = merge(caught, s)
         assert caught is not None
+        # A commit that raises later would miss the `finally`.
+        rest: list[ast.stmt] = []
+        self.in_try.append(rest)
         outs = self.after_try(node, ending, caught)
+        self.in_try.pop()
+        if node.finalbody and not self.unit_depth and not self.in_function:
+            if any([not self.cannot_raise(c) for c in rest]):
+                self.units.add(node)
         state: State | None = None
         for s2 in outs:
             state = merge(state, s2)
