@@ -15,6 +15,7 @@ from collections import deque
 from typing import Any
 
 from allcores.engine import wire
+from allcores.engine.cores import usable_cores
 from allcores.engine.failures import CannotFork
 from allcores.engine.job import LEFT, Cut, Job
 
@@ -132,6 +133,7 @@ class Crew:
             sys.settrace(None)
             sys.setprofile(None)
             keep_freed_memory()
+            limit_threads(len(self.slots) - 1)
             serve(self.job, self.items, theirs, self.slots, number)
         except BaseException:
             pass
@@ -165,6 +167,15 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(-3, 32 << 20)  # M_MMAP_THRESHOLD
         mallopt(-1, 512 << 20)  # M_TRIM_THRESHOLD
+
+
+def limit_threads(workers: int) -> None:
+    """Workers times threads of numeric libraries is the number of cores, not its square."""
+    if "numpy" not in sys.modules:
+        return
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(max(1, usable_cores() // max(workers, 1)))
 
 
 class _Nothing:

@@ -1,0 +1,118 @@
+"""The stated limits of the promise (docs/limits.md): each behaves as the page says."""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from allcores import ParallelWarning, parallel
+from tests.same import forced
+
+
+def test_a_shared_random_stream_runs_serially_and_an_own_one_in_parallel() -> None:
+    rng = np.random.default_rng(1)
+    drawn: list[float] = []
+    with forced(), pytest.warns(ParallelWarning, match="rng"):
+        for i in parallel(range(4)):
+            drawn.append(abs(i - 10) * rng.normal())
+    assert drawn == [
+        abs(i - 10) * x for i, x in zip(range(4), np.random.default_rng(1).normal(size=4))
+    ]
+    own: list[float] = []
+    with forced():
+        for i in parallel(range(4)):
+            mine = np.random.default_rng(7 + i)
+            own.append(mine.normal())
+    assert own == [np.random.default_rng(7 + i).normal() for i in range(4)]
+
+
+def write_file(path: Path, text: str) -> str:
+    path.write_text(text)
+    return text
+
+
+def test_files_of_called_functions_are_written(tmp_path: Path) -> None:
+    written: list[str] = []
+    with forced():
+        for i in parallel(range(6)):
+            written.append(write_file(tmp_path / str(i), str(i * i)))
+    assert [(tmp_path / str(i)).read_text() for i in range(6)] == written
+
+
+def test_what_is_made_in_a_worker_comes_home_as_a_copy() -> None:
+    made: list[tuple[int, list[int]]] = []
+    with forced():
+        for i in parallel(range(3)):
+            a = [i * 2]
+            made.append((id(a) * 1, a))
+    assert [a for _, a in made] == [[0], [2], [4]]
+
+
+def test_process_ids_are_the_workers() -> None:
+    pids: set[int] = set()
+    with forced():
+        for i in parallel(range(4)):
+            pids.add(os.getpid() + 0 * i)
+    assert os.getpid() not in pids
+
+
+calls: list[int] = []
+
+
+@lru_cache
+def remembered(x: int) -> int:
+    return x * x
+
+
+def test_caches_filled_by_work_stay_in_the_worker() -> None:
+    remembered.cache_clear()
+    out: list[int] = []
+    with forced():
+        for i in parallel(range(4)):
+            out.append(remembered(i))
+    assert out == [0, 1, 4, 9]
+    assert remembered.cache_info().currsize == 0
+
+
+def test_timings_are_taken_in_the_worker() -> None:
+    times: list[float] = []
+    with forced():
+        for i in parallel(range(3)):
+            start = time.perf_counter()
+            sum(range(100 * i))
+            times.append(time.perf_counter() - start)
+    assert all(t >= 0 for t in times)
+
+
+def test_workers_share_the_cores_among_their_thread_pools() -> None:
+    from threadpoolctl import threadpool_info
+
+    pools: list[Any] = []
+    with forced():
+        for i in parallel(range(2), workers=64):
+            pools.append((i * 1, [p["num_threads"] for p in threadpool_info()]))
+    assert all(n == 1 for _, counts in pools for n in counts)
+
+
+def shout(path: Path, i: int) -> int:
+    with path.open("a") as f:
+        f.write(f"{i}\n")
+    if i == 3:
+        raise ValueError(i)
+    return i
+
+
+def test_an_iteration_that_raises_is_done_twice(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    out: list[int] = []
+    with forced(), pytest.raises(ValueError, match="3"):
+        for i in parallel(range(4), workers=1, chunk=1):
+            out.append(shout(path, i))
+    assert out == [0, 1, 2]
+    assert path.read_text().splitlines().count("3") == 2
