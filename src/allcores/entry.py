@@ -294,6 +294,10 @@ class _Entry:
         plan = self.plan
         names = {} if plan.module_level else dict(self.frame.f_locals)
         namespace = self.frame.f_globals
+        if (plan.can_leave or plan.leaves_by_commit) and hasattr(self.iterable, "__next__"):
+            holders = namespace if plan.module_level else names
+            if any(value is self.iterable for value in holders.values()):
+                return "the loop may leave early, and the iterator it runs over is used elsewhere as well"
         for name in sorted(plan.builtins_used):
             if name in names or name in namespace:
                 return f"`{name}` is not the builtin of that name here"

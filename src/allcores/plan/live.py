@@ -7,9 +7,10 @@ import linecache
 import os
 import sys
 from collections.abc import Callable, Iterable
-from types import FunctionType, MethodType, ModuleType
+from types import BuiltinMethodType, FunctionType, MethodType, ModuleType
 from typing import Any
 
+from allcores.plan.effects import MUTATORS
 from allcores.plan.model import Plan
 from allcores.plan.quiet import quiet_parse
 from allcores.plan.source import Module, Summary, Surroundings
@@ -17,6 +18,7 @@ from allcores.plan.source import Module, Summary, Surroundings
 _modules: dict[str, Module | None] = {}
 _libraries = tuple({os.path.join(os.path.dirname(m.__file__ or ""), "") for m in (os, linecache)})
 """The standard library, and the site-packages within it."""
+_package = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
 BUDGET = 200_000
 """Objects looked at when searching for one object inside another."""
 HANDLES = {
@@ -86,9 +88,42 @@ def resolver(names: dict[str, Any], namespace: dict[str, Any]) -> Callable[[str]
             obj = lookup(path, names, namespace)
         except LookupError:
             return None
-        return summary_of(obj)
+        return summary_of(obj) or summary_of_instance(path, obj)
 
     return summary
+
+
+def summary_of_instance(path: str, obj: Any) -> Summary | None:
+    """What calling an object does that is no function: a bound builtin, a partial, an instance."""
+    kind = type(obj)
+    owner = getattr(obj, "__self__", None)
+    if isinstance(obj, BuiltinMethodType):
+        changes = (
+            owner is not None and not isinstance(owner, ModuleType) and obj.__name__ in MUTATORS
+        )
+        return Summary(0, {path}) if changes else None
+    if kind.__module__ == "functools" and kind.__name__ == "partial":
+        inner = summary_of(obj.func)
+        return Summary(inner.line, {path}) if inner is not None and inner.changes else inner
+    call = kind.__dict__.get("__call__")
+    inner = summary_of(call) if isinstance(call, FunctionType) else None
+    if inner is None:
+        return None
+    return Summary(
+        inner.line,
+        {_seen_from(r, path) for r in inner.changes},
+        {_seen_from(r, path) for r in inner.reads},
+    )
+
+
+def _seen_from(root: str, path: str) -> str:
+    """A root of `__call__`, whose first argument is the object at `path`."""
+    head, dot, rest = root.partition(".")
+    if head == "$0":
+        return path + dot + rest
+    if head.startswith("$"):
+        return f"${int(head[1:]) - 1}{dot}{rest}"
+    return root
 
 
 def summary_of(obj: Any) -> Summary | None:
@@ -109,6 +144,8 @@ def summary_of(obj: Any) -> Summary | None:
     if not isinstance(obj, FunctionType):
         return None
     code = obj.__code__
+    if code.co_filename.startswith(_package):
+        return None
     if (
         code.co_filename.startswith(_libraries)
         or f"{os.sep}site-packages{os.sep}" in code.co_filename

@@ -195,6 +195,22 @@ class Surroundings:
             found.append(around.summarise(node))
         return found
 
+    def properties_named(self, name: str) -> list[Summary]:
+        """What computing an attribute of this name does, for all classes in this module."""
+        found = []
+        for owner, node in self.module.methods.get(name, []):
+            kinds = {
+                d.attr if isinstance(d, ast.Attribute) else getattr(d, "id", "")
+                for d in node.decorator_list
+            }
+            if "cached_property" in kinds:
+                found.append(Summary(node.lineno, {"$0"}))
+            elif "property" in kinds:
+                found.append(
+                    Surroundings(self.module, [owner], self.live, self.depth).summarise(node)
+                )
+        return found
+
     def class_summary(self, node: ast.ClassDef) -> Summary:
         inits = [
             n

@@ -269,9 +269,26 @@ class Expressions:
             assert isinstance(base, ast.Name)
             val, tainted = self.name(base, path)
             self.info.setdefault(base, Info(val, tainted, False))
+            if node.attr in self.around.module.methods:
+                owner = self.name(base, path.rpartition(".")[0])[0]
+                tainted |= self.computed(node, owner)
             return Info(val, tainted, False)
         inner = self.eval(node.value)
-        return Info(self.attribute(inner.val, "." + node.attr), inner.tainted, inner.heavy)
+        tainted = inner.tainted or self.computed(node, inner.val)
+        return Info(self.attribute(inner.val, "." + node.attr), tainted, inner.heavy)
+
+    def computed(self, node: ast.Attribute, base: Val) -> bool:
+        """A property of this name in the module may change the object; True: must run in order."""
+        tainted = False
+        for summary in self.around.properties_named(node.attr):
+            if any(r.startswith("$0") for r in summary.changes):
+                tainted |= self.mutate(base, node, node.value, node.attr)
+            if any(not r.startswith("$") for r in summary.changes):
+                self.because(
+                    node, f"`{node.attr}` (line {summary.line}) changes what all iterations share"
+                )
+                tainted = True
+        return tainted
 
     def e_Subscript(self, node: ast.Subscript) -> Info:
         base, index = self.eval(node.value), self.eval(node.slice)
@@ -381,6 +398,35 @@ class Expressions:
     # -- calls
 
     def e_Call(self, node: ast.Call) -> Info:
+        info = self.plain_call(node)
+        return self.callbacks(node, info) if self.given_functions(node) else info
+
+    def given_functions(self, node: ast.Call) -> list[str]:
+        """Arguments that name functions which change something: whoever gets them may call them."""
+        found = []
+        for arg in (*node.args, *(k.value for k in node.keywords)):
+            path = path_of(arg) if isinstance(arg, (ast.Name, ast.Attribute)) else None
+            if path is None or path.partition(".")[0] in self.body_names or path in self.shadow:
+                continue
+            if self.around.is_code(path.partition(".")[0]) or self.around.live is not None:
+                summary = self.around.summary(path)
+                if summary is not None and summary.changes and not summary.is_class:
+                    found.append(path)
+        return found
+
+    def callbacks(self, node: ast.Call, info: Info) -> Info:
+        tainted = info.tainted
+        parts = [self.element(self.info[a].val) for a in node.args if a in self.info]
+        if isinstance(node.func, ast.Attribute) and node.func.value in self.info:
+            parts.append(self.element(self.info[node.func.value].val))
+        everything = Val()
+        for p in parts:
+            everything = join(everything, p)
+        for path in self.given_functions(node):
+            tainted |= self.called(node, path, None, [], [everything] * 4, tainted).tainted
+        return Info(info.val, tainted, info.heavy)
+
+    def plain_call(self, node: ast.Call) -> Info:
         args: list[ast.expr] = [*node.args, *(k.value for k in node.keywords)]
         if isinstance(node.func, ast.Attribute):
             return self.method_call(node, node.func, args)
@@ -485,6 +531,8 @@ class Expressions:
             self.effects += 1
             self.because(node, "what is printed must come in order")
             return Info(ATOM, True, False)
+        if name == "super" and self.around.depth:
+            return Info(Val(frozenset({"$0"})), tainted, False)
         if name == "super" and not args:
             self.refuse(
                 node,
@@ -589,6 +637,10 @@ class Expressions:
         vals, tainted, _ = self.eval_all(args)
         summary = self.around.summary(path)
         assert summary is not None
+        if func.attr in fx.MUTATORS:
+            # Whatever its source shows: an overridden `append` still appends.
+            tainted |= self.mutate(base.val, node, func.value, func.attr)
+            self.put_inside(base.val, vals)
         if summary.is_static:
             return self.called(node, path, None, args, vals, tainted)
         return self.called(node, path, base.val, args, vals, tainted)
@@ -610,6 +662,9 @@ class Expressions:
                 tainted |= self.mutate(self.info[k.value].val, node, k.value, "out")
         inplace = any(k.arg == "inplace" and not _is_false(k.value) for k in node.keywords)
         text = isinstance(func.value, (ast.Constant, ast.JoinedStr))
+        if isinstance(func.value, ast.Name) and self.around.is_builtin(func.value.id) and vals:
+            if name in fx.MUTATORS or name.startswith("__"):
+                tainted |= self.mutate(vals[0], node, args[0], name)  # list.append(xs, x)
         if not text and (name in fx.MUTATORS or name in fx.DRAWS or inplace):
             tainted |= self.mutate(base.val, node, func.value, name)
             self.put_inside(base.val, vals)
