@@ -217,6 +217,7 @@ class _Entry:
                     if why:
                         _say(self.site, why, self.settings)
                     self.report.reason = why
+                    self.settle()
                     yield rest
                     return
                 rest = yield from self.in_workers(rest, plain)
@@ -395,7 +396,9 @@ class _Entry:
                     return None
                 except CannotFork as error:
                     _say(self.site, str(error), self.settings)
-                    yield run.rest()
+                    remaining = run.rest()
+                    self.settle()
+                    yield remaining
                     return None
                 except BaseException:
                     # What the input raises, a dead worker, Ctrl-C: variables are up to date first.
@@ -448,7 +451,9 @@ class _Entry:
                         f"{event.text}, so results cannot be sent from workers",
                         self.settings,
                     )
-                    yield run.rest()
+                    remaining = run.rest()
+                    self.settle()
+                    yield remaining
                     return None
         finally:
             run.close()
@@ -613,7 +618,8 @@ class _Entry:
     def settle(self) -> None:
         """Give targets and temporaries the values that the last iteration left."""
         plan = self.plan
-        if self.by_worker:
+        by_worker, self.by_worker = self.by_worker, False
+        if by_worker:
             targets = self.functions.targets(self.last_item)
             rebound = set(plan.temporaries) | plan.parent_names | plan.deleted
             targets = {n: v for n, v in targets.items() if n not in rebound}
