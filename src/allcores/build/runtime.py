@@ -77,13 +77,21 @@ def compile_plan(plan: Plan, fixed: list[str], flags: int = 0, traced: bool = Fa
 
 
 def _renamed(make: types.CodeType, name: str, qualname: str) -> types.CodeType:
-    consts = tuple(
-        c.replace(co_name=name, co_qualname=qualname)
-        if isinstance(c, types.CodeType) and c.co_name in ("__work", "__commit")
-        else c
-        for c in make.co_consts
-    )
-    return make.replace(co_consts=consts)
+    """Work and commit appear in tracebacks under the name of the function the loop stands in."""
+    inside = "__make.<locals>.__work.<locals>."
+    prefix = "" if qualname == "<module>" else f"{qualname}.<locals>."
+
+    def rename(code: types.CodeType) -> types.CodeType:
+        consts = tuple(rename(c) if isinstance(c, types.CodeType) else c for c in code.co_consts)
+        if code.co_name in ("__work", "__commit"):
+            return code.replace(co_consts=consts, co_name=name, co_qualname=qualname)
+        if code.co_qualname.startswith(inside):
+            return code.replace(
+                co_consts=consts, co_qualname=prefix + code.co_qualname.removeprefix(inside)
+            )
+        return code.replace(co_consts=consts)
+
+    return rename(make)
 
 
 def _parse(text: str) -> list[ast.stmt]:

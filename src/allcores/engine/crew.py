@@ -26,8 +26,9 @@ in_worker = False
 class Worker:
     """The coordinator's end of one forked worker."""
 
-    def __init__(self, pid: int, sock: socket.socket, number: int) -> None:
+    def __init__(self, pid: int, sock: socket.socket, number: int, lifeline: int) -> None:
         self.pid = pid
+        self.lifeline = lifeline
         self.sock = sock
         self.number = number
         self.reader = wire.Reader(sock)
@@ -69,6 +70,7 @@ class Worker:
             pass
         self.reader.close()
         self.sock.close()
+        os.close(self.lifeline)
 
 
 class Crew:
@@ -78,13 +80,14 @@ class Crew:
         self.job, self.items, self.slots = job, items, slots
         self.owner = os.getpid()
         self.workers: list[Worker] = []
-        # Workers die with this process even in the middle of an iteration: the kernel sends
-        # SIGIO to the holder of the other end when this end is closed.
-        self.lifeline = os.pipe()
 
     def add(self, number: int) -> Worker:
         """Fork one more worker."""
         ours, theirs = socket.socketpair()
+        # Workers die with this process even in the middle of an iteration: the kernel sends
+        # SIGIO to the holder of the other end when this end is closed. A pipe for each worker,
+        # for a pipe remembers one process to tell.
+        life, line = os.pipe()
         held = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
         try:
             with warnings.catch_warnings() if sys.version_info >= (3, 12) else _Nothing():
@@ -94,20 +97,30 @@ class Crew:
         except OSError as error:
             ours.close()
             theirs.close()
+            os.close(life)
+            os.close(line)
             signal.pthread_sigmask(signal.SIG_SETMASK, held)
             raise CannotFork(
                 error.errno, f"the system refused to make a worker: {error.strerror}"
             ) from None
         if pid == 0:
-            self.be_worker(ours, theirs, number, held)
+            try:
+                os.close(line)
+                self.be_worker(ours, theirs, number, held, life)
+            finally:
+                # Whatever happens, a worker never runs on as a second copy of the program.
+                os._exit(1)
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
         theirs.close()
+        os.close(life)
         ours.setblocking(False)
-        worker = Worker(pid, ours, number)
+        worker = Worker(pid, ours, number, line)
         self.workers.append(worker)
         return worker
 
-    def be_worker(self, ours: socket.socket, theirs: socket.socket, number: int, mask: Any) -> None:
+    def be_worker(
+        self, ours: socket.socket, theirs: socket.socket, number: int, mask: Any, life: int
+    ) -> None:
         """The life of a worker: never returns."""
         global in_worker
         try:
@@ -127,9 +140,9 @@ class Crew:
             ours.close()
             for other in self.workers:
                 other.sock.close()
-            os.close(self.lifeline[1])
-            fcntl.fcntl(self.lifeline[0], fcntl.F_SETOWN, os.getpid())
-            fcntl.fcntl(self.lifeline[0], fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+                os.close(other.lifeline)
+            fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
+            fcntl.fcntl(life, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
             sys.settrace(None)
             sys.setprofile(None)
             keep_freed_memory()
@@ -147,10 +160,6 @@ class Crew:
         for w in self.workers:
             w.reap()
         self.workers = []
-        for fd in self.lifeline:
-            if fd >= 0:
-                os.close(fd)
-        self.lifeline = (-1, -1)
 
     def remove(self, worker: Worker) -> None:
         """Forget a worker that died."""

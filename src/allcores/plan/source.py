@@ -28,11 +28,23 @@ class Summary:
     is_static: bool = False
 
 
+OPERATORS = frozenset(
+    f"__{prefix}{name}__"
+    for name in "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift divmod".split()
+    for prefix in ("", "r")
+) | frozenset(
+    """__getitem__ __contains__ __eq__ __ne__ __lt__ __le__ __gt__ __ge__ __neg__ __pos__ __abs__
+    __invert__ __hash__ __bool__ __len__ __getattr__ __getattribute__""".split()
+)
+
+
 class Module:
     """A module's source, read once: its definitions and imports."""
 
     def __init__(self, tree: ast.Module, filename: str) -> None:
         self.tree = tree
+        self.operators: set[str] = set()
+        """Names of operator methods that classes here define."""
         self.filename = filename
         self.bound: dict[str, int] = {}
         self.imports: dict[str, str] = {}
@@ -52,6 +64,8 @@ class Module:
                 for part in node.body:
                     if isinstance(part, ast.FunctionDef):
                         self.methods.setdefault(part.name, []).append((node, part))
+                        if part.name in OPERATORS:
+                            self.operators.add(part.name)
 
     def note(self, node: ast.AST) -> None:
         for name in binds(node):

@@ -30,7 +30,7 @@ from allcores.plan.source import (
     in_class_body,
     names_bound_in,
 )
-from allcores.plan.statements import Statements
+from allcores.plan.statements import Statements, names_of_inner_scopes
 from allcores.plan.values import State
 
 MAX_PASSES = 40
@@ -298,10 +298,11 @@ def _fill(
     plan.changed = {r: d for r, d in reader.changed.items() if is_outer(r)}
     plan.work_reads = set(reader.reads)
     plan.iterable_reads = reader.iterable_reads  # type: ignore[attr-defined]
+    inner = names_of_inner_scopes(*node.body) - reader.outer_names
     plan.outer_reads = {
         n
         for n in read_names(*node.body)
-        if n not in reader.body_names and not reader.around.is_builtin(n)
+        if n not in reader.body_names and n not in inner and not reader.around.is_builtin(n)
     }
     plan.builtins_used = set(reader.builtins_used)
     plan.lists_only = set(reader.lists_only)

@@ -184,7 +184,7 @@ class Statements(Expressions):
 
     def leftovers(self, node: ast.stmt, taken: set[ast.AST], lifts: list[ast.expr]) -> None:
         """Temporaries that the parent's part of a commit reads: sent by value, or moved over."""
-        local = _names_of_inner_scopes(node)
+        local = names_of_inner_scopes(node)
         seen: set[str] = set()
         for n in ast.walk(node):
             if isinstance(n, ast.Lambda) and n not in taken and not self.is_key(node, n):
@@ -766,10 +766,10 @@ def _target_exprs(targets: list[ast.expr]) -> list[ast.expr]:
     return out
 
 
-def _names_of_inner_scopes(node: ast.stmt) -> set[str]:
+def names_of_inner_scopes(*nodes: ast.stmt) -> set[str]:
     """Comprehension variables and lambda parameters: names that are not the body's."""
     found: set[str] = set()
-    for n in ast.walk(node):
+    for n in (below for node in nodes for below in ast.walk(node)):
         if isinstance(n, ast.comprehension):
             found |= set(target_names(n.target))
         elif isinstance(n, ast.arg):

@@ -236,7 +236,25 @@ class Expressions:
     def e_other(self, node: ast.expr) -> Info:
         parts = [n for n in ast.iter_child_nodes(node) if isinstance(n, ast.expr)]
         vals, tainted, heavy = self.eval_all(parts)
+        tainted |= self.operators(node, vals)
         return Info(self.fresh(node, *vals), tainted, heavy)
+
+    def operators(self, node: ast.expr, vals: list[Val]) -> bool:
+        """Operators of the module's own classes may change something; True: must run in order."""
+        tainted = False
+        for name in self.around.module.operators:
+            for summary in self.around.methods_named(name):
+                if not summary.changes:
+                    continue
+                for val in vals:
+                    if any(r.startswith("$0") for r in summary.changes) and val.possible:
+                        tainted |= self.mutate(val._replace(maybe=NONE), node, None, name)
+                if any(not r.startswith("$") for r in summary.changes):
+                    self.because(
+                        node, f"`{name}` (line {summary.line}) changes what iterations share"
+                    )
+                    tainted = True
+        return tainted
 
     def e_Constant(self, node: ast.Constant) -> Info:
         return Info(ATOM, False, False)
@@ -253,7 +271,8 @@ class Expressions:
         return Info(ATOM, inner.tainted or spec.tainted, inner.heavy)
 
     def e_Compare(self, node: ast.Compare) -> Info:
-        _, tainted, heavy = self.eval_all([node.left, *node.comparators])
+        vals, tainted, heavy = self.eval_all([node.left, *node.comparators])
+        tainted |= self.operators(node, vals)
         return Info(self.fresh(node), tainted, heavy)
 
     def e_Name(self, node: ast.Name) -> Info:
@@ -292,6 +311,8 @@ class Expressions:
 
     def e_Subscript(self, node: ast.Subscript) -> Info:
         base, index = self.eval(node.value), self.eval(node.slice)
+        if self.operators(node, [base.val]):
+            base = base._replace(tainted=True)
         return Info(
             self.element(base.val), base.tainted or index.tainted, base.heavy or index.heavy
         )
