@@ -71,13 +71,13 @@ def test_counts_that_are_fine(value: Any) -> None:
 
 @pytest.mark.parametrize("value", ["threads", "", "Processes", "process", " serial"])
 def test_a_place_that_does_not_exist(value: str) -> None:
-    with pytest.raises(ValueError, match='^on must be "processes" or "serial", not '):
+    with pytest.raises(ValueError, match=r'^on must be "processes" or "serial", not '):
         parallel([1], on=value)
 
 
 @pytest.mark.parametrize("value", [1, True, b"serial", ["serial"]])
 def test_a_place_that_is_no_text(value: Any) -> None:
-    with pytest.raises(TypeError, match='^on must be "processes" or "serial", not '):
+    with pytest.raises(TypeError, match=r'^on must be "processes" or "serial", not '):
         parallel([1], on=value)
 
 
@@ -97,7 +97,7 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_place_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALLCORES_ON", "moon")
-    with pytest.raises(ValueError, match="ALLCORES_ON must be .*'moon'"):
+    with pytest.raises(ValueError, match=r"ALLCORES_ON must be .*'moon'"):
         parallel([1])
     parallel([1], on="serial")
 
@@ -253,7 +253,7 @@ def test_the_same_object_looped_over_twice() -> None:
 
 
 def test_strict_raises_where_it_would_warn() -> None:
-    with pytest.raises(NotParallel, match="test_bad_input.py:.*write a loop"):
+    with pytest.raises(NotParallel, match=r"test_bad_input.py:.*write a loop"):
         list(parallel(XS, strict=True))
 
 
