@@ -231,6 +231,7 @@ def _known(reader: Statements) -> tuple[object, ...]:
         frozenset(reader.units),
         len(reader.serial),
         frozenset(reader.rebound_targets),
+        frozenset(reader.mirrored),
         reader.leaves_by_commit,
     )
 
@@ -289,7 +290,7 @@ def _fill(
     plan.temporaries = sorted(
         n
         for n in work_names & live - plan.deleted
-        if n not in plan.varying or n in reader.rebound_targets
+        if (n not in plan.varying or n in reader.rebound_targets) and n not in reader.mirrored
     )
     plan.kept = {n for n in plan.temporaries if n not in bound and n not in plan.varying}
     if reader.leaves_by_commit:

@@ -28,9 +28,10 @@ class Statements(Expressions):
     def __init__(self, around: Surroundings, body_names: set[str], live: set[str]) -> None:
         super().__init__(around, body_names)
         self.live = live
-        self.in_function = False
         self.units: set[ast.stmt] = set()
         self.targets: set[str] = set()
+        self.mirrored: set[str] = set()
+        """Names bound after a jump that a commit decides about: each binding is recorded."""
         self.rebound_targets: set[str] = set()
         self.declared_global: set[str] = set()
         self.lists_only: set[str] = set()
@@ -82,6 +83,7 @@ class Statements(Expressions):
 
     def statement(self, node: ast.stmt) -> None:
         self.guards = []
+        self.touched = []
         method = getattr(self, "s_" + type(node).__name__, None)
         if method is None:
             self.refuse(node, f"`{type(node).__name__.lower()}` statements cannot be read")
@@ -98,6 +100,12 @@ class Statements(Expressions):
             return False
         if not tainted and names & self.parent:
             tainted = True
+        if tainted or self.unit_depth:
+            for at, site in self.touched:
+                known = self.info.get(at)
+                # A part that is lifted out of a commit changes it in the worker.
+                if self.unit_depth or known is None or known.tainted:
+                    self.change_sent(site)
         if self.unit_depth:
             self.parent |= names
             return True
@@ -119,11 +127,14 @@ class Statements(Expressions):
             )
         self.heavy_work |= heavy
         if self.after_jump:
-            wanted = sorted(n for n in names & self.live if n not in self.parent)
+            self.mirrored |= names & self.live
+        if names & self.mirrored:
+            wanted = sorted(n for n in names & self.mirrored if n not in self.parent)
             for n in wanted:
                 val = self.st.env.get(n, ATOM)
                 if any(is_outer(r) for r in val.roots):
                     self.parent.add(n)
+                self.st.escaped |= frozenset(r for r in val.own if not is_outer(r))
             if wanted:
                 self.mirrors[node] = wanted
                 self.steps_changed()
@@ -608,7 +619,7 @@ class Statements(Expressions):
             tainted |= info.tainted
             heavy |= info.heavy
             call = item.context_expr
-            safe &= isinstance(call, ast.Call) and path_of(call.func) in SAFE_MANAGERS
+            safe &= isinstance(call, ast.Call) and _name_of(call.func) in SAFE_MANAGERS
             if any(is_outer(r) for r in info.val.own):
                 tainted |= self.mutate(info.val, node, call, ast.unparse(call))
             if item.optional_vars is not None:
@@ -752,6 +763,10 @@ class Statements(Expressions):
         for s in outs:
             state = merge(state, s)
         self.arrive(state)
+
+
+def _name_of(func: ast.expr) -> str:
+    return func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
 
 
 def _target_exprs(targets: list[ast.expr]) -> list[ast.expr]:

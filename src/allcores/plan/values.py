@@ -63,7 +63,10 @@ class Expressions:
         self.builtins_used: set[str] = set()
         self.shadow: dict[str, Val] = {}
         self.guards: list[tuple[str, str]] = []
+        self.in_function = False
         self.effects = 0
+        self.touched: list[tuple[ast.AST, str]] = []
+        """What the iteration made and the statement at hand changes."""
         self.swallowing = 0
         self.st = State()
 
@@ -189,7 +192,8 @@ class Expressions:
             shown = ast.unparse(receiver) if receiver is not None else what
             self.because(node, f"`{shown}` outlives the iteration and is changed here")
         elif val.maybe:
-            tainted = self.guard(node, receiver)
+            tainted = self.guard(node, receiver, val)
+        self.touched += [(node, r) for r in val.own if not is_outer(r)]
         return tainted
 
     def change_sent(self, site: str) -> None:
@@ -206,10 +210,13 @@ class Expressions:
     def note_change(self, root: str, deep: bool) -> None:
         self.changed[root] = self.changed.get(root, False) or deep
 
-    def guard(self, node: ast.AST, receiver: ast.expr | None) -> bool:
+    def guard(self, node: ast.AST, receiver: ast.expr | None, val: Val) -> bool:
         if isinstance(receiver, ast.Name) and not self.swallowing and receiver.id in self.st.bound:
             self.guards.append(("own", receiver.id))
             return False
+        for root in val.maybe:
+            if is_outer(root) and not self.in_function:
+                self.note_change(root, True)
         shown = ast.unparse(receiver) if receiver is not None else "a value"
         self.because(node, f"`{shown}` may be part of something that outlives the iteration")
         return True
