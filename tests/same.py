@@ -1,38 +1,35 @@
-"""Runs a program with the plain loop and with `parallel`, and compares everything it leaves."""
+"""Runs a program with the plain loop and with `parallel`, and compares everything it leaves.
+
+`assert_same` is for tests: it puts the program's loop in several places (a module, functions of
+several kinds) and compares each with the plain loop. `run` and `difference` are its two halves.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import linecache
-import math
 import os
+import symtable
 import sys
+import tempfile
 import types
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import allcores.loop as loop
 from allcores import ParallelWarning, parallel
+from tests.compare import Comparer
 
-_numbers = count()
-ATOMS = (
-    int,
-    float,
-    complex,
-    str,
-    bytes,
-    bool,
-    type(None),
-    range,
-    type,
-    types.FunctionType,
-    types.ModuleType,
-    types.BuiltinFunctionType,
-)
+MODULE = "__same__"
+"""The name of the module that programs are run in."""
+PREFIX = "<same-"
+PLACES = ("module", "closure", "function", "quiet", "global", "nonlocal", "class", "generator")
+"""Where `placed` can put a loop."""
 HIDDEN = {
     "parallel",
     "__builtins__",
@@ -43,206 +40,277 @@ HIDDEN = {
     "__loader__",
     "__package__",
     "__spec__",
+    "__program",
+    "__left",
+    "__static_attributes__",
+    "__firstlineno__",
+    "__module__",
+    "__qualname__",
+    "__dict__",
+    "__weakref__",
 }
+_numbers = count()
 
 
 @dataclass
 class Outcome:
     """What a run left behind."""
 
+    source: str
     names: dict[str, Any]
-    printed: tuple[str, str]
+    printed: list[tuple[str, str]]
     error: BaseException | None
     reports: list[loop.LoopReport] = field(default_factory=list)
     warned: list[str] = field(default_factory=list)
+    warned_lines: list[int] = field(default_factory=list)
+    other_warnings: list[tuple[str, str, int]] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
 
     @property
     def in_workers(self) -> int:
+        """How many iterations workers did."""
         return sum(r.in_workers for r in self.reports)
 
 
 @contextlib.contextmanager
-def forced(on: bool = True) -> Iterator[None]:
-    """Every loop that may go to workers does, whatever it costs."""
-    before = os.environ.get("ALLCORES_FORCE")
-    os.environ["ALLCORES_FORCE"] = "1" if on else "0"
+def forced(on: bool = True, **others: str) -> Iterator[None]:
+    """Every loop that may go to workers does, whatever it costs. others: WORKERS="3" and so on."""
+    wanted = {"ALLCORES_FORCE": "1" if on else "0"}
+    wanted.update({f"ALLCORES_{name}": value for name, value in others.items()})
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ["ALLCORES_FORCE"]
-        else:
-            os.environ["ALLCORES_FORCE"] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
-def run(source: str, plain: bool, in_function: bool, force: bool = True) -> Outcome:
-    """Execute the program; `parallel` is the identity when `plain`."""
-    if in_function:
-        lines = [
-            "def __program():",
-            "    try:",
-            *("        " + x for x in source.splitlines()),
-            "    except Exception as __e:",
-            "        __error = __e",
-            "    return locals()",
-        ]
-        source = "\n".join(lines) + "\n"
-    filename = f"<same-{next(_numbers)}>"
+# -- placing a loop
+
+
+def placed(loop_text: str, place: str | bool, helpers: str = "", data: str = "") -> str:
+    """A whole program, with the loop in that place.
+
+    helpers: imports, functions and classes, always at module level (but for "closure").
+    data: statements that bind the variables the loop changes.
+    Function-level variables are left in `__left`, for `run` to find.
+    """
+    if place in (False, "module"):
+        return helpers + data + loop_text
+    if place in (True, "closure"):
+        return _function(helpers + data + loop_text, "")
+    if place == "function":
+        return _function(data + loop_text, helpers)
+    if place == "quiet":
+        # Only these are read after the loop: what else it binds need not be kept.
+        wanted = ", ".join(f"({n!r}, {n})" for n in names_bound(data))
+        return _function(data + loop_text, helpers, f"dict([{wanted}])")
+    if place == "global":
+        declared = f"global {', '.join(names_bound(data) or ['__none'])}\n"
+        return _function(declared + loop_text, helpers + data)
+    if place == "nonlocal":
+        names = names_bound(data)
+        declared = f"nonlocal {', '.join(names)}\n" if names else ""
+        inner = ["def __inner():", *_in(declared + loop_text), *_in("return locals()")]
+        inner += ["__left.append(__inner())"]
+        return _function(data + "\n".join(inner) + "\n", helpers)
+    if place == "class":
+        body = ["class Program:", *_in(data + loop_text), "__left.append(dict(vars(Program)))"]
+        return helpers + "\n".join(body) + "\n"
+    if place == "generator":
+        body = ["def __program():", *_in(data + loop_text), *_in("yield locals()")]
+        return helpers + "\n".join([*body, "__left.extend(__program())"]) + "\n"
+    raise ValueError(place)
+
+
+def _function(body: str, before: str, left: str = "locals()") -> str:
+    lines = [
+        "def __program():",
+        "    try:",
+        *_in(body, 2),
+        "    except Exception as __e:",
+        "        __error = __e",
+        f"    return {left}",
+    ]
+    return before + "\n".join([*lines, "__left.append(__program())"]) + "\n"
+
+
+def _in(text: str, levels: int = 1) -> list[str]:
+    return ["    " * levels + line for line in text.splitlines()]
+
+
+def names_bound(data: str) -> list[str]:
+    """The names that these statements assign to."""
+    symbols = symtable.symtable(data, "<data>", "exec").get_symbols()
+    return [symbol.get_name() for symbol in symbols if symbol.is_assigned()]
+
+
+# -- running
+
+
+class _Tape(io.TextIOBase):
+    """A stream that writes on a tape shared with the other one, so that their order is seen."""
+
+    def __init__(self, name: str, tape: list[tuple[str, str]]) -> None:
+        self.name, self.tape = name, tape
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        if self.tape and self.tape[-1][0] == self.name:
+            self.tape[-1] = self.name, self.tape[-1][1] + text
+        elif text:
+            self.tape.append((self.name, text))
+        return len(text)
+
+
+def run(
+    source: str, plain: bool, place: str | bool = False, force: bool = True, **settings: str
+) -> Outcome:
+    """Execute a program; `parallel` is the identity when `plain`.
+
+    source: a whole program (from `placed`), or with `place` the text of one. settings: WORKERS="3"
+    and the like. A program that mentions `open(` runs in an empty directory of its own.
+    """
+    source = placed(source, place)
+    filename = f"{PREFIX}{next(_numbers)}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
     # A real module, so that its classes can be found by name as a script's can.
-    module = sys.modules["__same__"] = types.ModuleType("__same__")
+    module = sys.modules[MODULE] = types.ModuleType(MODULE)
     namespace = module.__dict__
+    left: list[Any] = []
     namespace["parallel"] = (lambda xs, **_: xs) if plain else parallel
-    out, err = io.StringIO(), io.StringIO()
-    reports: list[loop.LoopReport] = []
-    error: BaseException | None = None
-    names: dict[str, Any] = namespace
-    note = reports.append
+    namespace["__left"] = left
+    outcome = Outcome(source, {}, [], None)
+    note = outcome.reports.append
     loop.listeners.append(note)
+    out, err = (_Tape(name, outcome.printed) for name in ("out", "err"))
     try:
         with (
-            forced(force),
+            forced(force, **settings),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
             warnings.catch_warnings(record=True) as caught,
+            _directory(outcome.files) if "open(" in source else contextlib.nullcontext(),
         ):
             warnings.simplefilter("always")
             try:
                 exec(compile(source, filename, "exec"), namespace)
-                if in_function:
-                    names = namespace["__program"]()
-                    error = names.pop("__error", None)
-                    names.pop("__e", None)
-            except Exception as e:
-                error = e
+            except BaseException as e:
+                if isinstance(e, KeyboardInterrupt) and not e.args:
+                    raise
+                outcome.error = e
     finally:
         loop.listeners.remove(note)
         linecache.cache.pop(filename, None)
-    warned = [str(w.message) for w in caught if issubclass(w.category, ParallelWarning)]
-    names = {k: v for k, v in names.items() if k not in HIDDEN}
-    return Outcome(names, (out.getvalue(), err.getvalue()), error, reports, warned)
+    for w in caught:
+        if issubclass(w.category, ParallelWarning):
+            outcome.warned.append(str(w.message))
+            outcome.warned_lines.append(w.lineno)
+        elif not issubclass(w.category, ResourceWarning):  # given whenever garbage is collected
+            outcome.other_warnings.append((w.category.__name__, str(w.message), w.lineno))
+    _gather(outcome, namespace, left)
+    return outcome
+
+
+def _gather(outcome: Outcome, namespace: dict[str, Any], left: list[Any]) -> None:
+    names = {f"global {k}": v for k, v in namespace.items() if k not in HIDDEN}
+    for number, local in enumerate(left):
+        if not isinstance(local, dict):
+            names[f"given {number}"] = local
+            continue
+        outcome.error = local.pop("__error", outcome.error)
+        local.pop("__e", None)
+        prefix = f"local{number} " if number else "local "
+        names.update({prefix + k: v for k, v in local.items() if k not in HIDDEN})
+    outcome.names = names
+
+
+@contextlib.contextmanager
+def _directory(files: dict[str, bytes]) -> Iterator[None]:
+    with tempfile.TemporaryDirectory() as d, contextlib.chdir(d):
+        yield
+        files.update({p.name: p.read_bytes() for p in sorted(Path(d).iterdir()) if p.is_file()})
+
+
+# -- comparing
 
 
 def difference(a: Outcome, b: Outcome) -> str | None:
     """Where two outcomes differ, in words; None when they are the same."""
-    if a.printed != b.printed:
-        return f"printed: {a.printed!r} != {b.printed!r}"
-    if type(a.error) is not type(b.error) or str(a.error) != str(b.error):
-        return f"error: {a.error!r} != {b.error!r}"
-    if a.error is not None and b.error is not None:
-        lines = [_last_line(a.error), _last_line(b.error)]
-        if lines[0] != lines[1]:
-            return f"error at line {lines[0]} != {lines[1]}"
-    if list(a.names) and set(a.names) != set(b.names):
+    for what in ("printed", "files", "other_warnings"):
+        x, y = getattr(a, what), getattr(b, what)
+        if x != y:
+            return f"{what}: {x!r} != {y!r}"
+    found = _errors(a.error, b.error)
+    if found:
+        return found
+    if set(a.names) != set(b.names):
         return f"names: {sorted(set(a.names) ^ set(b.names))} bound on one side only"
-    return Comparer().compare(a.names, b.names)
+    return Comparer(MODULE).compare(
+        {**a.names, "the exception": a.error}, {**b.names, "the exception": b.error}
+    )
 
 
-def _last_line(error: BaseException) -> int | None:
-    tb, line = error.__traceback__, None
-    while tb is not None:
-        if tb.tb_frame.f_code.co_filename.startswith("<same-"):
-            line = tb.tb_lineno
-        tb = tb.tb_next
-    return line
-
-
-class Comparer:
-    """Walks two object graphs in lock step: same values, and the same objects in the same places."""
-
-    def __init__(self) -> None:
-        self.left: dict[int, Any] = {}
-        self.right: dict[int, Any] = {}
-        self.keep: list[Any] = []
-
-    def compare(self, a: dict[str, Any], b: dict[str, Any]) -> str | None:
-        for name in sorted(a):
-            found = self.same(a[name], b[name], name)
-            if found:
-                return found
-        return None
-
-    def same(self, a: Any, b: Any, where: str) -> str | None:
-        if type(a) is not type(b) and (
-            type(a).__name__ != type(b).__name__ or isinstance(a, ATOMS)
-        ):
-            return f"{where}: {type(a).__name__} != {type(b).__name__} ({a!r}, {b!r})"
-        if isinstance(a, float):
-            same = (a == b and math.copysign(1, a) == math.copysign(1, b)) or (a != a and b != b)
-            return None if same else f"{where}: {a!r} != {b!r}"
-        if isinstance(a, (types.FunctionType, types.ModuleType, type)):
-            return None if a.__name__ == b.__name__ else f"{where}: {a!r} != {b!r}"
-        if isinstance(a, ATOMS):
-            return None if a == b else f"{where}: {a!r} != {b!r}"
-        if not isinstance(a, (tuple, frozenset)):
-            if id(a) in self.left or id(b) in self.right:
-                if self.left.get(id(a)) is b and self.right.get(id(b)) is a:
-                    return None
-                return f"{where}: the same object as another on one side only"
-            self.left[id(a)], self.right[id(b)] = b, a
-            self.keep += [a, b]
-        return self.inside(a, b, where)
-
-    def inside(self, a: Any, b: Any, where: str) -> str | None:
-        kind = type(a).__name__
-        if kind == "ndarray":
-            same = (
-                a.dtype == b.dtype
-                and a.shape == b.shape
-                and a.tobytes() == b.tobytes()
-                and a.flags.writeable == b.flags.writeable
-            )
-            return None if same else f"{where}: {a!r} != {b!r}"
-        if isinstance(a, (list, tuple)):
-            if len(a) != len(b):
-                return f"{where}: {a!r} != {b!r}"
-            return self.first(
-                (x, y, f"{where}[{i}]") for i, (x, y) in enumerate(zip(a, b, strict=True))
-            )
-        if isinstance(a, dict):
-            if list(map(repr, a)) != list(map(repr, b)):
-                return f"{where}: keys {list(a)!r} != {list(b)!r}"
-            return self.first(
-                (x, y, f"{where}[{k!r}]") for (k, x), y in zip(a.items(), b.values(), strict=True)
-            )
-        if isinstance(a, (set, frozenset)):
-            return (
-                None if sorted(map(repr, a)) == sorted(map(repr, b)) else f"{where}: {a!r} != {b!r}"
-            )
-        if hasattr(a, "__dict__"):
-            return self.same_attributes(a, b, where)
-        if hasattr(a, "__next__"):
-            return self.same(list(a), list(b), f"rest of {where}")
-        return None if repr(a) == repr(b) or "0x" in repr(a) else f"{where}: {a!r} != {b!r}"
-
-    def same_attributes(self, a: Any, b: Any, where: str) -> str | None:
-        if isinstance(a, BaseException) and str(a) != str(b):
+def _errors(a: BaseException | None, b: BaseException | None) -> str | None:
+    where = "error"
+    while a is not None or b is not None:
+        if a is None or b is None or type(a).__name__ != type(b).__name__ or str(a) != str(b):
             return f"{where}: {a!r} != {b!r}"
-        x = {k: v for k, v in vars(a).items() if k != "__notes__"}
-        y = {k: v for k, v in vars(b).items() if k != "__notes__"}
-        if list(x) != list(y):
-            return f"{where}: attributes {list(x)} != {list(y)}"
-        return self.first((x[k], y[k], f"{where}.{k}") for k in x)
+        # A commit that raises has an entry of the loop's own line above its own.
+        x, y = _lines(a)[-1:], _lines(b)[-1:]
+        if x != y:
+            return f"{where} at {x} != {y} ({a!r})"
+        a, b, where = a.__context__, b.__context__, f"context of {where}"
+    return None
 
-    def first(self, pairs: Any) -> str | None:
-        return next((found for x, y, w in pairs if (found := self.same(x, y, w))), None)
+
+def _lines(error: BaseException) -> list[tuple[str, int | None]]:
+    """The program's own frames in a traceback."""
+    tb, found = error.__traceback__, []
+    while tb is not None:
+        code = tb.tb_frame.f_code
+        if code.co_filename.startswith(PREFIX):
+            found.append((code.co_name, tb.tb_lineno))
+        tb = tb.tb_next
+    return found
 
 
 def assert_same(
-    source: str, expect: str | None = None, *, places: tuple[bool, ...] = (False, True)
+    source: str,
+    expect: str | None = None,
+    *,
+    places: tuple[str | bool, ...] = ("module", "closure"),
+    helpers: str = "",
+    data: str = "",
+    at_least: int = 1,
+    **settings: str,
 ) -> None:
-    """The program leaves the same either way, at module level and in a function.
+    """The program leaves the same either way, wherever its loop is.
 
-    expect: "parallel" (iterations must really run in workers) or "serial" (a warning must say why).
+    expect: "parallel" (at_least so many iterations must really run in workers), "serial" (a warning
+    at the loop's line must say why) or "nothing to gain" (no worker by itself, and no warning).
     """
-    for in_function in places:
-        a, b = run(source, True, in_function), run(source, False, in_function)
+    for place in places:
+        program = placed(source, place, helpers, data)
+        a, b = run(program, True), run(program, False, **settings)
         found = difference(a, b)
-        assert found is None, f"{found}\nin_function={in_function}\n{source}\n{b.warned}"
+        told = f"place={place}\n{program}\n{b.warned}\n{b.reports}"
+        assert found is None, f"{found}\n{told}"
         if expect == "parallel":
-            assert b.in_workers > 0, (
-                f"ran serially: {b.warned or b.reports}\nin_function={in_function}\n{source}"
-            )
+            assert b.in_workers >= at_least, f"ran serially\n{told}"
         elif expect == "serial":
-            assert b.in_workers == 0, f"ran in workers\n{source}"
-            assert b.warned, f"no warning\n{source}"
+            assert b.in_workers == 0, f"ran in workers\n{told}"
+            assert b.warned, f"no warning\n{told}"
+            lines = program.splitlines()
+            assert all("parallel(" in lines[n - 1] for n in b.warned_lines), b.warned_lines
+        elif expect == "nothing to gain":
+            own = run(program, False, force=False, **settings)
+            assert difference(a, own) is None, told
+            assert own.in_workers == 0, f"ran in workers\n{told}"
+            assert not own.warned, f"warned\n{told}"

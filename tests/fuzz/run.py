@@ -1,16 +1,35 @@
-"""Runs random loops both ways and compares: `python -m tests.fuzz.run COUNT [SEED] [PROCESSES]`."""
+"""Runs random loops both ways and compares: `python -m tests.fuzz.run COUNT [SEED] [PROCESSES]`.
+
+FUZZ_STOP=n: stop after n differences (20). FUZZ_WHY=1: count why loops stayed serial.
+FUZZ_ONLY=1: print the program of SEED, and run nothing.
+"""
 
 from __future__ import annotations
 
 import collections
+import contextlib
 import os
 import random
+import re
 import signal
 import sys
 import time
+from collections.abc import Iterator
 
+import allcores.entry as entry
 from tests.fuzz.grammar import Program, build
+from tests.fuzz.shrink import shrink
 from tests.same import Outcome, difference, run
+
+Counts = collections.Counter[tuple[str, bool]]
+
+SCRIPT = """\
+# Run from the repository's root: prints where the outcomes differ.
+from tests.fuzz.run import check_source
+SOURCE = '''\\
+{}'''
+print(check_source(SOURCE, {})[0])
+"""
 
 
 def verdict_of(outcome: Outcome) -> str:
@@ -24,11 +43,31 @@ def verdict_of(outcome: Outcome) -> str:
     return "nothing to gain"
 
 
-def check(program: Program, in_function: bool) -> tuple[str | None, str, list[str]]:
+@contextlib.contextmanager
+def quick_taste() -> Iterator[None]:
+    """A loop gets workers as soon as its first iteration has run, whatever that cost."""
+    names = ("TASTE_SECONDS", "WORTH_SECONDS", "WORTH_ITERATION", "FEW")
+    before = {name: getattr(entry, name) for name in names}
+    for name in names:
+        setattr(entry, name, 0)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(entry, name, value)
+
+
+def check_source(source: str, tasted: bool = False) -> tuple[str | None, str, list[str]]:
     """The difference found (None: none), the verdict, and the reasons given."""
-    plain = run(program.source, True, in_function)
-    ours = run(program.source, False, in_function)
+    plain = run(source, True, WORKERS="2")
+    with quick_taste() if tasted else contextlib.nullcontext():
+        ours = run(source, False, force=not tasted, WORKERS="2")
     return difference(plain, ours), verdict_of(ours), ours.warned
+
+
+def check(program: Program) -> tuple[str | None, str, list[str]]:
+    """As `check_source`, of a program of the grammar."""
+    return check_source(program.source, program.tasted)
 
 
 def from_seed(seed: int) -> Program:
@@ -36,7 +75,22 @@ def from_seed(seed: int) -> Program:
     return build(random.Random(seed).randrange)
 
 
-def report(counts: collections.Counter[tuple[str, bool]]) -> str:
+def as_script(program: Program) -> str:
+    """The program as a script of its own that shows the difference."""
+    text = program.source.replace("\\", "\\\\").replace("'''", "\\'\\'\\'")
+    return SCRIPT.format(text, program.tasted)
+
+
+def kind_of(found: str | None) -> str:
+    """The kind of a difference: what stays while its program is made smaller."""
+    if not found:
+        return ""
+    if found.startswith("error"):
+        return re.sub(r"\(.*", "", found)
+    return "aliases" if "on one side only" in found else found.split()[0]
+
+
+def report(counts: Counts) -> str:
     """The share of each verdict, for all loops and for those a reader would call parallel."""
     every = sum(counts.values())
     easy = sum(n for (_, e), n in counts.items() if e)
@@ -56,6 +110,9 @@ def report(counts: collections.Counter[tuple[str, bool]]) -> str:
 
 def main(count: int, seed: int, processes: int) -> int:
     """Check `count` loops, split among processes; prints failures as programs to rerun."""
+    if os.environ.get("FUZZ_ONLY"):
+        print(as_script(from_seed(seed)))
+        return 0
     children = []
     for p in range(1, processes):
         pid = os.fork()
@@ -68,24 +125,31 @@ def main(count: int, seed: int, processes: int) -> int:
     return 1 if bad else 0
 
 
+class Hang(BaseException):
+    """A program took far too long."""
+
+
+def _on_alarm(*_: object) -> None:
+    raise Hang
+
+
 def part(count: int, seed: int, first: int, step: int) -> int:
-    """One process's share of the loops."""
-    counts: collections.Counter[tuple[str, bool]] = collections.Counter()
+    """One process's share of the loops; gives the number of differences."""
+    counts: Counts = collections.Counter()
     why: collections.Counter[str] = collections.Counter()
     bad, began = 0, time.monotonic()
+    signal.signal(signal.SIGALRM, _on_alarm)
     for n in range(seed + first, seed + count, step):
         program = from_seed(n)
-        signal.alarm(30)  # a hang ends the process, and the exit code tells
-        found, verdict, warned = check(program, bool(n // step % 2))
+        found, verdict, warned = _in_time(program)
         counts[verdict, program.easy] += 1
         if program.easy and verdict == "serial":
             why.update(w.partition(": ")[2].partition(": ")[2][:70] for w in warned)
         if found:
             bad += 1
-            print(
-                f"=== seed {n} in_function={bool(n // step % 2)}: {found}\n{_loop(program)}",
-                flush=True,
-            )
+            kind = kind_of(found)
+            small = shrink(program, lambda p, k=kind: kind_of(_in_time(p)[0]) == k)
+            print(f"=== seed {n}: {found}\n{as_script(small)}", flush=True)
             if bad >= int(os.environ.get("FUZZ_STOP", "20")):
                 break
     print(f"{report(counts)}\n{bad} differences, {time.monotonic() - began:.0f} s", flush=True)
@@ -94,8 +158,14 @@ def part(count: int, seed: int, first: int, step: int) -> int:
     return bad
 
 
-def _loop(program: Program) -> str:
-    return program.source[program.source.index("res = np.zeros") :]
+def _in_time(program: Program) -> tuple[str | None, str, list[str]]:
+    signal.alarm(20)
+    try:
+        return check(program)
+    except Hang:
+        return "hangs", "hang", []
+    finally:
+        signal.alarm(0)
 
 
 if __name__ == "__main__":
