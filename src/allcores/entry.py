@@ -18,6 +18,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from allcores import sites
+from allcores.ahead import Ahead
 from allcores.build import frames
 from allcores.loop import LoopReport, NotParallel, ParallelWarning, Settings, listeners
 from allcores.plan.live import lookup, obstacle, resolver
@@ -198,6 +199,7 @@ class _Entry:
         self.job: LoopJob
         self.functions: Functions
         self.fixed: list[str] = []
+        self.ahead: Ahead | None = None
 
     # -- the iterator's own course
 
@@ -218,7 +220,7 @@ class _Entry:
                         _say(self.site, why, self.settings)
                     self.report.reason = why
                     self.settle()
-                    yield rest
+                    yield self.in_turn(rest)
                     return
                 rest = yield from self.in_workers(rest, plain)
         finally:
@@ -303,8 +305,12 @@ class _Entry:
             if name in names or name in namespace:
                 return f"`{name}` is not the builtin of that name here"
         for name in sorted(plan.handler_names):
-            if name in names or (plan.module_level and name in namespace):
+            in_globals = plan.module_level or name in plan.declared_global
+            if name in names or (in_globals and name in namespace):
                 return f"`{name}` has a value that `except ... as {name}` would delete; use another name there"
+        for name in sorted(plan.unbinds if sys.version_info >= (3, 13) else ()):
+            if name in names or name in plan.parent_names:
+                return f"`{name}` is deleted, and Python {sys.version_info[0]}.{sys.version_info[1]} lets only the function itself do so; set it to None instead"
         for path in plan.lists_only:
             try:
                 if type(lookup(path, names, namespace)) is not list:
@@ -336,7 +342,7 @@ class _Entry:
         code: Code | None = self.site.code.get(key)
         if code is None:
             flags = self.frame.f_code.co_flags & sites.FUTURE_FLAGS
-            code = compile_plan(plan, self.fixed, flags, traced)
+            code = compile_plan(plan, self.fixed, flags, traced, self.frame.f_code.co_qualname)
             self.site.code[key] = code
         names = {} if plan.module_level else self.frame.f_locals
         values = {n: names[n] for n in self.fixed}
@@ -348,7 +354,9 @@ class _Entry:
         }
         self.functions = code.bind(self.frame.f_globals, values, helpers)
         mine = [n for n in plan.temporaries if plan.module_level or n in plan.declared_global]
-        extra = set(plan.varying) | plan.deleted if plan.module_level else set()
+        extra = set(plan.varying) | plan.deleted
+        if not plan.module_level:
+            extra &= plan.declared_global
         self.job = LoopJob(
             self.functions,
             self.frame.f_globals,
@@ -376,7 +384,12 @@ class _Entry:
         from allcores.engine.schedule import Batch, Run
         from allcores.engine.source import Indexed, Streamed
 
-        source = Indexed(list(rest) if plain else []) if plain else Streamed(rest)
+        source: Indexed | Streamed
+        if plain:
+            source = Indexed(list(rest))
+        else:
+            self.ahead = self.ahead or Ahead(rest, self.done)
+            source = Streamed(rest if rest is not self.ahead.iterator else self.ahead)
         self.prepare(self.report.reason == "spilled" or "spilled" in self.site.warned)
         run = Run(
             self.job,
@@ -396,13 +409,15 @@ class _Entry:
                     return None
                 except CannotFork as error:
                     _say(self.site, str(error), self.settings)
-                    remaining = run.rest()
+                    remaining = self.in_turn(run.rest())
                     self.settle()
                     yield remaining
                     return None
-                except BaseException:
+                except BaseException as error:
                     # What the input raises, a dead worker, Ctrl-C: variables are up to date first.
                     self.settle()
+                    if self.ahead is not None and error is self.ahead.error:
+                        self.ahead.say(self.done)
                     raise
                 if isinstance(event, Batch):
                     stuck = 0
@@ -410,7 +425,7 @@ class _Entry:
                     if self.left_by_commit:
                         return None
                     if self.slow_commits():
-                        run_rest = run.rest()
+                        run_rest = self.in_turn(run.rest())
                         self.settle()
                         yield run_rest
                         return None
@@ -426,7 +441,7 @@ class _Entry:
                         "each iteration, such as `rng = random.Random(seed + i)`",
                         self.settings,
                     )
-                    remaining = chain([event.item], run.rest())
+                    remaining = self.in_turn(chain([event.item], run.rest()))
                     self.settle()
                     yield remaining
                     return None
@@ -438,7 +453,7 @@ class _Entry:
                         "an iteration changes something in place that outlives it; change a copy",
                         self.settings,
                     )
-                    remaining = chain([event.item], run.rest())
+                    remaining = self.in_turn(chain([event.item], run.rest()))
                     self.settle()
                     yield remaining
                     return None
@@ -451,12 +466,16 @@ class _Entry:
                         f"{event.text}, so results cannot be sent from workers",
                         self.settings,
                     )
-                    remaining = run.rest()
+                    remaining = self.in_turn(run.rest())
                     self.settle()
                     yield remaining
                     return None
         finally:
             run.close()
+
+    def in_turn(self, items: Iterator[Any]) -> Iterator[Any]:
+        """Items that are left to the plain loop."""
+        return items if self.ahead is None else self.ahead.in_turn(items, self.done)
 
     def slow_commits(self) -> bool:
         """Whether committing costs about as much as the workers save."""
@@ -468,6 +487,8 @@ class _Entry:
         """Let the user's own loop body do one iteration."""
         self.settle()
         watching = event.kind == "raised" and self.watch(event, base)
+        if self.ahead is not None:
+            self.ahead.say(self.done)
         start = perf_counter()
         yield (event.item,)
         if watching:
@@ -523,8 +544,22 @@ class _Entry:
         self.report.worker_seconds += batch.seconds
         if batch.results:
             self.site.cost = batch.seconds / len(batch.results)
-        items, results = batch.items, batch.results
         start = perf_counter()
+        if self.ahead is None or not self.ahead.says(self.done, len(batch.items)):
+            yield from self.commit_items(batch, batch.items, batch.results)
+        else:
+            for k in range(len(batch.items)):
+                self.ahead.say(self.done + k)
+                one = slice(k, k + 1)
+                yield from self.commit_items(batch, batch.items[one], batch.results[one])
+                if self.left_by_commit:
+                    break
+        self.commit_seconds += perf_counter() - start
+        self.done += len(batch.items)
+        self.keep_temporaries(batch)
+
+    def commit_items(self, batch: Batch, items: Any, results: list[Any]) -> Iterator[Iterable[Any]]:
+        """Commit some of a batch's iterations; one whose commits cannot be done here is yielded."""
         while True:
             done, applied, partly, error = self.replay(items, results)
             if error is None:
@@ -536,11 +571,8 @@ class _Entry:
             yield (items[done],)
             self.by_worker = False
             items, results = items[done + 1 :], results[done + 1 :]
-        self.commit_seconds += perf_counter() - start
-        self.done += len(batch.items)
         if len(items):
             self.last_item, self.by_worker = items[done if self.left_by_commit else -1], True
-        self.keep_temporaries(batch)
 
     def replay(self, items: Any, results: list[Any]) -> tuple[int, int, int, BaseException | None]:
         """Run commits: iterations done, commits of the next one done, one in part, what stopped them."""
@@ -558,7 +590,7 @@ class _Entry:
             error = e.with_traceback(e.__traceback__.tb_next if e.__traceback__ else None)
         done, applied, partly = state.pop("__at", (0, 0, 0))
         self.left_by_commit = state.pop("__left", False)
-        frames.write(self.frame, plan.module_level, state, before - state.keys())
+        self.bind(state, before - state.keys())
         return done, applied, partly, error
 
     def restore(self, items: Any, done: int, applied: int) -> None:
@@ -580,8 +612,18 @@ class _Entry:
         there = [items[done]]
         self.wait_for_all(there)
         self.by_worker = False
-        frames.write(self.frame, self.plan.module_level, self.functions.targets(items[done]), set())
+        self.bind(self.functions.targets(items[done]))
         self.settle()
+
+    def bind(self, values: dict[str, Any], gone: Iterable[str] = ()) -> None:
+        """Bind variables of the loop, and unbind those in `gone`, where the loop has them."""
+        shared = self.plan.declared_global
+        if shared and not self.plan.module_level:
+            ours = {n: v for n, v in values.items() if n in shared}
+            frames.write(self.frame, True, ours, shared.intersection(gone))
+            values = {n: v for n, v in values.items() if n not in shared}
+            gone = set(gone) - shared
+        frames.write(self.frame, self.plan.module_level, values, set(gone))
 
     def wait_for_all(self, items: list[Any]) -> None:
         """All temporaries are to be found by working these items again."""
@@ -605,7 +647,7 @@ class _Entry:
         extra = batch.extra or {}
         stuck = extra.get("", ())
         values = {n: v for n, v in extra.items() if n in plan.temporaries}
-        frames.write(self.frame, plan.module_level, values, set())
+        self.bind(values)
         for name in values:
             self.pending.pop(name, None)
         missing = [
@@ -623,7 +665,7 @@ class _Entry:
             targets = self.functions.targets(self.last_item)
             rebound = set(plan.temporaries) | plan.parent_names | plan.deleted
             targets = {n: v for n, v in targets.items() if n not in rebound}
-            frames.write(self.frame, plan.module_level, targets, plan.deleted)
+            self.bind(targets, plan.deleted)
         pending = {n: items for n, items in self.pending.items() if items}
         self.pending = {}
         if pending:
@@ -656,13 +698,15 @@ class _Entry:
         for n in mine:
             namespace.pop(n, None)
         namespace.update(saved)
-        frames.write(self.frame, self.plan.module_level, found, set())
+        self.bind(found)
 
     def finish(self) -> None:
         """The loop is over, in whatever way."""
         normally = sys.exc_info()[0] is None
         if normally and (self.by_worker or self.pending):
             self.settle()
+        if normally and self.ahead is not None and not self.left_by_commit:
+            self.ahead.say(self.done)
         if listeners:
             report = self.report
             report.iterations = self.done

@@ -665,7 +665,7 @@ NASTY = """
     with Quiet({l}) as qq: ~     out.append(risky({n})) ~     {block}
     with io.StringIO({s}) as qq: out.append(qq.read())
     with open('made.txt', 'a') as qq: qq.write({s})
-    try: ~     {block} ~ finally: ~     out.sort(key=repr)
+    try: ~     {block} ~ finally: ~     out.sort(key=lambda v: type(v).__name__)
     try: ~     {block} ~     if {c}: continue ~ finally: ~     {block}
     try: ~     out.append(risky({n})) ~ finally: ~     if {c}: break
     try: ~     {block} ~     raise KeyError({n}) ~ except KeyError as error: ~     log.append(error)

@@ -10,6 +10,7 @@ from allcores.build.runtime import Functions
 from allcores.build.travel import ATOMS, stuck_ones
 from allcores.engine.job import Cut
 from allcores.engine.relay import Relay
+from allcores.plan.live import plain_attribute
 
 
 class MustRunNatively(BaseException):
@@ -42,12 +43,36 @@ def own(y: Any) -> None:
         raise MustRunNatively
 
 
-def immutable(y: Any) -> None:
-    """Go on only if `y` cannot be changed in place."""
+_NOTHING = object()
+
+
+def immutable(y: Any, attr: Any = _NOTHING, key: Any = None) -> None:
+    """Go on only if `y` (or an attribute or item of it) cannot be changed in place."""
+    if attr is not _NOTHING:
+        y = _part(y, attr, key)
     if type(y) not in ATOMS and type(y) is not tuple and type(y) is not frozenset:
         np = sys.modules.get("numpy")
         if np is None or not isinstance(y, np.generic):
             raise MustRunNatively
+
+
+def _part(owner: Any, attr: str | None, key: Any) -> Any:
+    """An attribute or item, found without running user code."""
+    try:
+        if attr is not None:
+            if any(hasattr(c.__dict__.get(attr), "fget") for c in type(owner).__mro__):
+                raise MustRunNatively
+            return plain_attribute(owner, attr)
+        if isinstance(owner, dict):
+            return dict.__getitem__(owner, key)
+        if type(owner) in (list, tuple):
+            return owner[key]
+    except (LookupError, TypeError):
+        return None  # what is missing raises, or is made anew, and either is as it should be
+    np = sys.modules.get("numpy")
+    if np is not None and isinstance(owner, np.ndarray) and not owner.dtype.hasobject:
+        return None
+    raise MustRunNatively
 
 
 class LoopJob:

@@ -54,20 +54,27 @@ class Functions:
     targets: Callable[[Any], dict[str, Any]]
 
 
-def compile_plan(plan: Plan, fixed: list[str], flags: int = 0, traced: bool = False) -> Code:
+def compile_plan(
+    plan: Plan,
+    fixed: list[str],
+    flags: int = 0,
+    traced: bool = False,
+    qualname: str | None = None,
+) -> Code:
     """Compile a Plan.
 
     `fixed` are the outer names whose values are handed over (a function's variables; at module
     level none). `traced` asks for records that name their commits even where the Plan does not
-    need it, so that output made by called functions can be put in its place.
+    need it, so that output made by called functions can be put in its place. `qualname` is that of
+    the function the loop stands in, as tracebacks show it.
     """
     writer = _Writer(plan, fixed, traced)
     tree = writer.module()
     code = quiet_compile(tree, plan.file, "exec", flags)
     make = next(c for c in code.co_consts if isinstance(c, types.CodeType))
-    name = plan.function.rpartition(".")[2] or "<module>"
+    qualname = qualname or plan.function or "<module>"
     return Code(
-        _renamed(make, name, plan.function or "<module>"),
+        _renamed(make, qualname.rpartition(".")[2], qualname),
         fixed,
         writer.traced,
         plan.temporaries,
@@ -100,6 +107,16 @@ def _parse(text: str) -> list[ast.stmt]:
 
 def _load(name: str) -> ast.Name:
     return ast.Name(name, ast.Load())
+
+
+def _guarded(text: str) -> str:
+    """The arguments of a guard: a name, or the owner of a part and the part."""
+    node = ast.parse(text, mode="eval").body
+    if isinstance(node, ast.Attribute):
+        return f"{ast.unparse(node.value)}, {node.attr!r}, None"
+    if isinstance(node, ast.Subscript):
+        return f"{ast.unparse(node.value)}, None, ({ast.unparse(node.slice)})"
+    return text
 
 
 class _Writer:
@@ -219,9 +236,11 @@ class _Writer:
         guards: list[ast.stmt] = []
         for kind, name in self.plan.guards.get(stmt, []):
             helper = "__own" if kind == "own" else "__immutable"
-            guards.append(
-                ast.copy_location(ast.Expr(ast.Call(_load(helper), [_load(name)], [])), stmt)
-            )
+            [guard] = _parse(f"{helper}({_guarded(name)})")
+            for n in ast.walk(guard):
+                if "lineno" in n._attributes:
+                    ast.copy_location(n, stmt)
+            guards.append(guard)
         new = self.compound(stmt, main)
         if stmt in self.plan.mirrors:
             index = len(self.plan.steps) + list(self.plan.mirrors).index(stmt)
@@ -234,6 +253,10 @@ class _Writer:
         if isinstance(stmt, (*FUNCTIONS, ast.ClassDef)):
             same: ast.stmt = _copy(stmt)
             return same
+        if isinstance(stmt, ast.AnnAssign):
+            # A function does not evaluate the annotations of its variables.
+            plain = ast.Assign([stmt.target], stmt.value) if stmt.value else ast.Pass()
+            return ast.copy_location(plain, stmt)
         fields: dict[str, Any] = {}
         for name, value in ast.iter_fields(stmt):
             if isinstance(value, list) and value and isinstance(value[0], ast.stmt):

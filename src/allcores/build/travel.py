@@ -13,6 +13,8 @@ import types
 from enum import Enum
 from typing import Any
 
+from allcores.engine.wire import travels_as_view
+
 ATOMS = frozenset(
     {
         int,
@@ -79,6 +81,8 @@ class _Walk:
         self.owner: dict[int, int] = {}
         self.held: list[Any] = []
         self.worst: set[int] = set()
+        self.copied: list[tuple[Any, int]] = []
+        """Memory of which a part is sent as a copy."""
         np = sys.modules.get("numpy")
         self.ndarray: Any = getattr(np, "ndarray", ()) if np is not None else ()
         self.generic: Any = getattr(np, "generic", _Nothing) if np is not None else _Nothing
@@ -99,7 +103,11 @@ class _Walk:
             if kind is types.FunctionType and not importable(obj):
                 self.bad(index)
                 continue
-            if isinstance(obj, (*BY_NAME, self.generic)):
+            if kind is types.BuiltinFunctionType and not isinstance(
+                obj.__self__, (types.ModuleType, type, type(None))
+            ):
+                pass  # a method of an object, which has to travel with it
+            elif isinstance(obj, (*BY_NAME, self.generic)):
                 continue
             if f"{kind.__module__}.{kind.__qualname__}" in IMMUTABLE:
                 continue
@@ -110,19 +118,34 @@ class _Walk:
                 if not set(map(type, obj)) <= ATOMS:
                     todo.extend(obj)
             elif self.ndarray and isinstance(obj, self.ndarray):
+                self.enter_array(obj, index)
                 if obj.base is not None:
                     todo.append(obj.base)
-                if obj.dtype.hasobject:
-                    self.bad(index)
             else:
                 todo.extend(gc.get_referents(obj))
             obj = None
+
+    def enter_array(self, array: Any, index: int) -> None:
+        """A view travels as such, its memory once; `wire` knows how for plain arrays."""
+        base = array.base
+        if array.dtype.hasobject:
+            self.bad(index)
+        elif base is not None and not travels_as_view(array):
+            if not (array.flags.c_contiguous or array.flags.f_contiguous):
+                self.bad(index)
+            else:
+                self.copied.append((base, index))
 
     def bad(self, index: int) -> None:
         self.worst.add(index)
 
     def verdict(self) -> set[int]:
         held = self.held
+        while self.copied:
+            base, index = self.copied.pop()
+            if self.edges[id(base)] > 1:
+                self.bad(index)
+            del base
         for k in range(len(held)):
             obj = held[k]
             if isinstance(obj, UNCOUNTED):

@@ -12,7 +12,7 @@ from typing import Any
 class Capture(io.TextIOBase):
     """Stands in for sys.stdout or sys.stderr in a worker."""
 
-    def __init__(self, relay: Relay, number: int, original: Any) -> None:
+    def __init__(self, relay: Tape, number: int, original: Any) -> None:
         self.relay, self.number, self.original = relay, number, original
 
     def write(self, text: str) -> int:
@@ -32,7 +32,7 @@ class Capture(io.TextIOBase):
         return int(self.original.fileno())
 
     @property
-    def buffer(self) -> io.BytesIO:
+    def buffer(self) -> Any:
         """Bytes written past the text layer cannot be put in order: counted as leaked."""
         self.relay.bypassed = True
         return io.BytesIO()
@@ -46,12 +46,32 @@ class Capture(io.TextIOBase):
         return getattr(self.original, "errors", None) or "strict"
 
 
-class Relay:
-    """Catches what a worker writes and warns."""
+class Tape:
+    """What was written, in order: (1 for stdout or 2 for stderr, text)."""
 
     def __init__(self) -> None:
         self.pieces: list[tuple[int, str]] = []
         self.bypassed = False
+
+    def take(self) -> list[tuple[int, str]]:
+        """What was written since the last call, in order."""
+        if not self.pieces:
+            return []
+        pieces, self.pieces = self.pieces, []
+        merged: list[tuple[int, str]] = []
+        for number, text in pieces:
+            if merged and merged[-1][0] == number:
+                merged[-1] = (number, merged[-1][1] + text)
+            else:
+                merged.append((number, text))
+        return merged
+
+
+class Relay(Tape):
+    """Catches what a worker writes and warns."""
+
+    def __init__(self) -> None:
+        super().__init__()
         self.shown = False
         self.file = -1
         self.olds: list[Any] = []
@@ -89,19 +109,6 @@ class Relay:
 
     def show_warning(self, *args: Any, **kwargs: Any) -> None:
         self.shown = True
-
-    def take(self) -> list[tuple[int, str]]:
-        """(1 or 2, text) since the last call, in order."""
-        if not self.pieces:
-            return []
-        pieces, self.pieces = self.pieces, []
-        merged: list[tuple[int, str]] = []
-        for number, text in pieces:
-            if merged and merged[-1][0] == number:
-                merged[-1] = (number, merged[-1][1] + text)
-            else:
-                merged.append((number, text))
-        return merged
 
     def leaked(self) -> bool:
         """Whether something was written past the captures since the last call."""

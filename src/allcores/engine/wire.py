@@ -8,11 +8,14 @@ frame: the worker copies them in, the coordinator maps the file and copies nothi
 from __future__ import annotations
 
 import array
+import copyreg
+import io
 import mmap
 import os
 import pickle
 import socket
 import struct
+import sys
 import weakref
 from typing import Any
 
@@ -35,7 +38,46 @@ def encode(message: Any) -> tuple[bytes, list[pickle.PickleBuffer]]:
         big.append(buffer)
         return False
 
-    return pickle.dumps(message, protocol=5, buffer_callback=keep), big
+    np = sys.modules.get("numpy")
+    if np is None or not hasattr(np, "ndarray"):
+        return pickle.dumps(message, protocol=5, buffer_callback=keep), big
+    out = io.BytesIO()
+    pickler = pickle.Pickler(out, protocol=5, buffer_callback=keep)
+    pickler.dispatch_table = {**copyreg.dispatch_table, np.ndarray: _reduce_array}
+    pickler.dump(message)
+    return out.getvalue(), big
+
+
+def travels_as_view(array: Any) -> bool:
+    """Whether an array is sent as a view of its memory, strides and all."""
+    base = array.base
+    np = sys.modules["numpy"]
+    if type(array) is not np.ndarray or type(base) is not np.ndarray or base.base is not None:
+        return False
+    if not base.flags.c_contiguous or array.dtype.hasobject or base.dtype.hasobject:
+        return False
+    # A small part of much memory is better copied, if its layout does not need the rest.
+    whole = array.flags.c_contiguous or array.flags.f_contiguous
+    return not whole or bool(base.nbytes <= 2 * array.nbytes)
+
+
+def _reduce_array(array: Any) -> Any:
+    if not travels_as_view(array):
+        return array.__reduce_ex__(5)
+    base = array.base
+    start = base.__array_interface__["data"][0]
+    offset = array.__array_interface__["data"][0] - start
+    parts = base, array.dtype, array.shape, array.strides, offset, array.flags.writeable
+    return _view, parts
+
+
+def _view(base: Any, dtype: Any, shape: Any, strides: Any, offset: int, writeable: bool) -> Any:
+    """An array over the memory of `base`, made again."""
+    np = sys.modules["numpy"]
+    array = np.ndarray(shape, dtype, base, offset, strides)
+    if array.flags.writeable and not writeable:
+        array.flags.writeable = False
+    return array
 
 
 def small_frame(body: bytes) -> bytes:

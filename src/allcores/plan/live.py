@@ -7,6 +7,7 @@ import linecache
 import os
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from types import BuiltinMethodType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -73,7 +74,10 @@ def plain_attribute(obj: Any, attr: str) -> Any:
             if isinstance(found, FunctionType):
                 return found if isinstance(obj, type) else MethodType(found, obj)
             if type(found).__name__ == "member_descriptor":
-                return getattr(obj, attr)
+                try:
+                    return getattr(obj, attr)
+                except AttributeError:
+                    raise LookupError(attr) from None
             if not hasattr(type(found), "__get__"):
                 return found
             raise LookupError(attr)
@@ -113,6 +117,8 @@ def summary_of_instance(path: str, obj: Any) -> Summary | None:
         inner.line,
         {_seen_from(r, path) for r in inner.changes},
         {_seen_from(r, path) for r in inner.reads},
+        stores={_seen_from(r, path) for r in inner.stores},
+        augments={_seen_from(r, path) for r in inner.augments},
     )
 
 
@@ -134,13 +140,13 @@ def summary_of(obj: Any) -> Summary | None:
     else:
         static = True
     if isinstance(obj, type):
-        init = obj.__dict__.get("__init__")
+        owner = next((c for c in obj.__mro__ if "__init__" in c.__dict__), object)
+        init = owner.__dict__["__init__"]
         inner = summary_of(init) if isinstance(init, FunctionType) else None
         if inner is None:
             return None
-        return Summary(
-            inner.line, inner.changes, inner.reads, inner.rebinds, inner.refusals, is_class=True
-        )
+        plain = owner.__mro__ == (owner, object) and "__new__" not in obj.__dict__
+        return replace(inner, is_class=True, fields=inner.fields if plain else None)
     if not isinstance(obj, FunctionType):
         return None
     code = obj.__code__
@@ -158,14 +164,7 @@ def summary_of(obj: Any) -> Summary | None:
     if node is None:
         return None
     inner = Surroundings(module, chain).summarise(node)
-    return Summary(
-        inner.line,
-        inner.changes,
-        inner.reads,
-        inner.rebinds,
-        inner.refusals,
-        is_static=static or inner.is_static,
-    )
+    return replace(inner, is_static=static or inner.is_static)
 
 
 def module_of(filename: str, namespace: dict[str, Any]) -> Module | None:

@@ -71,6 +71,8 @@ class Plan:
     """Those of the temporaries that some iterations leave unbound."""
     deleted: set[str] = field(default_factory=set)
     """Names that every iteration leaves deleted."""
+    unbinds: set[str] = field(default_factory=set)
+    """Variables of the function that the body deletes, by `del` or as `except ... as name`."""
     declared_global: set[str] = field(default_factory=set)
     changed: dict[str, bool] = field(default_factory=dict)
     """Paths such as "self.results" that commits change; True: things inside them, too."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from allcores.plan.effects import Val
 from allcores.plan.names import BUILTINS, FUNCTIONS, binds, bound_names, parameter_names, walk_scope
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -26,8 +27,18 @@ class Summary:
     refusals: list[str] = field(default_factory=list)
     is_class: bool = False
     is_static: bool = False
+    stores: set[str] = field(default_factory=set)
+    """Those of the changes that only bind an attribute anew: `self.x = ·`."""
+    augments: set[str] = field(default_factory=set)
+    """Those made by `self.x += ·`: in place, if what is there can be changed in place."""
+    fields: dict[str, Val] | None = None
+    """What the attributes of the first argument hold afterwards; None: that cannot be told."""
+    parameters: list[str] = field(default_factory=list)
+    shared_defaults: set[int] = field(default_factory=set)
+    """Positions of parameters with a default that all calls share and may change."""
 
 
+CONSTRUCTORS = ("__init__", "__post_init__", "__new__")
 OPERATORS = frozenset(
     f"__{prefix}{name}__"
     for name in "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift divmod".split()
@@ -226,19 +237,25 @@ class Surroundings:
         return found
 
     def class_summary(self, node: ast.ClassDef) -> Summary:
-        inits = [
-            n
-            for n in node.body
-            if isinstance(n, ast.FunctionDef) and n.name in ("__init__", "__post_init__")
-        ]
-        if len(inits) != 1 or node.keywords:
-            return Summary(node.lineno, is_class=True)
-        if inits[0].name == "__post_init__":
-            return Summary(node.lineno, is_class=True)
-        inner = self.summarise(inits[0])
-        return Summary(
-            node.lineno, inner.changes, inner.reads, inner.rebinds, inner.refusals, is_class=True
-        )
+        unknown = Summary(node.lineno, is_class=True)
+        if node.keywords:
+            return unknown
+        inits = [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name in CONSTRUCTORS]
+        if not inits:
+            bases = [self.module.defs.get(b.id) for b in node.bases if isinstance(b, ast.Name)]
+            if len(node.bases) == 1 and isinstance(bases[0] if bases else None, ast.ClassDef):
+                owner = bases[0]
+                assert isinstance(owner, ast.ClassDef)
+                if owner is not node:
+                    return replace(self.class_summary(owner), line=node.lineno)
+            return replace(unknown, fields={}) if _is_plain(node) else unknown
+        if len(inits) != 1 or inits[0].name != "__init__":
+            return unknown
+        inner = Surroundings(self.module, [node], self.live, self.depth).summarise(inits[0])
+        if node.bases and inner.fields is not None:
+            # What a base class keeps is not told by this constructor alone.
+            inner = replace(inner, fields=None)
+        return replace(inner, line=node.lineno, is_class=True, is_static=False)
 
     def summarise(self, node: ast.FunctionDef) -> Summary:
         """Read a function's body for what it changes and reads outside itself."""
@@ -266,6 +283,11 @@ class Surroundings:
         summary.is_static = static
         self.module.summaries[node] = summary
         return summary
+
+
+def _is_plain(node: ast.ClassDef) -> bool:
+    """A class whose instances begin with no attributes at all."""
+    return not node.bases and not node.decorator_list
 
 
 def read_scope(

@@ -17,6 +17,7 @@ from allcores.plan.names import (
     LOOKS_AT_NAMES,
     bound_names,
     captured_names,
+    free_names,
     parameter_names,
     path_of,
     read_names,
@@ -67,9 +68,27 @@ def read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
         if before == (reader.changed, reader.contents):
             break
     summary.changes = {r for r in reader.changed if is_outer(r)}
+    summary.augments = {r for r in reader.augmented & summary.changes if not reader.changed[r]}
+    summary.stores = {r for r in summary.changes - summary.augments if not reader.changed[r]}
+    summary.fields = reader.fields.get("$0", {})
+    if any(
+        r.startswith("$0.") and any(is_outer(x) for x in inner)
+        for r, inner in reader.contents.items()
+    ):
+        summary.fields = None
+    summary.parameters = parameter_names(node.args)
+    summary.shared_defaults = _shared_defaults(node.args)
     summary.rebinds = reader.declared_global & summary.changes
     summary.reads = reader.reads | _parameter_reads(node)
     return summary
+
+
+def _shared_defaults(args: ast.arguments) -> set[int]:
+    names = parameter_names(args)
+    plain = [*args.posonlyargs, *args.args]
+    pairs = [*zip(plain[len(plain) - len(args.defaults) :], args.defaults)]
+    pairs += [(a, d) for a, d in zip(args.kwonlyargs, args.kw_defaults) if d is not None]
+    return {names.index(a.arg) for a, d in pairs if not isinstance(d, ast.Constant)}
 
 
 def _parameter_reads(node: ast.FunctionDef) -> set[str]:
@@ -164,18 +183,25 @@ def _refuse_early(
     functions = [n for n in chain if isinstance(n, FUNCTIONS)]
     if functions:
         _refuse_shared(node, functions, reader)
+        reader.declared_global |= _declared_global(functions[-1])
     else:
         for n in walk_scope(*node.body):
-            if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name):
+            if isinstance(n, ast.AnnAssign):
+                shown = ast.unparse(n.target)
                 reader.refuse(
-                    n,
-                    f"the annotation of `{n.target.id}` is stored by every iteration; leave it out",
+                    n, f"the annotation of `{shown}` is stored by every iteration; leave it out"
                 )
     for n in walk_scope(*node.body):
         if isinstance(n, ast.ImportFrom) and any(a.name == "*" for a in n.names):
             reader.refuse(n, "`import *` binds names that cannot be read beforehand")
         elif isinstance(n, ast.Global):
             reader.declared_global |= set(n.names)
+
+
+def _declared_global(function: ast.AST) -> set[str]:
+    assert isinstance(function, FUNCTIONS)
+    body = function.body if isinstance(function.body, list) else [function.body]
+    return {n for g in walk_scope(*body) if isinstance(g, ast.Global) for n in g.names}
 
 
 def _refuse_shared(node: ast.For, functions: Sequence[ast.AST], reader: Statements) -> None:
@@ -257,6 +283,11 @@ def _one_pass(node: ast.For, reader: Statements) -> State | None:
     for name in target_names(node.target):
         reader.st.env[name] = item
         reader.st.bound |= {name}
+    for n in ast.walk(node.target):
+        if isinstance(n, ast.Starred) and isinstance(n.value, ast.Name):
+            # A new list in every iteration: it belongs to whoever makes it.
+            reader.st.env[n.value.id] = Val(frozenset({reader.site(n)}), NONE, item.own, item.maybe)
+            reader.rebound_targets.add(n.value.id)
     reader.binding_targets = False
     reader.block(node.body)
     ends = reader.ends if reader.dead else [*reader.ends, reader.st]
@@ -286,6 +317,9 @@ def _fill(
         for n in target_names_deleted(t)
     }
     plan.deleted = {n for n in deleted & live & work_names if n not in bound}
+    if not plan.module_level:
+        plan.unbinds = _unbound_by(node) - reader.declared_global
+        _refuse_kept_functions(node, reader, ending, live)
     plan.handler_names = {n for n in reader.handler_names & live if n not in plan.deleted}
     plan.temporaries = sorted(
         n
@@ -318,6 +352,40 @@ def _fill(
         plan.steps[stmt] = Step(stmt, _distinct(lifts), several=unit or _several(stmt, lifts))
     _describe(plan, node, reader)
     _judge(plan, node, reader)
+
+
+def _unbound_by(node: ast.For) -> set[str]:
+    found = {n.name for n in walk_scope(*node.body) if isinstance(n, ast.ExceptHandler) and n.name}
+    deletions = [n for n in walk_scope(*node.body) if isinstance(n, ast.Delete)]
+    return found | {n for d in deletions for t in d.targets for n in target_names_deleted(t)}
+
+
+def _refuse_kept_functions(
+    node: ast.For, reader: Statements, ending: State | None, live: set[str]
+) -> None:
+    """A function made in the loop and used after it shares variables with the frame itself."""
+    if ending is None:
+        return
+    shared = reader.body_names | reader.around.locals.keys()
+    made = {
+        reader.site(n): n for n in ast.walk(node) if isinstance(n, (*FUNCTIONS, ast.GeneratorExp))
+    }
+    for name in sorted(live & ending.env.keys()):
+        val = ending.env[name]
+        for root in sorted(val.possible | reader.inside(val)):
+            function = made.get(root)
+            if function is None:
+                continue
+            free = (
+                read_names(function)
+                if isinstance(function, ast.GeneratorExp)
+                else free_names(function)
+            )
+            if free & shared:
+                reader.refuse(
+                    function,
+                    f"`{name}` is used after the loop, and is a function that sees the loop's own variables; make it after the loop",
+                )
 
 
 def target_names_deleted(target: ast.expr) -> list[str]:

@@ -328,15 +328,53 @@ class Statements(Expressions):
         if isinstance(target, ast.Name):
             tainted |= self.augment_name(node, target.id, info)
         else:
-            base = self.eval(target.value)
-            tainted |= base.tainted
-            if isinstance(target, ast.Subscript):
-                tainted |= self.eval(target.slice).tainted
+            tainted |= self.augment_part(node, target, info)
+        self.settle(node, tainted, info.heavy, [node.value, *_target_exprs([target])])
+
+    def augment_part(
+        self, node: ast.AugAssign, target: ast.Attribute | ast.Subscript, info: Info
+    ) -> bool:
+        """`a.x += ·` and `a[k] += ·`: binds the part anew, and may change it in place."""
+        base = self.eval(target.value)
+        tainted = base.tainted
+        if isinstance(target, ast.Subscript):
+            tainted |= self.eval(target.slice).tainted
             tainted |= self.mutate(base.val, node, target.value, ast.unparse(target))
             for root in outer(base.val.own):
                 self.note_change(root, True)
-            self.put_inside(base.val, [info.val])
-        self.settle(node, tainted, info.heavy, [node.value, *_target_exprs([target])])
+            part = self.element(base.val)
+            again = _is_simple(target.slice)
+        else:
+            part = self.attribute(base.val, "." + target.attr)
+            if self.in_function and path_of(target) is not None:
+                self.augmented |= {f"{r}.{target.attr}" for r in outer(base.val.own)}
+            else:
+                for root in outer(base.val.own):
+                    self.note_change(root, True)
+            tainted |= self.store(target, base, part, node)
+            again = True
+        if not tainted and (outer(part.own) or part.maybe):
+            tainted |= self.guard_part(node, target, part, again)
+        self.put_inside(base.val, [info.val])
+        return tainted
+
+    def guard_part(
+        self, node: ast.AST, target: ast.Attribute | ast.Subscript, part: Val, again: bool
+    ) -> bool:
+        """A part that `+=` may change in place goes on only if it cannot be changed."""
+        if self.in_function:
+            for root in outer(part.own):
+                self.note_change(root, True)
+            return False
+        if again and isinstance(target.value, ast.Name) and not self.swallowing:
+            if target.value.id in self.st.bound:
+                self.guards.append(("immutable", ast.unparse(target)))
+                return False
+        for root in outer(part.own | part.maybe):
+            self.note_change(root, True)
+        shown = ast.unparse(target)
+        self.because(node, f"`{shown}` may be part of something that outlives the iteration")
+        return True
 
     def augment_name(self, node: ast.AugAssign, name: str, info: Info) -> bool:
         if name in self.declared_outside():
@@ -518,12 +556,22 @@ class Statements(Expressions):
         tainted = base.tainted
         if isinstance(target, ast.Subscript):
             tainted |= self.eval(target.slice).tainted
-        if isinstance(target, ast.Attribute) and path_of(target) is not None:
-            tainted |= self.store_attribute(target, base, node)
+        if isinstance(target, ast.Attribute):
+            tainted |= self.store(target, base, val, node)
         else:
             tainted |= self.mutate(base.val, node, target.value, ast.unparse(target))
         self.put_inside(base.val, [val])
         return tainted
+
+    def store(self, target: ast.Attribute, base: Info, val: Val, node: ast.AST) -> bool:
+        """Bind an attribute; True when that must be done in order."""
+        for root in base.val.own:
+            fields = self.fields.setdefault(root, {}) if self.in_function else self.fields.get(root)
+            if fields is not None:
+                fields[target.attr] = join(fields.get(target.attr, Val()), self.held(val))
+        if path_of(target) is not None:
+            return self.store_attribute(target, base, node)
+        return self.mutate(base.val, node, target.value, ast.unparse(target))
 
     def store_attribute(self, target: ast.Attribute, base: Info, node: ast.AST) -> bool:
         """`self.x = ·` changes the path self.x, not all of self."""
@@ -625,6 +673,9 @@ class Statements(Expressions):
             if item.optional_vars is not None:
                 val = Val(info.val.own, info.val.maybe, self.inside(info.val), info.val.inner_maybe)
                 tainted |= self.assign(item.optional_vars, val, node)
+            for name in ("__enter__", "__exit__"):
+                for summary in self.around.methods_named(name):
+                    tainted |= self.apply(node, summary, [info.val], [call], f"`{name}`")
         if tainted or node in self.units:
             return self.unit(node, [i.context_expr for i in node.items[:1]])
         self.settle_header(node, node.items[0].context_expr, Info(ATOM, False, heavy))
@@ -763,6 +814,12 @@ class Statements(Expressions):
         for s in outs:
             state = merge(state, s)
         self.arrive(state)
+
+
+def _is_simple(node: ast.expr) -> bool:
+    """Whether evaluating it twice is the same as once."""
+    simple = (ast.Name, ast.Constant, ast.BinOp, ast.UnaryOp, ast.Tuple)
+    return all(isinstance(n, simple) for n in ast.walk(node) if isinstance(n, ast.expr))
 
 
 def _name_of(func: ast.expr) -> str:

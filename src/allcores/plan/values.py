@@ -55,6 +55,9 @@ class Expressions:
         self.parent: set[str] = set()
         self.changed: dict[str, bool] = {}
         self.contents: dict[str, Roots] = {}
+        self.fields: dict[str, dict[str, Val]] = {}
+        """What the attributes of objects hold, of those whose constructor has been read."""
+        self.augmented: set[str] = set()
         self.serial: dict[tuple[int, str], None] = {}
         self.why: dict[tuple[int, str], None] = {}
         self.info: dict[ast.AST, Info] = {}
@@ -164,9 +167,30 @@ class Expressions:
             return Val(frozenset({path})), False
         return Val(frozenset({path})), self.read_path(path, node)
 
+    def held(self, val: Val) -> Val:
+        """A value as it is held by an attribute."""
+        return Val(val.own | self.inside(val), val.maybe | val.inner_maybe)
+
+    def field(self, val: Val, rest: str) -> Val | None:
+        """What the attribute holds where every object that `val` may be is known; else None."""
+        if val.maybe or not val.own or not all(r in self.fields for r in val.own):
+            return None
+        _, attr, *more = rest.split(".")
+        found = Val()
+        for root in val.own:
+            part = self.fields[root].get(attr)
+            if part is None:
+                return None
+            found = join(found, part)
+        found = found._replace(inner=self.inside(found))
+        return self.attribute(found, "." + ".".join(more)) if more else found
+
     def attribute(self, val: Val, rest: str) -> Val:
         if not rest:
             return val
+        known = self.field(val, rest) if not self.in_function else None
+        if known is not None:
+            return known
         inside = self.inside(val)
         own = (
             frozenset(r + rest if r.count(".") < 4 else r for r in val.own if is_outer(r)) | inside
@@ -495,36 +519,14 @@ class Expressions:
         for text in summary.refusals:
             self.refuse(node, f"{where} {text}")
         given = list(vals) if receiver is None else [receiver, *vals]
+        exprs: list[ast.expr | None] = [*args]
+        if receiver is not None:
+            exprs.insert(0, node.func.value if isinstance(node.func, ast.Attribute) else None)
         if summary.is_class:
             given.insert(0, Val(frozenset({self.site(node)})))
-        for root in summary.changes:
-            head, _, rest = root.partition(".")
-            if head.startswith("$"):
-                position = int(head[1:])
-                touched = [given[position]] if position < len(given) else vals
-                if any(isinstance(a, ast.Starred) for a in args) or node.keywords:
-                    touched = given
-                if summary.is_class and position == 0:
-                    continue  # it fills in the object that it makes
-                for val in touched:
-                    target = self.attribute(val, "." + rest) if rest else val
-                    if val.own and not any(is_outer(r) for r in val.own):
-                        target = Val(
-                            val.own | frozenset(r for r in self.inside(val) if is_outer(r))
-                        )
-                    if self.mutate(target, node, None, f"{path}(·)"):
-                        self.because(node, f"{where} changes what it is given")
-                        tainted = True
-            else:
-                self.effects += 1
-                self.note_change(root, True)
-                self.because(node, f"{where} changes `{root}`")
-                if root in summary.rebinds and root in self.around.locals:
-                    self.refuse(
-                        node,
-                        f"{where} rebinds `{root}` by `nonlocal`; let it return the value instead",
-                    )
-                tainted = True
+            exprs.insert(0, None)
+        given, exprs = _by_position(node, summary, given, exprs)
+        tainted |= self.apply(node, summary, given, exprs, where)
         for root in summary.reads:
             head, _, rest = root.partition(".")
             if not head.startswith("$"):
@@ -536,7 +538,121 @@ class Expressions:
                     for r in receiver.own:
                         if is_outer(r):
                             tainted |= self.read_path(f"{r}.{rest}" if rest else r, node)
-        return Info(self.fresh(node, *given, maybe=not summary.is_class), tainted, True)
+        if summary.is_class:
+            return Info(self.instance(node, summary, given), tainted, True)
+        return Info(self.fresh(node, *given, maybe=True), tainted, True)
+
+    def apply(
+        self,
+        node: ast.AST,
+        summary: Summary,
+        given: list[Val],
+        exprs: list[ast.expr | None],
+        where: str,
+    ) -> bool:
+        """Do what a call does to what it is given and to what it shares; True: must run in order.
+
+        given: the arguments by position; what is missing there is left at its default.
+        """
+        tainted = False
+        for root in sorted(summary.changes):
+            head, _, rest = root.partition(".")
+            if not head.startswith("$"):
+                self.effects += 1
+                self.note_change(root, True)
+                self.because(node, f"{where} changes `{root}`")
+                if root in summary.rebinds and root in self.around.locals:
+                    self.refuse(
+                        node,
+                        f"{where} rebinds `{root}` by `nonlocal`; let it return the value instead",
+                    )
+                tainted = True
+                continue
+            position = int(head[1:])
+            if summary.is_class and position == 0:
+                continue  # it fills in the object that it makes
+            if position >= len(given):
+                if position in summary.shared_defaults:
+                    self.because(node, f"{where} changes a default that all calls share")
+                    self.effects += 1
+                    tainted = True
+                continue
+            at = exprs[position] if position < len(exprs) else None
+            others = [val for k, val in enumerate(given) if k != position]
+            self.put_inside(given[position], others)
+            if self.change_part(node, given[position], rest, summary, root, at):
+                self.because(node, f"{where} changes what it is given")
+                tainted = True
+        return tainted
+
+    def change_part(
+        self,
+        node: ast.AST,
+        val: Val,
+        rest: str,
+        summary: Summary,
+        root: str,
+        at: ast.expr | None,
+    ) -> bool:
+        """Something a call is given, or an attribute of it, is changed; True: must run in order."""
+        if not rest:
+            return self.mutate(val, node, at, "·")
+        made = frozenset(r for r in val.own if not is_outer(r))
+        paths = frozenset(f"{r}.{rest}" for r in outer(val.own))
+        if root in summary.stores or root in summary.augments:
+            part = self.attribute(val._replace(own=made), "." + rest) if made else Val()
+            attr = rest.partition(".")[0]
+            for site in made & self.fields.keys():
+                self.fields[site].pop(attr, None)
+            tainted = self.mutate(Val(made | paths, val.maybe), node, at, rest)
+            if root in summary.augments and not tainted and (outer(part.own) or part.maybe):
+                if self.in_function:
+                    for r in outer(part.own):
+                        self.note_change(r, True)
+                elif isinstance(at, ast.Name) and at.id in self.st.bound and not self.swallowing:
+                    self.guards.append(("immutable", f"{at.id}.{rest}"))
+                else:
+                    for r in outer(part.own | part.maybe):
+                        self.note_change(r, True)
+                    tainted = True
+            return tainted
+        part = self.attribute(val, "." + rest)
+        sites = Val(made | part.own, val.maybe | part.maybe)
+        return self.mutate(sites, node, at, rest)
+
+    def instance(self, node: ast.AST, summary: Summary, given: list[Val]) -> Val:
+        """The object that calling a class makes."""
+        new = self.fresh(node, *given[1:])
+        [site] = new.own
+        if summary.fields is None:
+            held: Roots = NONE
+            for val in given[1:]:
+                held |= val.own | self.inside(val)
+            self.fields.pop(site, None)
+            return new._replace(inner=held)
+        self.fields[site] = {
+            attr: self.translated(val, given, site) for attr, val in summary.fields.items()
+        }
+        for val in self.fields[site].values():
+            self.put_inside(new, [val])
+        return new
+
+    def translated(self, val: Val, given: list[Val], site: str) -> Val:
+        """What a called function says of a value, in the caller's terms."""
+        own: Roots = NONE
+        maybe: Roots = NONE
+        for roots, sure in ((val.own, True), (val.maybe, False)):
+            for root in roots:
+                head, _, rest = root.partition(".")
+                if not head.startswith("$"):
+                    own |= {f"{site}/part"} if not is_outer(root) else {root}
+                    continue
+                position = int(head[1:])
+                known = given[position] if position < len(given) else ATOM
+                part = self.held(self.attribute(known, "." + rest) if rest else known)
+                own |= part.own if sure else NONE
+                maybe |= part.maybe if sure else part.possible
+        return Val(own, maybe)
 
     def builtin_call(
         self,
@@ -717,20 +833,12 @@ class Expressions:
         self, node: ast.Call, func: ast.Attribute, base: Val, vals: list[Val], summary: Summary
     ) -> bool:
         """A method of this name in the module may be the one that is called."""
-        tainted = False
-        for root in summary.changes:
-            head = root.partition(".")[0]
-            if head == "$0":
-                tainted |= self.mutate(base, node, func.value, func.attr)
-                self.put_inside(base, vals)
-            elif head.startswith("$"):
-                for val, arg in zip(vals, node.args, strict=False):
-                    tainted |= self.mutate(val, node, arg, func.attr)
-            else:
-                self.effects += 1
-                self.note_change(root, True)
-                self.because(node, f"`{func.attr}` (line {summary.line}) changes `{root}`")
-                tainted = True
+        where = f"`{func.attr}` (line {summary.line})"
+        exprs: list[ast.expr | None] = [func.value, *node.args, *(k.value for k in node.keywords)]
+        given, exprs = _by_position(node, summary, [base, *vals], exprs)
+        tainted = self.apply(node, summary, given, exprs, where)
+        if any(r.partition(".")[0] == "$0" for r in summary.changes):
+            self.put_inside(base, vals)
         return tainted
 
     def put_inside(self, container: Val, parts: list[Val]) -> None:
@@ -774,6 +882,30 @@ class Expressions:
             f"`{ast.unparse(func)}(·)` is called for what it does, and that cannot be seen from here",
         )
         return Info(info.val, True, info.heavy)
+
+
+def _by_position(
+    node: ast.Call, summary: Summary, given: list[Val], exprs: list[ast.expr | None]
+) -> tuple[list[Val], list[ast.expr | None]]:
+    """Arguments in the order of the parameters, where the call's form tells."""
+    starred = any(isinstance(a, ast.Starred) for a in node.args)
+    if not starred and not node.keywords:
+        return given, exprs
+    names = summary.parameters
+    count = len(given) - len(node.keywords)
+    keywords = {k.arg: i for i, k in enumerate(node.keywords)}
+    if starred or None in keywords or not names:
+        # Any of them may be any of the parameters.
+        every = Val()
+        for val in given:
+            every = join(every, val)
+        return [every] * max(len(given), len(names)), [None] * max(len(given), len(names))
+    placed, at = list(given[:count]), list(exprs[:count])
+    for name in names[count:]:
+        i = keywords.get(name)
+        placed.append(ATOM if i is None else given[count + i])
+        at.append(None if i is None else exprs[count + i])
+    return placed, at
 
 
 def _is_false(node: ast.expr) -> bool:
