@@ -29,7 +29,9 @@ class Work:
 
     def before_chunk(self) -> None: ...
 
-    def after_chunk(self, results: list[Any], last: bool) -> tuple[Any, Cut | None]:
+    def after_chunk(
+        self, results: list[Any], last: bool, cut: Cut | None
+    ) -> tuple[Any, Cut | None]:
         return ("last" if last else None), None
 
 

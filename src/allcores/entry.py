@@ -8,6 +8,7 @@ committed here, in order, without the loop body ever seeing them.
 
 from __future__ import annotations
 
+import copy
 import operator
 import sys
 import warnings
@@ -177,6 +178,36 @@ def _left(iterator: Any) -> int | None:
     return hint if hint >= 0 else None
 
 
+def _inner_iterators(iterator: Any) -> tuple[Any, ...]:
+    """The iterators that a zip or enumerate draws from."""
+    kind = type(iterator)
+    if kind is not zip and kind is not enumerate:
+        return ()
+    parts = iterator.__reduce__()[1]
+    return tuple(parts if kind is zip else parts[:1])
+
+
+def _held_iterator(iterable: Any, values: Iterable[Any]) -> bool:
+    """Whether an iterator that the loop uses up is among these values."""
+    if not hasattr(type(iterable), "__next__"):
+        return False
+    parts = [iterable]
+    for part in parts:
+        parts += _inner_iterators(part)
+    known = {id(part) for part in parts}
+    return any(id(value) in known for value in values)
+
+
+def _copied(iterator: Any) -> Any:
+    """A plain iterator that goes on where this one stands, and leaves it alone."""
+    if type(iterator) is zip:
+        return zip(*map(_copied, _inner_iterators(iterator)))
+    if type(iterator) is enumerate:
+        state: Any = iterator.__reduce__()[1]
+        return enumerate(_copied(state[0]), state[1])
+    return copy.copy(iterator)
+
+
 # -- one entry of a loop
 
 
@@ -200,12 +231,17 @@ class _Entry:
         self.functions: Functions
         self.fixed: list[str] = []
         self.ahead: Ahead | None = None
+        self.held = False
+        """Whether the program holds an iterator that the loop uses up."""
+        self.begun = 0
+        """How many items the plain loop would have taken by now, if it ends by an exception."""
+        self.held_from: int | None = None
 
     # -- the iterator's own course
 
     def segments(self) -> Iterator[Iterable[Any]]:
         """What the user's loop body gets: pieces of the input; the rest is done by workers."""
-        iterator = iter(self.iterable)
+        iterator = self.iterator = iter(self.iterable)
         plain = _plain_source(self.iterable)
         try:
             if not self.at_once(iterator, plain):
@@ -297,10 +333,14 @@ class _Entry:
         plan = self.plan
         names = {} if plan.module_level else dict(self.frame.f_locals)
         namespace = self.frame.f_globals
-        if (plan.can_leave or plan.leaves_by_commit) and hasattr(self.iterable, "__next__"):
-            holders = namespace if plan.module_level else names
-            if any(value is self.iterable for value in holders.values()):
-                return "the loop may leave early, and the iterator it runs over is used elsewhere as well"
+        holders = namespace if plan.module_level else names
+        self.held = _held_iterator(self.iterable, holders.values())
+        if self.held and (plan.can_leave or plan.leaves_by_commit):
+            return (
+                "the loop may leave early, and the iterator it runs over is used elsewhere as well"
+            )
+        if self.held and plan.caught and not _plain_source(self.iterable):
+            return "an exception may be caught around the loop, and the iterator it runs over is used elsewhere as well"
         for name in sorted(plan.builtins_used):
             if name in names or name in namespace:
                 return f"`{name}` is not the builtin of that name here"
@@ -386,7 +426,9 @@ class _Entry:
 
         source: Indexed | Streamed
         if plain:
-            source = Indexed(list(rest))
+            items = list(_copied(rest) if self.held else rest)
+            self.held_from = self.done
+            source = Indexed(items)
         else:
             self.ahead = self.ahead or Ahead(rest, self.done)
             source = Streamed(rest if rest is not self.ahead.iterator else self.ahead)
@@ -475,7 +517,16 @@ class _Entry:
 
     def in_turn(self, items: Iterator[Any]) -> Iterator[Any]:
         """Items that are left to the plain loop."""
-        return items if self.ahead is None else self.ahead.in_turn(items, self.done)
+        if self.ahead is not None:
+            return self.ahead.in_turn(items, self.done)
+        return self.counted(items) if self.held else items
+
+    def counted(self, items: Iterator[Any]) -> Iterator[Any]:
+        """Items of which the program holds the iterator."""
+        self.begun = self.done
+        for item in items:
+            self.begun += 1
+            yield item
 
     def slow_commits(self) -> bool:
         """Whether committing costs about as much as the workers save."""
@@ -490,6 +541,7 @@ class _Entry:
         if self.ahead is not None:
             self.ahead.say(self.done)
         start = perf_counter()
+        self.begun = self.done + 1
         yield (event.item,)
         if watching:
             sys.settrace(None)
@@ -546,22 +598,27 @@ class _Entry:
             self.site.cost = batch.seconds / len(batch.results)
         start = perf_counter()
         if self.ahead is None or not self.ahead.says(self.done, len(batch.items)):
-            yield from self.commit_items(batch, batch.items, batch.results)
+            yield from self.commit_items(batch, batch.items, batch.results, self.done)
         else:
             for k in range(len(batch.items)):
                 self.ahead.say(self.done + k)
                 one = slice(k, k + 1)
-                yield from self.commit_items(batch, batch.items[one], batch.results[one])
+                yield from self.commit_items(
+                    batch, batch.items[one], batch.results[one], self.done + k
+                )
                 if self.left_by_commit:
                     break
         self.commit_seconds += perf_counter() - start
         self.done += len(batch.items)
         self.keep_temporaries(batch)
 
-    def commit_items(self, batch: Batch, items: Any, results: list[Any]) -> Iterator[Iterable[Any]]:
+    def commit_items(
+        self, batch: Batch, items: Any, results: list[Any], first: int
+    ) -> Iterator[Iterable[Any]]:
         """Commit some of a batch's iterations; one whose commits cannot be done here is yielded."""
         while True:
             done, applied, partly, error = self.replay(items, results)
+            self.begun = first + done + 1
             if error is None:
                 break
             if applied or partly or not isinstance(error, Exception):
@@ -571,6 +628,7 @@ class _Entry:
             yield (items[done],)
             self.by_worker = False
             items, results = items[done + 1 :], results[done + 1 :]
+            first += done + 1
         if len(items):
             self.last_item, self.by_worker = items[done if self.left_by_commit else -1], True
 
@@ -707,6 +765,11 @@ class _Entry:
             self.settle()
         if normally and self.ahead is not None and not self.left_by_commit:
             self.ahead.say(self.done)
+        if self.held and self.held_from is not None:
+            # The items came from a copy: the program's own iterator stands where it should.
+            taken = None if normally else self.begun - self.held_from
+            for _ in islice(self.iterator, taken):
+                pass
         if listeners:
             report = self.report
             report.iterations = self.done

@@ -126,11 +126,20 @@ class LoopJob:
             self.namespace.pop(name, None)
         return found
 
-    def after_chunk(self, results: list[Any], last: bool) -> tuple[Any, Cut | None]:
+    def after_chunk(
+        self, results: list[Any], last: bool, cut: Cut | None
+    ) -> tuple[Any, Cut | None]:
         temporaries = self.take()
-        cut = self.odd_output()
-        if cut is not None:
-            return None, cut
+        odd = self.odd_output()
+        if odd is not None:
+            return None, odd
+        if cut is not None and results:
+            # The iteration that stopped has put its own variables over those of the last good
+            # one; where a result may share objects with these, that one is done natively as well.
+            if any(type(v) not in ATOMS for v in temporaries.values()):
+                results.pop()
+                extra = ship(results, {})
+                return None, Cut(len(results) if extra is not None else 0, "shared")
         extra = ship(results, temporaries)
         if extra is None:
             why = "a result is, or holds, something that is kept elsewhere as well"

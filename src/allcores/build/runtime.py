@@ -226,27 +226,32 @@ class _Writer:
     def statement(self, stmt: ast.stmt, main: bool) -> list[ast.stmt]:
         step = self.plan.steps.get(stmt)
         if step is not None:
-            return self.record(self.ids[stmt], step)
+            return [*self.guards(stmt), *self.record(self.ids[stmt], step)]
         if isinstance(stmt, ast.Return) or (main and isinstance(stmt, ast.Break)):
             return [ast.copy_location(ast.Return(_load("__LEFT")), stmt)]
         if main and isinstance(stmt, ast.Continue):
             return [ast.copy_location(s, stmt) for s in self.leave()]
         if isinstance(stmt, ast.Global):
             return []
-        guards: list[ast.stmt] = []
-        for kind, name in self.plan.guards.get(stmt, []):
-            helper = "__own" if kind == "own" else "__immutable"
-            [guard] = _parse(f"{helper}({_guarded(name)})")
-            for n in ast.walk(guard):
-                if "lineno" in n._attributes:
-                    ast.copy_location(n, stmt)
-            guards.append(guard)
+        guards = self.guards(stmt)
         new = self.compound(stmt, main)
         if stmt in self.plan.mirrors:
             index = len(self.plan.steps) + list(self.plan.mirrors).index(stmt)
             lifts: list[ast.expr] = [_load(n) for n in self.plan.mirrors[stmt]]
             return [*guards, new, *self.append_record(index, lifts)]
         return [*guards, new]
+
+    def guards(self, stmt: ast.stmt) -> list[ast.stmt]:
+        """What looks at values before the statement's work may change them."""
+        out: list[ast.stmt] = []
+        for kind, name in self.plan.guards.get(stmt, []):
+            helper = "__own" if kind == "own" else "__immutable"
+            [guard] = _parse(f"{helper}({_guarded(name)})")
+            for n in ast.walk(guard):
+                if "lineno" in n._attributes:
+                    ast.copy_location(n, stmt)
+            out.append(guard)
+        return out
 
     def compound(self, stmt: ast.stmt, main: bool) -> ast.stmt:
         """A copy of the statement with the statements in it replaced."""

@@ -208,8 +208,8 @@ def serve(job: Job, items: Any, sock: socket.socket, slots: memoryview, number: 
         cut = do_chunk(job.work, chunk, results, slots, number, start)
         seconds = time.perf_counter() - began
         slots[number] = -1
-        extra, more = job.after_chunk(results, last and cut is None)
-        if more is not None and (cut is None or more.keep < len(results)):
+        extra, more = job.after_chunk(results, last and cut is None, cut)
+        if more is not None and (cut is None or more.keep < cut.keep):
             cut = more
         answer(sock, results, extra, cut, seconds, len(chunk))
 

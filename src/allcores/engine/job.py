@@ -20,7 +20,7 @@ class Cut(NamedTuple):
 
     keep: int
     kind: str
-    """"left", "raised", "unshippable", "spilled" or "died"."""
+    """"left", "raised", "shared", "unshippable", "spilled", "drawn" or "died"."""
     text: str = ""
     """For humans: the worker's traceback, or why a result cannot travel."""
     detail: str = ""
@@ -38,5 +38,7 @@ class Job(Protocol):
     def before_chunk(self) -> None:
         """Called before the first iteration of every chunk."""
 
-    def after_chunk(self, results: list[Any], last: bool) -> tuple[Any, Cut | None]:
+    def after_chunk(
+        self, results: list[Any], last: bool, cut: Cut | None
+    ) -> tuple[Any, Cut | None]:
         """Look at a finished chunk; what is returned first travels in one pickle with `results`."""

@@ -90,3 +90,5 @@ class Plan:
     leaves_by_commit: bool = False
     """True when a commit may `break`."""
     can_leave: bool = False
+    caught: bool = False
+    """True when what the loop raises may be caught in the same function."""

@@ -141,6 +141,10 @@ class Surroundings:
         self.local_defs.update(known[1])
         self.local_imports.update(known[2])
 
+    def in_function(self) -> bool:
+        """Whether the loop stands in a function, and not at module level."""
+        return any(isinstance(scope, FUNCTIONS) for scope in self.chain)
+
     def is_builtin(self, name: str) -> bool:
         return name in BUILTINS and name not in self.locals and name not in self.module.bound
 

@@ -127,6 +127,7 @@ def split(
     named = [getattr(n, "name", "<lambda>") for n in chain]
     plan = Plan(module.filename, node.lineno, ".".join(named), node, module_level=not functions)
     plan.varying = target_names(node.target)
+    plan.caught = _caught(node, functions[-1] if functions else module.tree)
     classes = [n for n in chain if isinstance(n, ast.ClassDef)]
     plan.class_name = classes[-1].name if classes else ""
     if isinstance(node, ast.AsyncFor):
@@ -145,6 +146,18 @@ def split(
     ending = _fixpoint(node, reader)
     _fill(plan, node, reader, ending, live)
     return plan
+
+
+def _caught(node: ast.For | ast.AsyncFor, scope: ast.AST) -> bool:
+    """Whether a `try`, or a `with` that swallows exceptions, stands around the loop."""
+    for n in ast.walk(scope):
+        swallows = isinstance(n, (ast.Try, ast.TryStar)) or (
+            isinstance(n, ast.With)
+            and any("suppress" in ast.unparse(i.context_expr) for i in n.items)
+        )
+        if swallows and any(node is below for s in n.body for below in ast.walk(s)):  # type: ignore[attr-defined]
+            return True
+    return False
 
 
 def _live_names(node: ast.For, chain: list[ast.AST], module: Module, names: set[str]) -> set[str]:

@@ -8,9 +8,13 @@ from allcores.plan.effects import ATOM, NONE, Val, is_outer, join, outer
 from allcores.plan.lifting import eager, pick
 from allcores.plan.names import binds, bound_names, path_of, read_names, target_names
 from allcores.plan.source import Surroundings
-from allcores.plan.values import Expressions, Info, State, merge
+from allcores.plan.values import Expressions, Guard, Info, State, merge
 
 SAFE_MANAGERS = frozenset({"open"})
+EAGER = frozenset(
+    "sum any all list tuple set frozenset dict sorted min max bytes bytearray deque Counter".split()
+)
+"""What uses a generator up at once."""
 
 
 class LoopFrame:
@@ -108,15 +112,29 @@ class Statements(Expressions):
                     self.change_sent(site)
         if self.unit_depth:
             self.parent |= names
+            self.done_in_parent(guards)
             return True
         if not tainted:
             self.note_work(node, heavy, names)
-            if guards:
-                self.guard_map[node] = guards
+            self.guarded(node, guards)
             return False
         self.parent |= names
         self.commit(node, exprs)
+        lifted = {n for lift in self.steps[node] for n in ast.walk(lift)}
+        self.guarded(node, [g for g in guards if g.node in lifted])
+        self.done_in_parent([g for g in guards if g.node not in lifted])
         return True
+
+    def guarded(self, node: ast.stmt, guards: list[Guard]) -> None:
+        """The statement's work looks at these first."""
+        if guards:
+            self.guard_map[node] = [(g.kind, g.name) for g in guards]
+
+    def done_in_parent(self, guards: list[Guard]) -> None:
+        """What might be changed is changed in order, and so is known to be changed by the loop."""
+        for guard in guards:
+            for root in outer(guard.roots):
+                self.note_change(root, True)
 
     def note_work(self, node: ast.stmt, heavy: bool, names: set[str]) -> None:
         if not isinstance(node, (ast.Pass, ast.Continue, ast.Break, ast.Global)):
@@ -188,6 +206,9 @@ class Statements(Expressions):
                     found = [f for f in found if f not in below] + [gen]
         return found
 
+    def is_target(self, name: str) -> bool:
+        return name in self.targets and name not in self.rebound_targets
+
     def is_temporary(self, name: str) -> bool:
         if name in self.shadow or name not in self.body_names or name in self.parent:
             return False
@@ -198,7 +219,7 @@ class Statements(Expressions):
         local = names_of_inner_scopes(node)
         seen: set[str] = set()
         for n in ast.walk(node):
-            if isinstance(n, ast.Lambda) and n not in taken and not self.is_key(node, n):
+            if n not in taken and self.keeps_variables(node, n):
                 self.refuse(n, "a function made here would see other variables than the loop's own")
             if not isinstance(n, ast.Name) or n in taken or n.id in seen:
                 continue
@@ -211,6 +232,15 @@ class Statements(Expressions):
             else:
                 lifts.append(n)
                 self.info.setdefault(n, Info(val, False, False))
+
+    def keeps_variables(self, stmt: ast.stmt, node: ast.AST) -> bool:
+        """Whether the node makes something that looks at the loop's variables later on."""
+        if isinstance(node, ast.Lambda):
+            return not self.is_key(stmt, node)
+        if not isinstance(node, ast.GeneratorExp) or not self.around.in_function():
+            return False
+        takers = [n for n in ast.walk(stmt) if isinstance(n, ast.Call) and n.args[:1] == [node]]
+        return not any(eager(c) or _name_of(c.func) in EAGER for c in takers)
 
     def is_key(self, stmt: ast.stmt, node: ast.Lambda) -> bool:
         return any(
@@ -296,6 +326,8 @@ class Statements(Expressions):
     def s_Assign(self, node: ast.Assign) -> None:
         info = self.eval(node.value)
         tainted = info.tainted
+        if isinstance(node.targets[0], ast.Name):
+            self.named_by[node.targets[0].id] = self.names_its_iteration(node.value)
         for target in node.targets:
             tainted |= self.assign_parts(target, node.value, info.val, node)
         exprs = [node.value, *_target_exprs(node.targets)]
@@ -368,7 +400,8 @@ class Statements(Expressions):
             return False
         if again and isinstance(target.value, ast.Name) and not self.swallowing:
             if target.value.id in self.st.bound:
-                self.guards.append(("immutable", ast.unparse(target)))
+                roots = outer(part.own | part.maybe)
+                self.guards.append(Guard("immutable", ast.unparse(target), node, roots))
                 return False
         for root in outer(part.own | part.maybe):
             self.note_change(root, True)
@@ -397,7 +430,8 @@ class Statements(Expressions):
             elif self.swallowing:
                 tainted = True
             else:
-                self.guards.append(("immutable" if outer(val.own) else "own", name))
+                kind = "immutable" if outer(val.own) else "own"
+                self.guards.append(Guard(kind, name, node, outer(val.own | val.maybe)))
         new = self.fresh(node, val, info.val)
         self.put_inside(val, [info.val])
         self.bind(name, new)
@@ -601,9 +635,11 @@ class Statements(Expressions):
         self.arrive(merge(then, otherwise))
 
     def settle_header(self, node: ast.stmt, header: ast.expr, info: Info) -> None:
-        if self.guards:
-            self.guard_map[node] = self.guards
-            self.guards = []
+        guards, self.guards = self.guards, []
+        if self.unit_depth:
+            self.done_in_parent(guards)
+        else:
+            self.guarded(node, guards)
         names = bound_names(header)
         if names & self.parent and not self.unit_depth and not self.in_function:
             self.units.add(node)

@@ -24,6 +24,18 @@ class Info(NamedTuple):
     heavy: bool
 
 
+class Guard(NamedTuple):
+    """A look that work takes at a value before it changes it."""
+
+    kind: str
+    """"own": nobody else must hold it. "immutable": it must not be changeable in place."""
+    name: str
+    node: ast.AST
+    """What does the changing."""
+    roots: Roots
+    """What outlives the iteration and the value may be part of."""
+
+
 @dataclass(slots=True)
 class State:
     """What is known at a point of the body: names' values, and which are surely bound."""
@@ -58,6 +70,8 @@ class Expressions:
         self.fields: dict[str, dict[str, Val]] = {}
         """What the attributes of objects hold, of those whose constructor has been read."""
         self.augmented: set[str] = set()
+        self.named_by: dict[str, bool] = {}
+        """Names bound to text that is put together from the loop's target."""
         self.serial: dict[tuple[int, str], None] = {}
         self.why: dict[tuple[int, str], None] = {}
         self.info: dict[ast.AST, Info] = {}
@@ -65,7 +79,7 @@ class Expressions:
         self.outer_names: set[str] = set()
         self.builtins_used: set[str] = set()
         self.shadow: dict[str, Val] = {}
-        self.guards: list[tuple[str, str]] = []
+        self.guards: list[Guard] = []
         self.in_function = False
         self.effects = 0
         self.touched: list[tuple[ast.AST, str]] = []
@@ -82,6 +96,11 @@ class Expressions:
     def because(self, node: ast.AST, text: str) -> None:
         """Note why a statement must run in order."""
         self.why.setdefault((getattr(node, "lineno", 0), text))
+
+    def bind(self, name: str, val: Val) -> None:
+        """A name of the body has this value from here on."""
+        self.st.env[name] = val
+        self.st.bound |= {name}
 
     def inside(self, val: Val) -> Roots:
         """Everything reachable through a value, contents of what the iteration made included."""
@@ -236,7 +255,7 @@ class Expressions:
 
     def guard(self, node: ast.AST, receiver: ast.expr | None, val: Val) -> bool:
         if isinstance(receiver, ast.Name) and not self.swallowing and receiver.id in self.st.bound:
-            self.guards.append(("own", receiver.id))
+            self.guards.append(Guard("own", receiver.id, node, val.maybe))
             return False
         for root in val.maybe:
             if is_outer(root) and not self.in_function:
@@ -391,8 +410,7 @@ class Expressions:
     def e_NamedExpr(self, node: ast.NamedExpr) -> Info:
         inner = self.eval(node.value)
         name = node.target.id
-        self.st.env[name] = inner.val
-        self.st.bound |= {name}
+        self.bind(name, inner.val)
         return Info(inner.val, inner.tainted or name in self.parent, inner.heavy)
 
     def e_Lambda(self, node: ast.Lambda) -> Info:
@@ -610,7 +628,8 @@ class Expressions:
                     for r in outer(part.own):
                         self.note_change(r, True)
                 elif isinstance(at, ast.Name) and at.id in self.st.bound and not self.swallowing:
-                    self.guards.append(("immutable", f"{at.id}.{rest}"))
+                    roots = outer(part.own | part.maybe)
+                    self.guards.append(Guard("immutable", f"{at.id}.{rest}", node, roots))
                 else:
                     for r in outer(part.own | part.maybe):
                         self.note_change(r, True)
@@ -701,8 +720,46 @@ class Expressions:
         if name in ("getattr", "iter"):
             return Info(self.element(vals[0]) if vals else ATOM, tainted, heavy)
         if name == "open":
+            if not self.in_function and self.writes_in_order(node):
+                self.effects += 1
+                self.because(
+                    node,
+                    "what is written to one file must come in order; write to a file for each iteration",
+                )
+                tainted = True
             return Info(Val(frozenset({self.site(node)})), tainted, True)
         return Info(self.fresh(node, *vals, maybe=True), tainted, True)
+
+    def writes_in_order(self, node: ast.Call) -> bool:
+        """Whether the `open(·)` may write to a file that another iteration writes to as well."""
+        modes = [*node.args[1:2], *(k.value for k in node.keywords if k.arg == "mode")]
+        if not modes:
+            return False
+        mode = modes[0].value if isinstance(modes[0], ast.Constant) else "a"
+        if not isinstance(mode, str) or not set(mode) & set("wax+"):
+            return False
+        own = bool(node.args) and self.names_its_iteration(node.args[0])
+        return bool(set(mode) & set("a+")) or not own
+
+    def names_its_iteration(self, path: ast.expr) -> bool:
+        """Whether a file's name is put together from the loop's target as it is."""
+        joined = (ast.JoinedStr, ast.FormattedValue, ast.Constant, ast.Name, ast.BinOp, ast.Add)
+        calls = (ast.Call, ast.Attribute, ast.Div, ast.Load)
+        nodes = list(ast.walk(path))
+        if not all(isinstance(n, (*joined, *calls)) for n in nodes):
+            return False
+        makers = ("Path", "str", "join", "format")
+        for n in nodes:
+            if isinstance(n, ast.Call):
+                last = n.func.attr if isinstance(n.func, ast.Attribute) else n.func
+                if (last.id if isinstance(last, ast.Name) else last) not in makers:
+                    return False
+        names = {n.id for n in nodes if isinstance(n, ast.Name)} & self.body_names
+        return any(self.is_target(n) or self.named_by.get(n, False) for n in names)
+
+    def is_target(self, name: str) -> bool:
+        """Whether the name is what the loop hands out, untouched."""
+        return False
 
     def function_call(
         self, node: ast.Call, dotted: str, args: list[ast.expr], vals: list[Val], tainted: bool
