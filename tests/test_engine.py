@@ -34,6 +34,9 @@ class Work:
     ) -> tuple[Any, Cut | None]:
         return ("last" if last else None), None
 
+    def lighten(self, extra: Any) -> Any:
+        return None
+
 
 SOURCES = {"indexed": Indexed, "streamed": lambda items: Streamed(iter(items))}
 

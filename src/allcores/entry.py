@@ -16,7 +16,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import chain, islice
 from time import perf_counter
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from allcores import sites
 from allcores.ahead import Ahead
@@ -222,7 +222,7 @@ class _Entry:
         self.began = perf_counter()
         self.report = LoopReport(site.filename, site.line, self.plan.verdict)
         self.done = 0
-        self.pending: dict[str, list[Any]] = {}
+        self.pending: dict[str, _Again] = {}
         self.last_item: Any = None
         self.by_worker = False
         self.left_by_commit = False
@@ -622,9 +622,9 @@ class _Entry:
             if error is None:
                 break
             if applied or partly or not isinstance(error, Exception):
-                self.restore(items, done, applied)
+                self.restore(items, results, done, applied, error)
                 raise error
-            self.settle_before(batch, items, done)
+            self.settle_before(items, results, done)
             yield (items[done],)
             self.by_worker = False
             items, results = items[done + 1 :], results[done + 1 :]
@@ -651,26 +651,28 @@ class _Entry:
         self.bind(state, before - state.keys())
         return done, applied, partly, error
 
-    def restore(self, items: Any, done: int, applied: int) -> None:
+    def restore(
+        self, items: Any, results: list[Any], done: int, applied: int, error: BaseException
+    ) -> None:
         """After a commit raised: variables are as the plain loop would leave them there."""
-        if done:
-            self.last_item, self.by_worker = items[done - 1], True
-            before = [items[done - 1]]
-            self.wait_for_all(before)
-        self.settle()
+        self.settle_before(items, results, done)
+        sent = self.job.sent(results[done])
         self.prepare(traced=True)
         put = self.job.output
 
         def stop_there(where: Any) -> None:
             if type(where) is list and len(where) >= applied:
-                raise _Stop
+                # Where the commit stands in a handler, what that handles is the context.
+                if error.__context__ is None and not isinstance(sys.exception(), _Stop):
+                    error.__context__ = sys.exception()
+                raise _Stop(where)
             put(where)
 
         self.job.output = stop_there  # type: ignore[method-assign]
-        there = [items[done]]
-        self.wait_for_all(there)
         self.by_worker = False
         self.bind(self.functions.targets(items[done]))
+        again = _Again([items[done]], [sent])
+        self.pending = dict.fromkeys(self.plan.temporaries, again)
         self.settle()
 
     def bind(self, values: dict[str, Any], gone: Iterable[str] = ()) -> None:
@@ -683,17 +685,11 @@ class _Entry:
             gone = set(gone) - shared
         frames.write(self.frame, self.plan.module_level, values, set(gone))
 
-    def wait_for_all(self, items: list[Any]) -> None:
-        """All temporaries are to be found by working these items again."""
-        for name in self.plan.temporaries:
-            self.pending[name] = items
-
-    def settle_before(self, batch: Batch, items: Any, done: int) -> None:
-        before = [items[done - 1]] if done else []
-        for name in self.plan.temporaries:
-            if done:
-                self.pending[name] = before
+    def settle_before(self, items: Any, results: list[Any], done: int) -> None:
+        """Variables are as the last of the first `done` items left them."""
         if done:
+            again = _Again([items[done - 1]], [self.job.sent(results[done - 1])])
+            self.pending = dict.fromkeys(self.plan.temporaries, again)
             self.last_item, self.by_worker = items[done - 1], True
         self.settle()
 
@@ -712,8 +708,9 @@ class _Entry:
             n for n in plan.temporaries if n not in values and (n in stuck or n not in plan.kept)
         ]
         # One list for all of them: they are found in one go, so that shared objects stay shared.
-        needed = list(batch.items if any(n in plan.kept for n in missing) else batch.items[-1:])
-        self.pending.update(dict.fromkeys(missing, needed))
+        first = 0 if any(n in plan.kept for n in missing) else len(batch.items) - 1
+        sent = [self.job.sent(r) for r in batch.results[first:]] if missing else []
+        self.pending.update(dict.fromkeys(missing, _Again(list(batch.items[first:]), sent)))
 
     def settle(self) -> None:
         """Give targets and temporaries the values that the last iteration left."""
@@ -724,12 +721,11 @@ class _Entry:
             rebound = set(plan.temporaries) | plan.parent_names | plan.deleted
             targets = {n: v for n, v in targets.items() if n not in rebound}
             self.bind(targets, plan.deleted)
-        pending = {n: items for n, items in self.pending.items() if items}
-        self.pending = {}
+        pending, self.pending = self.pending, {}
         if pending:
             self.recover(pending)
 
-    def recover(self, pending: dict[str, list[Any]]) -> None:
+    def recover(self, pending: dict[str, _Again]) -> None:
         """Work an iteration again, here, for the temporaries that could not be sent."""
         import io
         from contextlib import redirect_stderr, redirect_stdout
@@ -744,19 +740,33 @@ class _Entry:
             warnings.catch_warnings(),
         ):
             warnings.simplefilter("ignore")
-            for items in {id(i): i for i in pending.values()}.values():
-                wanted = {n for n, i in pending.items() if i is items}
-                for item in items:
-                    self.job.take()
-                    try:
-                        self.functions.work(item)
-                    except (Exception, _Stop):
-                        pass
-                    found.update({n: v for n, v in self.job.take().items() if n in wanted})
+            for again in {id(a): a for a in pending.values()}.values():
+                wanted = {n for n, a in pending.items() if a is again}
+                for item, sent in zip(again.items, again.sent):
+                    values = self.worked_again(item, sent)
+                    found.update({n: v for n, v in values.items() if n in wanted})
         for n in mine:
             namespace.pop(n, None)
         namespace.update(saved)
         self.bind(found)
+
+    def worked_again(self, item: Any, sent: list[Any]) -> dict[str, Any]:
+        """The temporaries of an iteration; what its result holds as well is taken from there."""
+        from allcores.build.job import MustRunNatively
+        from allcores.engine.job import LEFT
+
+        self.job.take()
+        result: Any = None
+        try:
+            result = self.functions.work(item)
+        except _Stop as stop:
+            result = stop.args[0]
+        except (Exception, MustRunNatively):
+            pass
+        values = self.job.take()
+        again = self.job.sent(result) if result is not LEFT else []
+        same = {id(new): old for new, old in zip(again, sent)}
+        return {n: same.get(id(v), v) for n, v in values.items()}
 
     def finish(self) -> None:
         """The loop is over, in whatever way."""
@@ -783,7 +793,14 @@ class _Entry:
 
 
 class _Stop(BaseException):
-    """Ends work that is done again up to a certain commit."""
+    """Ends work that is done again up to a certain commit; holds the records made so far."""
+
+
+class _Again(NamedTuple):
+    """Iterations to be worked again for their temporaries, and what was sent of each."""
+
+    items: list[Any]
+    sent: list[list[Any]]
 
 
 # -- random streams

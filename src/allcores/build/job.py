@@ -10,6 +10,7 @@ from allcores.build.runtime import Functions
 from allcores.build.travel import ATOMS, stuck_ones
 from allcores.engine.job import Cut
 from allcores.engine.relay import Relay
+from allcores.engine.wire import encode
 from allcores.plan.live import plain_attribute
 
 
@@ -145,6 +146,28 @@ class LoopJob:
             why = "a result is, or holds, something that is kept elsewhere as well"
             return None, Cut(0, "unshippable", why)
         return extra, None
+
+    def lighten(self, extra: Any) -> Any:
+        if not extra:
+            return extra
+        light, left_out = {}, list(extra.get("", ()))
+        for name, value in extra.items():
+            try:
+                encode(value)
+            except Exception:
+                left_out.append(name)
+            else:
+                light[name] = value
+        light[""] = left_out
+        return light
+
+    def sent(self, result: Any) -> list[Any]:
+        """The values that an iteration's result holds, in the order they were found."""
+        if self.traced:
+            return [value for entry in result or () if entry[0] >= 0 for value in entry[1:]]
+        if self.functions.lift_count == 1:
+            return [result]
+        return list(result or ())
 
     def odd_output(self) -> Cut | None:
         """What cannot be put in its place: the chunk has to be done in another way."""

@@ -34,6 +34,7 @@ class Code:
     temporaries: list[str]
     parent_names: list[str]
     module_level: bool
+    lift_count: int
 
     def bind(
         self, namespace: dict[str, Any], fixed: dict[str, Any], helpers: dict[str, Any]
@@ -41,7 +42,8 @@ class Code:
         """The functions over the user's globals and the values of `fixed` names."""
         make = types.FunctionType(self.make, namespace)
         given = [helpers[h] for h in HELPERS] + [fixed[n] for n in self.fixed]
-        return Functions(*make(*given))
+        work, commit, take, targets = make(*given)
+        return Functions(work, commit, take, targets, self.lift_count)
 
 
 @dataclass(slots=True)
@@ -52,6 +54,8 @@ class Functions:
     commit: Callable[[Any, Any, dict[str, Any]], None]
     take: Callable[[], dict[str, Any]]
     targets: Callable[[Any], dict[str, Any]]
+    lift_count: int
+    """How many values a straight result holds."""
 
 
 def compile_plan(
@@ -80,6 +84,7 @@ def compile_plan(
         plan.temporaries,
         writer.parent_names,
         plan.module_level,
+        writer.lift_count,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import gc
 import os
-import pickle
 import signal
 import socket
 import sys
@@ -211,7 +210,7 @@ def serve(job: Job, items: Any, sock: socket.socket, slots: memoryview, number: 
         extra, more = job.after_chunk(results, last and cut is None, cut)
         if more is not None and (cut is None or more.keep < cut.keep):
             cut = more
-        answer(sock, results, extra, cut, seconds, len(chunk))
+        answer(sock, job, results, extra, cut, seconds)
 
 
 def do_chunk(
@@ -253,26 +252,31 @@ def worker_traceback(error: BaseException) -> str:
 
 
 def answer(
-    sock: socket.socket, results: list[Any], extra: Any, cut: Cut | None, seconds: float, count: int
+    sock: socket.socket, job: Job, results: list[Any], extra: Any, cut: Cut | None, seconds: float
 ) -> None:
     """Send a chunk's results, as many as can be pickled."""
     if cut is not None:
         del results[cut.keep :]
     try:
         body, big = wire.encode((results, extra, cut, seconds))
-    except Exception as error:
-        keep, why = first_unpicklable(results, error)
-        cut = Cut(keep, "unshippable", why)
-        body, big = wire.encode((results[:keep] if keep else [], None, cut, seconds))
+    except Exception:
+        extra = job.lighten(extra)
+        try:
+            body, big = wire.encode((results, extra, cut, seconds))
+        except Exception as error:
+            keep, why = first_unpicklable(results, error)
+            # What goes along belongs to the chunk's end, so that the last good one is done again.
+            keep = max(keep - 1, 0)
+            cut = Cut(keep, "unshippable", why)
+            body, big = wire.encode((results[:keep], None, cut, seconds))
     wire.send_frame(sock, body, big)
 
 
 def first_unpicklable(results: list[Any], error: Exception) -> tuple[int, str]:
     """How many results can be pickled one by one, and why the next one cannot."""
-    # The extra values of the chunk are lost with it, so nothing of it is kept.
-    for result in results:
+    for k, result in enumerate(results):
         try:
-            pickle.dumps(result, protocol=5)
+            wire.encode(result)
         except Exception as e:
-            return 0, f"a result of type {type(result).__name__} cannot be pickled: {e}"
+            return k, f"a result of type {type(result).__name__} cannot be pickled: {e}"
     return 0, f"{error}"

@@ -42,3 +42,6 @@ class Job(Protocol):
         self, results: list[Any], last: bool, cut: Cut | None
     ) -> tuple[Any, Cut | None]:
         """Look at a finished chunk; what is returned first travels in one pickle with `results`."""
+
+    def lighten(self, extra: Any) -> Any:
+        """What goes along instead of `extra`, which cannot be pickled together with the results."""

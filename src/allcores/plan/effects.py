@@ -84,6 +84,8 @@ SERIAL_BUILTINS = {
     "exit": "ends the program",
     "quit": "ends the program",
 }
+SERIAL_ANYWHERE = frozenset({"exec", "globals", "input", "breakpoint"})
+"""Those that count in called functions as well."""
 CHEAP_BUILTINS = frozenset(
     "len int float str bool isinstance abs range enumerate zip round min max repr id type".split()
 )
@@ -103,6 +105,11 @@ MUTATORS = frozenset(
     recv recv_into sendall accept connect bind listen seed setstate jumped advance spawn
     """.split()
 )
+GIVEN_MUTATORS = frozenset(
+    """append extend insert discard remove pop popleft appendleft clear setdefault write writelines
+    put send __setitem__ __delitem__""".split()
+)
+"""Those that are changes also where the method is only taken, to be called by somebody else."""
 DRAWS = frozenset(
     """random randint randrange uniform gauss choice choices sample shuffle normalvariate triangular
     betavariate expovariate gammavariate lognormvariate vonmisesvariate paretovariate

@@ -77,6 +77,7 @@ def read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
     ):
         summary.fields = None
     summary.parameters = parameter_names(node.args)
+    summary.refusals = list(dict.fromkeys(reader.refusals))
     summary.shared_defaults = _shared_defaults(node.args)
     summary.rebinds = reader.declared_global & summary.changes
     summary.reads = reader.reads | _parameter_reads(node)

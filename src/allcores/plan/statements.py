@@ -738,9 +738,14 @@ class Statements(Expressions):
     def cannot_raise(self, node: ast.stmt) -> bool:
         match node:
             case ast.Expr(
-                value=ast.Call(func=ast.Attribute(value=base, attr="append"), args=[_], keywords=[])
+                value=ast.Call(
+                    func=ast.Attribute(value=base, attr="append"), args=[given], keywords=[]
+                )
             ):
                 path = path_of(base)
+                plain = isinstance(given, (ast.Constant, ast.Name))
+                if not plain and given not in self.steps.get(node, []):
+                    return False
                 if path is not None and path.partition(".")[0] not in self.body_names:
                     self.lists_only.add(path)
                     return True

@@ -70,6 +70,8 @@ class Expressions:
         self.fields: dict[str, dict[str, Val]] = {}
         """What the attributes of objects hold, of those whose constructor has been read."""
         self.augmented: set[str] = set()
+        self.refusals: list[str] = []
+        """What makes every loop serial that calls the function being read."""
         self.named_by: dict[str, bool] = {}
         """Names bound to text that is put together from the loop's target."""
         self.serial: dict[tuple[int, str], None] = {}
@@ -341,10 +343,20 @@ class Expressions:
             if node.attr in self.around.module.methods:
                 owner = self.name(base, path.rpartition(".")[0])[0]
                 tainted |= self.computed(node, owner)
+            if node.attr in fx.GIVEN_MUTATORS and not self.around.is_code(base.id):
+                owner = self.name(base, path.rpartition(".")[0])[0]
+                tainted |= self.taken_method(node, owner)
             return Info(val, tainted, False)
         inner = self.eval(node.value)
         tainted = inner.tainted or self.computed(node, inner.val)
+        tainted |= self.taken_method(node, inner.val)
         return Info(self.attribute(inner.val, "." + node.attr), tainted, inner.heavy)
+
+    def taken_method(self, node: ast.Attribute, owner: Val) -> bool:
+        """`xs.append` taken without calling it: whoever gets it may; True: must run in order."""
+        if node.attr not in fx.GIVEN_MUTATORS:
+            return False
+        return self.mutate(owner, node, node.value, node.attr)
 
     def computed(self, node: ast.Attribute, base: Val) -> bool:
         """A property of this name in the module may change the object; True: must run in order."""
@@ -416,10 +428,16 @@ class Expressions:
     def e_Lambda(self, node: ast.Lambda) -> Info:
         from allcores.plan.names import parameter_names
 
-        saved = dict(self.shadow)
-        self.shadow.update({p: self.fresh(node) for p in parameter_names(node.args)})
+        saved, touched = dict(self.shadow), self.touched
+        given = Val(frozenset({f"{self.site(node)}/given"}))
+        self.shadow.update(dict.fromkeys(parameter_names(node.args), given))
+        self.touched = []
         body = self.eval(node.body)
         self.shadow = saved
+        if any(root in given.own for _, root in self.touched):
+            text = "a function made here changes what it is given; write it as a `def` outside"
+            self.refuse(node, text)
+        self.touched = touched + self.touched
         val = Val(frozenset({self.site(node)}), NONE, body.val.roots, body.val.possible)
         return Info(val, body.tainted, False)
 
@@ -685,6 +703,8 @@ class Expressions:
         heavy = heavy or name not in fx.CHEAP_BUILTINS
         if name in fx.SERIAL_BUILTINS:
             self.refuse(node, f"`{name}(·)` {fx.SERIAL_BUILTINS[name]}")
+            if name in fx.SERIAL_ANYWHERE:
+                self.refusals.append(f"calls `{name}(·)`, which {fx.SERIAL_BUILTINS[name]}")
         if name == "print":
             target = next((k.value for k in node.keywords if k.arg == "file"), None)
             if target is not None:
