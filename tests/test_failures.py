@@ -588,9 +588,6 @@ def test_a_thread_of_unknown_kind_under_strict(script: Script) -> None:
     assert re.search(r"NotParallel: .*script.py:\d+: .*thread 'beside'", ours.err)
 
 
-@pytest.mark.xfail(
-    sys.version_info < (3, 13), strict=True, reason="the kernel's thread outlives join() a little"
-)
 def test_a_thread_that_has_ended_is_no_obstacle(script: Script) -> None:
     ours = script("""
         import os, threading

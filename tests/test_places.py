@@ -279,15 +279,13 @@ def test_a_cell_in_ipython(tmp_path: Path, place: str) -> None:
     assert "Warning" not in ours.out + ours.err
 
 
-TIMED = pytest.mark.xfail(strict=True, reason="the text of a %%time cell is not found")
-
-
-@pytest.mark.parametrize("magic", ["%time", pytest.param("%%time", marks=TIMED), "%run"])
+@pytest.mark.parametrize("magic", ["%time", "%%time", "%%time with a value", "%run"])
 def test_magic(tmp_path: Path, magic: str) -> None:
     write(tmp_path, "script.py", MODULE_LEVEL)
     cell = {
         "%time": textwrap.dedent(PLACES["function"]).strip() + "\n%time out = go(3)",
         "%%time": "%%time\n" + textwrap.dedent(MODULE_LEVEL).strip(),
+        "%%time with a value": "%%time\n" + textwrap.dedent(MODULE_LEVEL).strip() + "\n1 + 1",
         "%run": "%run script.py",
     }[magic]
     ours = ipython(tmp_path, "-c", cell)

@@ -104,7 +104,20 @@ def _lines(filename: str, frame: FrameType) -> list[str]:
     lines = linecache.getlines(filename, frame.f_globals)
     if not lines and filename == "<string>" and "-c" in sys.orig_argv[1:-1]:
         lines = sys.orig_argv[sys.orig_argv.index("-c") + 1].splitlines(True)
+    if not lines and filename == "<timed exec>":
+        lines = _timed_cell(frame)
     return lines
+
+
+def _timed_cell(frame: FrameType | None) -> list[str]:
+    """The text of a notebook cell under `%%time`: IPython keeps it nowhere but in its own frame."""
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "IPython.core.magics.execution":
+            text = frame.f_locals.get("expr")
+            if isinstance(text, str):
+                return text.splitlines(True)
+        frame = frame.f_back
+    return []
 
 
 def _asks_for_iterator(code: CodeType, lasti: int) -> bool:
@@ -171,6 +184,8 @@ def _is_running(
     if chain:
         attempts.append((tree, "exec"))
     attempts.append((ast.Interactive([top]), "single"))
+    # `%%time` runs a last expression apart from the rest of its cell.
+    attempts.append((ast.Module(tree.body[:-1], []), "exec"))
     for part, mode in attempts:
         try:
             made = quiet_compile(part, code.co_filename, mode, flags)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from typing import Any
 
+ENDING_SECONDS = 0.02
+"""How long a thread that Python has seen end may take to be gone."""
 SAFE_OWNERS = frozenset({"tqdm", "IPython", "ipykernel", "zmq", "jupyter_client"})
 """Packages whose threads hold no lock that a worker needs: progress bars and notebook kernels."""
 
@@ -34,13 +37,19 @@ def _known(thread: threading.Thread) -> bool:
 
 def _native_threads(python_threads: int) -> str | None:
     """Threads that Python does not know of must belong to a pool that survives a fork."""
+    deadline = time.monotonic() + ENDING_SECONDS
+    while (why := _unknown_threads(python_threads)) is not None and time.monotonic() < deadline:
+        # A thread that has been joined may still be on its way out of the kernel.
+        os.sched_yield()
+    return why
+
+
+def _unknown_threads(python_threads: int) -> str | None:
     try:
         every = len(os.listdir("/proc/self/task"))
     except OSError:
         return None
     unknown = every - python_threads
-    if unknown <= 0:
-        return None
     if "zmq" in sys.modules:
         unknown -= 4
     if unknown <= 0:

@@ -26,8 +26,20 @@ def pick(
     if not known.tainted and not at_hand(node, in_worker) and can_travel(node, known):
         yield node
         return
+    if not known.tainted and part_of_made(node):
+        yield node
+        return
     for child in always_evaluated(node):
         yield from pick(child, info, in_worker)
+
+
+def part_of_made(node: ast.expr) -> bool:
+    """A part of what a call gave: better sent by itself than with the rest of it."""
+    while isinstance(node, (ast.Attribute, ast.Subscript)):
+        node = node.value
+        if isinstance(node, ast.Call):
+            return True
+    return False
 
 
 def at_hand(node: ast.expr, in_worker: Callable[[str], bool]) -> bool:
