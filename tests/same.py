@@ -10,6 +10,7 @@ import contextlib
 import io
 import linecache
 import os
+import re
 import symtable
 import sys
 import tempfile
@@ -245,6 +246,8 @@ def difference(a: Outcome, b: Outcome) -> str | None:
     """Where two outcomes differ, in words; None when they are the same."""
     for what in ("printed", "files", "other_warnings"):
         x, y = getattr(a, what), getattr(b, what)
+        if what == "printed":
+            x, y = (_without_addresses(z) for z in (x, y))
         if x != y:
             return f"{what}: {x!r} != {y!r}"
     found = _errors(a.error, b.error)
@@ -255,6 +258,10 @@ def difference(a: Outcome, b: Outcome) -> str | None:
     return Comparer(MODULE).compare(
         {**a.names, "the exception": a.error}, {**b.names, "the exception": b.error}
     )
+
+
+def _without_addresses(printed: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(stream, re.sub(r"0x[0-9a-f]+", "0x", text)) for stream, text in printed]
 
 
 def _errors(a: BaseException | None, b: BaseException | None) -> str | None:

@@ -361,7 +361,7 @@ class _Entry:
         for name in plan.outer_reads:
             if name not in names and name in self.local_names():
                 return f"`{name}` has no value yet"
-        return obstacle(plan, self.iterable, names, namespace)
+        return obstacle(plan, self.iterable, _plain_source(self.iterable), names, namespace)
 
     def local_names(self) -> frozenset[str]:
         code = self.frame.f_code

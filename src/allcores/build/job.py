@@ -142,6 +142,10 @@ class LoopJob:
                 extra = ship(results, {})
                 return None, Cut(len(results) if extra is not None else 0, "shared")
         extra = ship(results, temporaries)
+        if extra and last and results and "" in extra:
+            # The last iteration's variables are wanted, and can be had only by doing it at home.
+            results.pop()
+            return {}, Cut(len(results), "shared")
         if extra is None:
             why = "a result is, or holds, something that is kept elsewhere as well"
             return None, Cut(0, "unshippable", why)

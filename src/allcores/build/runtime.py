@@ -90,17 +90,17 @@ def compile_plan(
 
 def _renamed(make: types.CodeType, name: str, qualname: str) -> types.CodeType:
     """Work and commit appear in tracebacks under the name of the function the loop stands in."""
-    inside = "__make.<locals>.__work.<locals>."
+    inside = ("__make.<locals>.__work.<locals>.", "__make.<locals>.__commit.<locals>.")
     prefix = "" if qualname == "<module>" else f"{qualname}.<locals>."
 
     def rename(code: types.CodeType) -> types.CodeType:
         consts = tuple(rename(c) if isinstance(c, types.CodeType) else c for c in code.co_consts)
         if code.co_name in ("__work", "__commit"):
             return code.replace(co_consts=consts, co_name=name, co_qualname=qualname)
-        if code.co_qualname.startswith(inside):
-            return code.replace(
-                co_consts=consts, co_qualname=prefix + code.co_qualname.removeprefix(inside)
-            )
+        for start in inside:
+            if code.co_qualname.startswith(start):
+                own = code.co_qualname.removeprefix(start)
+                return code.replace(co_consts=consts, co_qualname=prefix + own)
         return code.replace(co_consts=consts)
 
     return rename(make)

@@ -47,6 +47,16 @@ def outer(roots: Roots) -> Roots:
     return frozenset(r for r in roots if r[0] != "#")
 
 
+MANY_ROOTS = 48
+
+
+def shortened(roots: Roots) -> Roots:
+    """The same roots; where they are very many, paths are replaced by the names they begin with."""
+    if len(roots) <= MANY_ROOTS:
+        return roots
+    return frozenset(r.partition(".")[0] if is_outer(r) else r for r in roots)
+
+
 def join(a: Val, b: Val) -> Val:
     """The value that is either `a` or `b`."""
     if a == b:

@@ -202,9 +202,11 @@ def find_function(
 
 
 def obstacle(
-    plan: Plan, iterable: Any, names: dict[str, Any], namespace: dict[str, Any]
+    plan: Plan, iterable: Any, plain: bool, names: dict[str, Any], namespace: dict[str, Any]
 ) -> str | None:
     """Why the objects at hand forbid what the source allows, or None.
+
+    plain: the iterable is a sequence, or a zip or enumerate of sequences.
 
     Either the loop changes an object that its work reads under another name, or work uses
     something that processes cannot share.
@@ -224,6 +226,12 @@ def obstacle(
             read.append((path, obj))
         owners += owners_of(path, names, namespace)
     changed = changed_objects(plan, names, namespace)
+    given = [("what the loop runs over", iterable)]
+    if any(path.startswith("$") for path in plan.changed):
+        if not hasattr(type(iterable), "__len__") and not plain:
+            return "items are changed in place, and where an iterator has them from is not known"
+        changed["an item"] = (iterable, True)
+        given = []
     attributes = {
         (id(owner), attr): path
         for path in plan.changed
@@ -240,7 +248,7 @@ def obstacle(
         if id(owner) in search.targets:
             other = search.targets[id(owner)]
             return f"`{other}`, which the loop changes, is also read as `{path}`"
-    return search.through([*read, ("what the loop runs over", iterable)])
+    return search.through([*read, *given])
 
 
 def owners_of(

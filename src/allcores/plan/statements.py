@@ -88,6 +88,8 @@ class Statements(Expressions):
     def statement(self, node: ast.stmt) -> None:
         self.guards = []
         self.touched = []
+        if self.after_jump and not self.in_function and _header_names(node) & self.live:
+            self.units.add(node)
         method = getattr(self, "s_" + type(node).__name__, None)
         if method is None:
             self.refuse(node, f"`{type(node).__name__.lower()}` statements cannot be read")
@@ -825,6 +827,8 @@ class Statements(Expressions):
             self.eval(handler.type)
             if handler.name:
                 self.handler_names.add(handler.name)
+                if handler.name in self.parent and not self.unit_depth and not self.in_function:
+                    self.units.add(node)
                 self.st.env[handler.name] = self.fresh(handler)
                 self.st.bound |= {handler.name}
             out = self.nested(handler.body)
@@ -855,6 +859,23 @@ class Statements(Expressions):
         for s in outs:
             state = merge(state, s)
         self.arrive(state)
+
+
+def _header_names(node: ast.stmt) -> set[str]:
+    """Names that a compound statement binds beside those its blocks bind."""
+    match node:
+        case ast.For():
+            return bound_names(node.target, node.iter)
+        case ast.If() | ast.While():
+            return bound_names(node.test)
+        case ast.With():
+            return bound_names(*node.items)
+        case ast.Match():
+            guards = [c.guard for c in node.cases if c.guard is not None]
+            return bound_names(node.subject, *(c.pattern for c in node.cases), *guards)
+        case ast.Try() | ast.TryStar():
+            return {h.name for h in node.handlers if h.name}
+    return set()
 
 
 def _is_simple(node: ast.expr) -> bool:

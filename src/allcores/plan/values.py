@@ -522,6 +522,7 @@ class Expressions:
             return self.name_call(node, node.func.id, args)
         func = self.eval(node.func)
         vals, tainted, _ = self.eval_all(args)
+        tainted |= self.called_object(node, func.val, vals)
         return Info(self.fresh(node, *vals, maybe=True), func.tainted or tainted, True)
 
     def name_call(self, node: ast.Call, name: str, args: list[ast.expr]) -> Info:
@@ -533,7 +534,22 @@ class Expressions:
         dotted = self.around.dotted(name)
         if dotted is not None and name not in self.body_names:
             return self.function_call(node, dotted, args, vals, tainted)
+        if name in self.body_names:
+            tainted |= self.called_object(node, self.info[node.func].val, vals)
         return self.called(node, name, None, args, vals, tainted)
+
+    def called_object(self, node: ast.Call, val: Val, vals: list[Val]) -> bool:
+        """What is called may be an object of a class here that can be called."""
+        tainted = False
+        for summary in self.around.methods_named("__call__"):
+            exprs: list[ast.expr | None] = [
+                node.func,
+                *node.args,
+                *(k.value for k in node.keywords),
+            ]
+            given, exprs = _by_position(node, summary, [val, *vals], exprs)
+            tainted |= self.apply(node, summary, given, exprs, f"`__call__` (line {summary.line})")
+        return tainted
 
     def called(
         self,
@@ -634,7 +650,8 @@ class Expressions:
         if not rest:
             return self.mutate(val, node, at, "·")
         made = frozenset(r for r in val.own if not is_outer(r))
-        paths = frozenset(f"{r}.{rest}" for r in outer(val.own))
+        # Recursive functions would make ever longer paths.
+        paths = frozenset(f"{r}.{rest}" if r.count(".") < 3 else r for r in outer(val.own))
         if root in summary.stores or root in summary.augments:
             part = self.attribute(val._replace(own=made), "." + rest) if made else Val()
             attr = rest.partition(".")[0]
@@ -922,8 +939,9 @@ class Expressions:
         roots: Roots = NONE
         for p in parts:
             roots |= p.own | self.inside(p)
-        for root in container.own:
-            self.contents[root] = self.contents.get(root, NONE) | (roots - {root})
+        for root in fx.shortened(container.own):
+            held = self.contents.get(root, NONE) | (roots - {root})
+            self.contents[root] = fx.shortened(held)
 
     def effect_call(self, node: ast.Call) -> Info:
         """A call whose value nobody uses: it is there for what it does."""
