@@ -6,7 +6,7 @@ import ast
 import linecache
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from types import BuiltinMethodType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -182,23 +182,23 @@ def find_function(
     module: Module, name: str, line: int
 ) -> tuple[ast.FunctionDef | None, list[ast.AST]]:
     """The `def` at a line, with the scopes around it and itself."""
+    if module.functions is None:
+        module.functions = dict(_functions(module.tree.body, []))
+    return module.functions.get((name, line), (None, []))
 
-    def look(
-        nodes: Iterable[ast.AST], chain: list[ast.AST]
-    ) -> tuple[ast.FunctionDef | None, list[ast.AST]]:
-        for node in nodes:
-            below = chain
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-                below = [*chain, node]
-                first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-                if isinstance(node, ast.FunctionDef) and node.name == name and first == line:
-                    return node, below
-            found = look(ast.iter_child_nodes(node), below)
-            if found[0] is not None:
-                return found
-        return None, []
 
-    return look(module.tree.body, [])
+def _functions(
+    nodes: Iterable[ast.AST], chain: list[ast.AST]
+) -> Iterator[tuple[tuple[str, int], tuple[ast.FunctionDef, list[ast.AST]]]]:
+    for node in nodes:
+        below = chain
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            below = [*chain, node]
+            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            if isinstance(node, ast.FunctionDef):
+                yield (node.name, first), (node, below)
+        if not isinstance(node, ast.expr):
+            yield from _functions(ast.iter_child_nodes(node), below)
 
 
 def obstacle(

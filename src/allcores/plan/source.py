@@ -54,6 +54,8 @@ class Module:
 
     def __init__(self, tree: ast.Module, filename: str) -> None:
         self.tree = tree
+        self.functions: dict[tuple[str, int], tuple[ast.FunctionDef, list[ast.AST]]] | None = None
+        """Every `def` by name and line, once somebody asks."""
         self.operators: set[str] = set()
         """Names of operator methods that classes here define."""
         self.filename = filename

@@ -672,7 +672,8 @@ class Expressions:
             return tainted
         part = self.attribute(val, "." + rest)
         sites = Val(made | part.own, val.maybe | part.maybe)
-        return self.mutate(sites, node, at, rest)
+        # Who holds the object tells nothing of who holds what was put into it.
+        return self.mutate(sites, node, at if part.maybe <= val.maybe else None, rest)
 
     def instance(self, node: ast.AST, summary: Summary, given: list[Val]) -> Val:
         """The object that calling a class makes."""
