@@ -333,14 +333,16 @@ class _Entry:
         plan = self.plan
         names = {} if plan.module_level else dict(self.frame.f_locals)
         namespace = self.frame.f_globals
-        holders = namespace if plan.module_level else names
-        self.held = _held_iterator(self.iterable, holders.values())
+        shared = _held_iterator(self.iterable, namespace.values())
+        self.held = shared or _held_iterator(self.iterable, names.values())
         if self.held and (plan.can_leave or plan.leaves_by_commit):
             return (
                 "the loop may leave early, and the iterator it runs over is used elsewhere as well"
             )
-        if self.held and plan.caught and not _plain_source(self.iterable):
-            return "an exception may be caught around the loop, and the iterator it runs over is used elsewhere as well"
+        # A script that ends by an exception has nobody left to look; a notebook goes on.
+        seen = plan.caught or (shared and not (plan.module_level and "__file__" in namespace))
+        if self.held and seen and not _plain_source(self.iterable):
+            return "if the loop raises, the iterator it runs over can still be used, and would have been read ahead; loop over a list of it"
         for name in sorted(plan.builtins_used):
             if name in names or name in namespace:
                 return f"`{name}` is not the builtin of that name here"

@@ -59,6 +59,10 @@ def quick_taste() -> Iterator[None]:
 
 def check_source(source: str, tasted: bool = False) -> tuple[str | None, str, list[str]]:
     """The difference found (None: none), the verdict, and the reasons given."""
+    try:
+        compile(source, "<random>", "exec")
+    except SyntaxError:
+        return None, "no program", []
     plain = run(source, True, WORKERS="2")
     with quick_taste() if tasted else contextlib.nullcontext():
         ours = run(source, False, force=not tasted, WORKERS="2")

@@ -419,6 +419,9 @@ class Statements(Expressions):
             if not self.in_function:
                 self.parent.add(name)
                 self.because(node, f"`{name}` carries a value from one iteration to the next")
+                known = self.st.env.get(name, ATOM)
+                for root in outer(known.own | known.maybe) - {name}:
+                    self.note_change(root, True)  # in place, where it has the same object
                 return True
         val = self.st.env.get(name, ATOM)
         tainted = False
