@@ -420,8 +420,9 @@ class Statements(Expressions):
                 self.parent.add(name)
                 self.because(node, f"`{name}` carries a value from one iteration to the next")
                 known = self.st.env.get(name, ATOM)
-                for root in outer(known.own | known.maybe) - {name}:
-                    self.note_change(root, True)  # in place, where it has the same object
+                # In place, where the object is one that can be changed so: under all its names.
+                for root in outer(known.own | known.maybe) | {name}:
+                    self.note_change(root, True)
                 return True
         val = self.st.env.get(name, ATOM)
         tainted = False
