@@ -151,14 +151,20 @@ def split(
 
 def _caught(node: ast.For | ast.AsyncFor, scope: ast.AST) -> bool:
     """Whether a `try`, or a `with` that swallows exceptions, stands around the loop."""
-    for n in ast.walk(scope):
-        swallows = isinstance(n, (ast.Try, ast.TryStar)) or (
-            isinstance(n, ast.With)
-            and any("suppress" in ast.unparse(i.context_expr) for i in n.items)
-        )
-        if swallows and any(node is below for s in n.body for below in ast.walk(s)):  # type: ignore[attr-defined]
-            return True
-    return False
+    caught: set[ast.AST] | None = getattr(scope, "_caught_loops", None)
+    if caught is None:
+        caught = set()
+        for n in ast.walk(scope):
+            swallows = isinstance(n, (ast.Try, ast.TryStar)) or (
+                isinstance(n, ast.With)
+                and any("suppress" in ast.unparse(i.context_expr) for i in n.items)
+            )
+            if swallows:
+                below = [b for s in n.body for b in ast.walk(s)]  # type: ignore[attr-defined]
+                caught |= {b for b in below if isinstance(b, (ast.For, ast.AsyncFor))}
+        # Kept on the node itself: a module may hold thousands of loops.
+        scope._caught_loops = caught  # type: ignore[attr-defined]
+    return node in caught
 
 
 def _live_names(node: ast.For, chain: list[ast.AST], module: Module, names: set[str]) -> set[str]:
