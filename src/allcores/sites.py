@@ -10,6 +10,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from allcores.plan.model import Plan
+from allcores.plan.names import walk
 from allcores.plan.quiet import quiet_compile, quiet_parse
 from allcores.plan.source import Module, loops_of
 
@@ -175,7 +176,7 @@ def _is_running(
     if "@pytest_ar" in frame.f_globals:
         return True  # pytest rewrites the asserts of its test modules
     flags = code.co_flags & FUTURE_FLAGS
-    top = next(s for s in tree.body if any(n is node for n in ast.walk(s)))
+    top = next(s for s in tree.body if any(n is node for n in walk(s)))
     alone = ast.Module([top], [])
     # Notebooks and doctests compile one statement at a time.
     attempts: list[tuple[Any, str]] = (

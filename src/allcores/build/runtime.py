@@ -397,9 +397,13 @@ def _global(names: set[str]) -> list[ast.stmt]:
 
 
 def _copy(node: Any) -> Any:
-    import copy
-
-    return copy.deepcopy(node)
+    """A copy of a tree, without what reading has kept on its nodes."""
+    if isinstance(node, list):
+        return [_copy(n) for n in node]
+    if not isinstance(node, ast.AST):
+        return node
+    made = type(node)(**{name: _copy(value) for name, value in ast.iter_fields(node)})
+    return ast.copy_location(made, node)
 
 
 def _main_continues(stmt: ast.stmt) -> bool:

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Iterator
 
 from allcores.plan.effects import is_outer
-from allcores.plan.names import COMPREHENSIONS
+from allcores.plan.names import COMPREHENSIONS, children, walk
 from allcores.plan.values import Info
 
 CHEAP = (ast.Constant, ast.Name, ast.Attribute, ast.Subscript, ast.Slice, ast.Starred)
@@ -44,7 +44,7 @@ def part_of_made(node: ast.expr) -> bool:
 
 def at_hand(node: ast.expr, in_worker: Callable[[str], bool]) -> bool:
     """Whether the user's process has the value at no cost: constants and paths of outer names."""
-    for part in ast.walk(node):
+    for part in walk(node):
         if isinstance(part, ast.expr) and not isinstance(part, CHEAP):
             return False
         if isinstance(part, ast.Name) and in_worker(part.id):
@@ -77,7 +77,7 @@ def always_evaluated(node: ast.expr) -> list[ast.expr]:
         return [node.value]
     if isinstance(node, ast.Call):
         return [node.func, *node.args, *(k.value for k in node.keywords)]
-    return [n for n in ast.iter_child_nodes(node) if isinstance(n, ast.expr)]
+    return [n for n in children(node) if isinstance(n, ast.expr)]
 
 
 def eager(call: ast.Call) -> bool:

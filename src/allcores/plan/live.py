@@ -13,6 +13,7 @@ from typing import Any
 
 from allcores.plan.effects import MUTATORS
 from allcores.plan.model import Plan
+from allcores.plan.names import children
 from allcores.plan.quiet import quiet_parse
 from allcores.plan.source import Module, Summary, Surroundings
 
@@ -198,7 +199,7 @@ def _functions(
             if isinstance(node, ast.FunctionDef):
                 yield (node.name, first), (node, below)
         if not isinstance(node, ast.expr):
-            yield from _functions(ast.iter_child_nodes(node), below)
+            yield from _functions(children(node), below)
 
 
 def obstacle(

@@ -13,6 +13,25 @@ BUILTINS = frozenset(dir(builtins))
 LOOKS_AT_NAMES = frozenset({"locals", "vars", "eval", "exec", "dir"})
 
 
+def children(node: ast.AST) -> tuple[ast.AST, ...]:
+    """The nodes right below one, but for `ast.Load` and the like."""
+    try:
+        return node._children  # type: ignore[attr-defined, no-any-return]
+    except AttributeError:
+        below = [n for n in ast.iter_child_nodes(node) if not isinstance(n, ast.expr_context)]
+        # Kept on the node itself: a body is read many times.
+        node._children = found = tuple(below)  # type: ignore[attr-defined]
+        return found
+
+
+def walk(node: ast.AST) -> Iterator[ast.AST]:
+    """As `ast.walk`, for trees that nobody changes: every node below, and the node itself."""
+    todo = [node]
+    for n in todo:
+        yield n
+        todo += children(n)
+
+
 def walk_scope(*nodes: ast.AST) -> Iterator[ast.AST]:
     """Every node below `nodes` that runs in the same scope.
 
@@ -31,9 +50,9 @@ def walk_scope(*nodes: ast.AST) -> Iterator[ast.AST]:
             todo += [*node.decorator_list, *node.bases, *(k.value for k in node.keywords)]
         elif isinstance(node, COMPREHENSIONS):
             todo.append(node.generators[0].iter)
-            todo += [n for n in ast.walk(node) if isinstance(n, ast.NamedExpr)]
+            todo += [n for n in walk(node) if isinstance(n, ast.NamedExpr)]
         else:
-            todo += reversed(list(ast.iter_child_nodes(node)))
+            todo += reversed(children(node))
 
 
 def _defaults(args: ast.arguments) -> list[ast.expr]:
@@ -81,7 +100,7 @@ def read_names(*nodes: ast.AST) -> set[str]:
     """Names loaded anywhere below `nodes`, nested scopes included (a superset is fine)."""
     found: set[str] = set()
     for top in nodes:
-        for node in ast.walk(top):
+        for node in walk(top):
             if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store):
                 found.add(node.id)
             elif isinstance(node, (ast.Global, ast.Nonlocal)):
@@ -107,7 +126,7 @@ def captured_names(*nodes: ast.AST) -> set[str]:
                     found |= read_names(part)
         elif isinstance(node, COMPREHENSIONS):
             # A function inside a comprehension captures names just as one beside it does.
-            for inner in ast.walk(node):
+            for inner in walk(node):
                 if isinstance(inner, ast.Lambda):
                     found |= free_names(inner)
     return found
@@ -142,9 +161,7 @@ def parameter_names(args: ast.arguments) -> list[str]:
 
 def target_names(target: ast.expr) -> list[str]:
     """Names bound by an assignment target, left to right; attributes and items give none."""
-    return [
-        n.id for n in ast.walk(target) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-    ]
+    return [n.id for n in walk(target) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
 
 
 def path_of(node: ast.expr) -> str | None:

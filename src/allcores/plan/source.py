@@ -7,7 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from allcores.plan.effects import Val
-from allcores.plan.names import BUILTINS, FUNCTIONS, binds, bound_names, parameter_names, walk_scope
+from allcores.plan.names import (
+    BUILTINS,
+    FUNCTIONS,
+    binds,
+    bound_names,
+    children,
+    parameter_names,
+    walk,
+    walk_scope,
+)
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 MAX_DEPTH = 5
@@ -67,7 +76,7 @@ class Module:
         self.methods: dict[str, list[tuple[ast.ClassDef, ast.FunctionDef]]] = {}
         for node in walk_scope(*tree.body):
             self.note(node)
-        for node in ast.walk(tree):
+        for node in walk(tree):
             if isinstance(node, (ast.Global,)):
                 for name in node.names:
                     self.bound[name] = self.bound.get(name, 0) + 1
@@ -327,7 +336,7 @@ def loops_of(tree: ast.Module) -> list[tuple[ast.For | ast.AsyncFor, list[ast.AS
         below = chain
         if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
             below = [*chain, node]
-        for child in ast.iter_child_nodes(node):
+        for child in children(node):
             if not isinstance(child, (ast.expr_context, ast.operator)):
                 look(child, below)
 

@@ -22,6 +22,7 @@ from allcores.plan.names import (
     path_of,
     read_names,
     target_names,
+    walk,
     walk_scope,
 )
 from allcores.plan.source import (
@@ -97,7 +98,7 @@ def _parameter_reads(node: ast.FunctionDef) -> set[str]:
     index = {p: i for i, p in enumerate(parameter_names(node.args))}
     found: set[str] = set()
     inner: set[ast.AST] = set()
-    for n in ast.walk(node):
+    for n in walk(node):
         if isinstance(n, ast.Attribute) and n not in inner:
             path = path_of(n)
             base: ast.AST = n
@@ -108,7 +109,7 @@ def _parameter_reads(node: ast.FunctionDef) -> set[str]:
             if path is not None and path.partition(".")[0] in index:
                 head, _, rest = path.partition(".")
                 found.add(f"${index[head]}.{rest}")
-    for n in ast.walk(node):
+    for n in walk(node):
         if isinstance(n, ast.Name) and n not in inner and n.id in index:
             found.add(f"${index[n.id]}")
     return found
@@ -154,13 +155,13 @@ def _caught(node: ast.For | ast.AsyncFor, scope: ast.AST) -> bool:
     caught: set[ast.AST] | None = getattr(scope, "_caught_loops", None)
     if caught is None:
         caught = set()
-        for n in ast.walk(scope):
+        for n in walk(scope):
             swallows = isinstance(n, (ast.Try, ast.TryStar)) or (
                 isinstance(n, ast.With)
                 and any("suppress" in ast.unparse(i.context_expr) for i in n.items)
             )
             if swallows:
-                below = [b for s in n.body for b in ast.walk(s)]  # type: ignore[attr-defined]
+                below = [b for s in n.body for b in walk(s)]  # type: ignore[attr-defined]
                 caught |= {b for b in below if isinstance(b, (ast.For, ast.AsyncFor))}
         # Kept on the node itself: a module may hold thousands of loops.
         scope._caught_loops = caught  # type: ignore[attr-defined]
@@ -173,9 +174,9 @@ def _live_names(node: ast.For, chain: list[ast.AST], module: Module, names: set[
     if not functions:
         return set(names)
     declared: set[str] = set()
-    below = {id(n) for stmt in node.body for n in ast.walk(stmt)}
+    below = {id(n) for stmt in node.body for n in walk(stmt)}
     read: set[str] = set()
-    for n in ast.walk(functions[-1]):
+    for n in walk(functions[-1]):
         if isinstance(n, (ast.Global, ast.Nonlocal)):
             declared |= set(n.names)
         elif isinstance(n, ast.Name):
@@ -194,7 +195,7 @@ def _refuse_early(
     """Reasons that need no reading of the body."""
     if in_class_body(chain):
         reader.refuse(node, "the loop stands in a class body; put it into a function")
-    for t in ast.walk(node.target):
+    for t in walk(node.target):
         if isinstance(t, (ast.Attribute, ast.Subscript)):
             reader.refuse(
                 node.target,
@@ -228,7 +229,7 @@ def _refuse_shared(node: ast.For, functions: Sequence[ast.AST], reader: Statemen
     function = functions[-1]
     assert isinstance(function, FUNCTIONS)
     body = function.body if isinstance(function.body, list) else [function.body]
-    inside = {id(n) for stmt in node.body for n in ast.walk(stmt)}
+    inside = {id(n) for stmt in node.body for n in walk(stmt)}
     outside_functions = [
         n
         for n in walk_scope(*body)
@@ -303,7 +304,7 @@ def _one_pass(node: ast.For, reader: Statements) -> State | None:
     for name in target_names(node.target):
         reader.st.env[name] = item
         reader.st.bound |= {name}
-    for n in ast.walk(node.target):
+    for n in walk(node.target):
         if isinstance(n, ast.Starred) and isinstance(n.value, ast.Name):
             # A new list in every iteration: it belongs to whoever makes it.
             reader.st.env[n.value.id] = Val(frozenset({reader.site(n)}), NONE, item.own, item.maybe)
@@ -387,9 +388,7 @@ def _refuse_kept_functions(
     if ending is None:
         return
     shared = reader.body_names | reader.around.locals.keys()
-    made = {
-        reader.site(n): n for n in ast.walk(node) if isinstance(n, (*FUNCTIONS, ast.GeneratorExp))
-    }
+    made = {reader.site(n): n for n in walk(node) if isinstance(n, (*FUNCTIONS, ast.GeneratorExp))}
     for name in sorted(live & ending.env.keys()):
         val = ending.env[name]
         for root in sorted(val.possible | reader.inside(val)):
@@ -436,9 +435,9 @@ def _distinct(lifts: list[ast.expr]) -> list[ast.expr]:
 
 def _several(stmt: ast.stmt, lifts: list[ast.expr]) -> bool:
     """Whether a simple statement may have changed something before it raises."""
-    sent = {n for e in lifts for n in ast.walk(e)}
+    sent = {n for e in lifts for n in walk(e)}
     if isinstance(stmt, ast.Expr) and isinstance(stmt.value, ast.Call):
-        return sum(isinstance(n, ast.Call) and n not in sent for n in ast.walk(stmt)) > 1 or (
+        return sum(isinstance(n, ast.Call) and n not in sent for n in walk(stmt)) > 1 or (
             isinstance(stmt.value.func, ast.Attribute)
             and stmt.value.func.attr in ("extend", "update", "writelines")
         )
@@ -446,7 +445,7 @@ def _several(stmt: ast.stmt, lifts: list[ast.expr]) -> bool:
         stored = [
             n
             for t in stmt.targets
-            for n in ast.walk(t)
+            for n in walk(t)
             if isinstance(n, (ast.Attribute, ast.Subscript))
         ]
         several_targets = len(stmt.targets) > 1 or isinstance(
@@ -454,7 +453,7 @@ def _several(stmt: ast.stmt, lifts: list[ast.expr]) -> bool:
         )
         if stored and several_targets:
             return True
-    return any(isinstance(n, (ast.Call, ast.NamedExpr)) and n not in sent for n in ast.walk(stmt))
+    return any(isinstance(n, (ast.Call, ast.NamedExpr)) and n not in sent for n in walk(stmt))
 
 
 def _describe(plan: Plan, node: ast.For, reader: Statements) -> None:
@@ -467,7 +466,7 @@ def _describe(plan: Plan, node: ast.For, reader: Statements) -> None:
         for text, parts in _work_texts(stmt, commits, plan):
             work.setdefault(text)
             for n in parts:
-                for m in ast.walk(n):
+                for m in walk(n):
                     if (
                         isinstance(m, ast.Name)
                         and m.id not in reader.body_names
@@ -476,10 +475,7 @@ def _describe(plan: Plan, node: ast.For, reader: Statements) -> None:
                         if not reader.around.is_code(m.id) and m.id not in changed_heads:
                             names.setdefault(m.id)
     comprehension = {
-        t
-        for n in ast.walk(node)
-        if isinstance(n, ast.comprehension)
-        for t in target_names(n.target)
+        t for n in walk(node) if isinstance(n, ast.comprehension) for t in target_names(n.target)
     }
     plan.fixed = [n for n in names if n not in comprehension]
     plan.work = list(work)
@@ -496,7 +492,7 @@ def _work_texts(
         return [(ast.unparse(e), [e]) for e in lifts if not isinstance(e, ast.Name)]
     if isinstance(stmt, (ast.Pass, ast.Continue, ast.Global)):
         return []
-    below = [n for n in ast.walk(stmt) if isinstance(n, ast.stmt) and n is not stmt]
+    below = [n for n in walk(stmt) if isinstance(n, ast.stmt) and n is not stmt]
     if not any(n in commits for n in below):
         return [(ast.unparse(stmt), [stmt])]
     out: list[tuple[str, list[ast.AST]]] = []

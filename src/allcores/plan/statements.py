@@ -6,7 +6,7 @@ import ast
 
 from allcores.plan.effects import ATOM, NONE, Val, is_outer, join, outer
 from allcores.plan.lifting import eager, pick
-from allcores.plan.names import binds, bound_names, path_of, read_names, target_names
+from allcores.plan.names import binds, bound_names, path_of, read_names, target_names, walk
 from allcores.plan.source import Surroundings
 from allcores.plan.values import Expressions, Guard, Info, State, merge
 
@@ -122,7 +122,7 @@ class Statements(Expressions):
             return False
         self.parent |= names
         self.commit(node, exprs)
-        lifted = {n for lift in self.steps[node] for n in ast.walk(lift)}
+        lifted = {n for lift in self.steps[node] for n in walk(lift)}
         self.guarded(node, [g for g in guards if g.node in lifted])
         self.done_in_parent([g for g in guards if g.node not in lifted])
         return True
@@ -143,7 +143,7 @@ class Statements(Expressions):
             self.any_work = (
                 self.any_work
                 or heavy
-                or any(isinstance(n, (ast.BinOp, ast.Call, ast.Compare)) for n in ast.walk(node))
+                or any(isinstance(n, (ast.BinOp, ast.Call, ast.Compare)) for n in walk(node))
             )
         self.heavy_work |= heavy
         if self.after_jump:
@@ -171,7 +171,7 @@ class Statements(Expressions):
         lifts: list[ast.expr] = []
         for e in exprs:
             lifts += self.lifts_of(e)
-        taken = {n for lift in lifts for n in ast.walk(lift)}
+        taken = {n for lift in lifts for n in walk(lift)}
         self.leftovers(node, taken, lifts)
         for lift in lifts:
             known = self.info.get(lift)
@@ -181,7 +181,7 @@ class Statements(Expressions):
                 )
                 self.heavy_work |= known.heavy
             self.any_work = self.any_work or not isinstance(lift, ast.Name)
-        for n in ast.walk(node):
+        for n in walk(node):
             if isinstance(n, ast.Call) and n not in taken and n in self.info and self.info[n].heavy:
                 self.heavy_commit = True
         self.steps[node] = lifts
@@ -189,7 +189,7 @@ class Statements(Expressions):
 
     def lifts_of(self, expr: ast.expr) -> list[ast.expr]:
         found = list(pick(expr, self.info, self.is_temporary))
-        for call in ast.walk(expr):
+        for call in walk(expr):
             if (
                 isinstance(call, ast.Call)
                 and eager(call)
@@ -197,14 +197,14 @@ class Statements(Expressions):
             ):
                 gen = call.args[0]
                 known = self.info.get(gen)
-                inside = any(gen in set(ast.walk(f)) for f in found)
+                inside = any(gen in set(walk(f)) for f in found)
                 if (
                     known
                     and not known.tainted
                     and not inside
                     and not any(is_outer(r) for r in known.val.inner)
                 ):
-                    below = set(ast.walk(gen))
+                    below = set(walk(gen))
                     found = [f for f in found if f not in below] + [gen]
         return found
 
@@ -220,7 +220,7 @@ class Statements(Expressions):
         """Temporaries that the parent's part of a commit reads: sent by value, or moved over."""
         local = names_of_inner_scopes(node)
         seen: set[str] = set()
-        for n in ast.walk(node):
+        for n in walk(node):
             if n not in taken and self.keeps_variables(node, n):
                 self.refuse(n, "a function made here would see other variables than the loop's own")
             if not isinstance(n, ast.Name) or n in taken or n.id in seen:
@@ -241,13 +241,12 @@ class Statements(Expressions):
             return not self.is_key(stmt, node)
         if not isinstance(node, ast.GeneratorExp) or not self.around.in_function():
             return False
-        takers = [n for n in ast.walk(stmt) if isinstance(n, ast.Call) and n.args[:1] == [node]]
+        takers = [n for n in walk(stmt) if isinstance(n, ast.Call) and n.args[:1] == [node]]
         return not any(eager(c) or _name_of(c.func) in EAGER for c in takers)
 
     def is_key(self, stmt: ast.stmt, node: ast.Lambda) -> bool:
         return any(
-            isinstance(k, ast.keyword) and k.arg == "key" and k.value is node
-            for k in ast.walk(stmt)
+            isinstance(k, ast.keyword) and k.arg == "key" and k.value is node for k in walk(stmt)
         )
 
     # -- units: compound statements that run in order as a whole
@@ -770,7 +769,7 @@ class Statements(Expressions):
         jumping = any(
             isinstance(n, (ast.Return, ast.Break, ast.Continue))
             for f in node.finalbody
-            for n in ast.walk(f)
+            for n in walk(f)
         )
         if jumping:
             self.units.add(node)
@@ -885,7 +884,7 @@ def _header_names(node: ast.stmt) -> set[str]:
 def _is_simple(node: ast.expr) -> bool:
     """Whether evaluating it twice is the same as once."""
     simple = (ast.Name, ast.Constant, ast.BinOp, ast.UnaryOp, ast.Tuple)
-    return all(isinstance(n, simple) for n in ast.walk(node) if isinstance(n, ast.expr))
+    return all(isinstance(n, simple) for n in walk(node) if isinstance(n, ast.expr))
 
 
 def _name_of(func: ast.expr) -> str:
@@ -896,7 +895,7 @@ def _target_exprs(targets: list[ast.expr]) -> list[ast.expr]:
     """The parts of assignment targets that are evaluated: bases and indices."""
     out: list[ast.expr] = []
     for t in targets:
-        for n in ast.walk(t):
+        for n in walk(t):
             if isinstance(n, ast.Attribute) and not isinstance(n.ctx, ast.Load):
                 out.append(n.value)
             elif isinstance(n, ast.Subscript) and not isinstance(n.ctx, ast.Load):
@@ -907,7 +906,7 @@ def _target_exprs(targets: list[ast.expr]) -> list[ast.expr]:
 def names_of_inner_scopes(*nodes: ast.stmt) -> set[str]:
     """Comprehension variables and lambda parameters: names that are not the body's."""
     found: set[str] = set()
-    for n in (below for node in nodes for below in ast.walk(node)):
+    for n in (below for node in nodes for below in walk(node)):
         if isinstance(n, ast.comprehension):
             found |= set(target_names(n.target))
         elif isinstance(n, ast.arg):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from allcores.plan import effects as fx
 from allcores.plan.effects import ATOM, ITEM, NONE, Roots, Val, is_outer, join, outer, overlaps
-from allcores.plan.names import BUILTINS, path_of
+from allcores.plan.names import BUILTINS, children, path_of, walk
 from allcores.plan.source import Summary, Surroundings
 
 
@@ -286,7 +286,7 @@ class Expressions:
         return [i.val for i in infos], any(i.tainted for i in infos), any(i.heavy for i in infos)
 
     def e_other(self, node: ast.expr) -> Info:
-        parts = [n for n in ast.iter_child_nodes(node) if isinstance(n, ast.expr)]
+        parts = [n for n in children(node) if isinstance(n, ast.expr)]
         vals, tainted, heavy = self.eval_all(parts)
         tainted |= self.operators(node, vals)
         return Info(self.fresh(node, *vals), tainted, heavy)
@@ -452,7 +452,7 @@ class Expressions:
             it = self.eval(gen.iter)
             tainted |= it.tainted
             item = self.element(it.val)
-            for n in ast.walk(gen.target):
+            for n in walk(gen.target):
                 if isinstance(n, ast.Name):
                     self.shadow[n.id] = item
             for test in gen.ifs:
@@ -783,7 +783,7 @@ class Expressions:
         """Whether a file's name is put together from the loop's target as it is."""
         joined = (ast.JoinedStr, ast.FormattedValue, ast.Constant, ast.Name, ast.BinOp, ast.Add)
         calls = (ast.Call, ast.Attribute, ast.Div, ast.Load)
-        nodes = list(ast.walk(path))
+        nodes = list(walk(path))
         if not all(isinstance(n, (*joined, *calls)) for n in nodes):
             return False
         makers = ("Path", "str", "join", "format")
