@@ -8,8 +8,6 @@ committed here, in order, without the loop body ever seeing them.
 
 from __future__ import annotations
 
-import copy
-import operator
 import sys
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -21,11 +19,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from allcores import sites
 from allcores.ahead import Ahead
 from allcores.build import frames
+from allcores.inputs import copied, holds_iterator, items_left, plain_source
 from allcores.loop import LoopReport, NotParallel, ParallelWarning, Settings, listeners
 from allcores.plan.live import lookup, obstacle, resolver
 from allcores.plan.source import Surroundings
 from allcores.plan.split import split
 from allcores.sites import Site
+from allcores.streams import is_stream, random_state
 
 if TYPE_CHECKING:
     from allcores.build.job import LoopJob
@@ -110,102 +110,10 @@ def _surely_small(site: Site, iterable: Any) -> bool:
         or site.plan.verdict != "parallel"
     ):
         return False
-    if not _plain_source(iterable):
+    if not plain_source(iterable):
         return False
-    left = _left(iterable if hasattr(iterable, "__next__") else iter(iterable))
+    left = items_left(iterable if hasattr(iterable, "__next__") else iter(iterable))
     return left is not None and left * site.cost < WORTH_SECONDS
-
-
-# -- what is looped over
-
-_BUILT_IN: tuple[type, ...] = (
-    list,
-    tuple,
-    range,
-    str,
-    bytes,
-    bytearray,
-    dict,
-    set,
-    frozenset,
-    type({}.keys()),
-    type({}.values()),
-    type({}.items()),
-)
-_SAMPLES: tuple[Any, ...] = (
-    *(
-        [],
-        (),
-        range(0),
-        range(2**70),
-        "",
-        "ä",
-        b"",
-        bytearray(),
-        {},
-        set(),
-        {}.values(),
-        {}.items(),
-    ),
-    reversed([]),
-)
-_BUILT_IN_ITERATORS = tuple({type(iter(sample)) for sample in _SAMPLES})
-
-
-def _plain_source(iterable: Any) -> bool:
-    """Whether reading ahead runs no user code: sequences, and zip or enumerate of them."""
-    kind = type(iterable)
-    if kind in _BUILT_IN or kind in _BUILT_IN_ITERATORS:
-        return True
-    if kind is zip or kind is enumerate:
-        try:
-            parts = iterable.__reduce__()[1]
-        except (TypeError, AttributeError):
-            return False
-        return all(_plain_source(p) for p in (parts if kind is zip else parts[:1]))
-    return kind.__name__ == "ndarray" and kind.__module__ == "numpy" and iterable.ndim > 0
-
-
-def _left(iterator: Any) -> int | None:
-    """How many items a plain iterator still has."""
-    kind = type(iterator)
-    if kind is zip:
-        parts = iterator.__reduce__()[1]
-        return min((_left(p) or 0 for p in parts), default=0)
-    if kind is enumerate:
-        return _left(iterator.__reduce__()[1][0])
-    hint = operator.length_hint(iterator, -1)
-    return hint if hint >= 0 else None
-
-
-def _inner_iterators(iterator: Any) -> tuple[Any, ...]:
-    """The iterators that a zip or enumerate draws from."""
-    kind = type(iterator)
-    if kind is not zip and kind is not enumerate:
-        return ()
-    parts = iterator.__reduce__()[1]
-    return tuple(parts if kind is zip else parts[:1])
-
-
-def _held_iterator(iterable: Any, values: Iterable[Any]) -> bool:
-    """Whether an iterator that the loop uses up is among these values."""
-    if not hasattr(type(iterable), "__next__"):
-        return False
-    parts = [iterable]
-    for part in parts:
-        parts += _inner_iterators(part)
-    known = {id(part) for part in parts}
-    return any(id(value) in known for value in values)
-
-
-def _copied(iterator: Any) -> Any:
-    """A plain iterator that goes on where this one stands, and leaves it alone."""
-    if type(iterator) is zip:
-        return zip(*map(_copied, _inner_iterators(iterator)))
-    if type(iterator) is enumerate:
-        state: Any = iterator.__reduce__()[1]
-        return enumerate(_copied(state[0]), state[1])
-    return copy.copy(iterator)
 
 
 # -- one entry of a loop
@@ -242,7 +150,7 @@ class _Entry:
     def segments(self) -> Iterator[Iterable[Any]]:
         """What the user's loop body gets: pieces of the input; the rest is done by workers."""
         iterator = self.iterator = iter(self.iterable)
-        plain = _plain_source(self.iterable)
+        plain = plain_source(self.iterable)
         try:
             if not self.at_once(iterator, plain):
                 taste = self.taste_plain if plain else self.taste_stream
@@ -266,7 +174,7 @@ class _Entry:
         """Whether to bring in workers before anything has been run here."""
         if self.settings.force:
             return True
-        number = _left(iterator) if plain else None
+        number = items_left(iterator) if plain else None
         if number is None or number < 2 or self.settings.workers < 2:
             return False
         cost = self.site.cost
@@ -285,7 +193,7 @@ class _Entry:
     def taste_plain(self, iterator: Any) -> Generator[Iterable[Any], None, bool]:
         """Run natively in pieces while that is the best thing to do; True: bring in workers."""
         size = 1
-        left = _left(iterator)
+        left = items_left(iterator)
         spent = 0.0
         while left is None or left > 0:
             size = size if left is None else min(size, left)
@@ -296,7 +204,7 @@ class _Entry:
             self.done += size
             cost = spent / self.done
             self.site.cost = cost
-            left = _left(iterator)
+            left = items_left(iterator)
             if not left:
                 return False
             if self.worth(cost, left, spent):
@@ -333,15 +241,15 @@ class _Entry:
         plan = self.plan
         names = {} if plan.module_level else dict(self.frame.f_locals)
         namespace = self.frame.f_globals
-        shared = _held_iterator(self.iterable, namespace.values())
-        self.held = shared or _held_iterator(self.iterable, names.values())
+        shared = holds_iterator(self.iterable, namespace.values())
+        self.held = shared or holds_iterator(self.iterable, names.values())
         if self.held and (plan.can_leave or plan.leaves_by_commit):
             return (
                 "the loop may leave early, and the iterator it runs over is used elsewhere as well"
             )
         # A script that ends by an exception has nobody left to look; a notebook goes on.
         seen = plan.caught or (shared and not (plan.module_level and "__file__" in namespace))
-        if self.held and seen and not _plain_source(self.iterable):
+        if self.held and seen and not plain_source(self.iterable):
             return "if the loop raises, the iterator it runs over can still be used, and would have been read ahead; loop over a list of it"
         for name in sorted(plan.builtins_used):
             if name in names or name in namespace:
@@ -363,7 +271,7 @@ class _Entry:
         for name in plan.outer_reads:
             if name not in names and name in self.local_names():
                 return f"`{name}` has no value yet"
-        return obstacle(plan, self.iterable, _plain_source(self.iterable), names, namespace)
+        return obstacle(plan, self.iterable, plain_source(self.iterable), names, namespace)
 
     def local_names(self) -> frozenset[str]:
         code = self.frame.f_code
@@ -413,7 +321,7 @@ class _Entry:
         """A look at the random streams that iterations could share."""
         namespace = self.frame.f_globals
         candidates = list(values.values()) + [namespace.get(n) for n in self.plan.outer_reads]
-        return _random_state([c for c in candidates if _is_stream(c)])
+        return random_state([c for c in candidates if is_stream(c)])
 
     def in_workers(
         self, rest: Iterator[Any], plain: bool
@@ -428,7 +336,7 @@ class _Entry:
 
         source: Indexed | Streamed
         if plain:
-            items = list(_copied(rest) if self.held else rest)
+            items = list(copied(rest) if self.held else rest)
             self.held_from = self.done
             source = Indexed(items)
         else:
@@ -803,35 +711,3 @@ class _Again(NamedTuple):
 
     items: list[Any]
     sent: list[list[Any]]
-
-
-# -- random streams
-
-
-def _is_stream(obj: Any) -> bool:
-    name = type(obj).__name__
-    return name in ("Random", "Generator", "RandomState") and (
-        hasattr(obj, "getstate") or hasattr(obj, "bit_generator") or hasattr(obj, "get_state")
-    )
-
-
-def _random_state(streams: list[Any]) -> Callable[[], Any]:
-    # Modules imported later, by the loop itself, start a stream of their own.
-    module = sys.modules.get("random")
-    numpy_random = sys.modules.get("numpy.random")
-
-    def look() -> Any:
-        seen: list[Any] = []
-        if module is not None:
-            seen.append(module.getstate())
-        if numpy_random is not None and hasattr(numpy_random, "get_state"):
-            state = numpy_random.get_state()
-            seen.append((state[1].tobytes(), *state[2:]))
-        for s in streams:
-            if hasattr(s, "bit_generator"):
-                seen.append(repr(s.bit_generator.state))
-            elif hasattr(s, "getstate"):
-                seen.append(s.getstate())
-        return seen
-
-    return look
