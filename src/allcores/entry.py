@@ -14,11 +14,10 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import chain, islice
 from time import perf_counter
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from allcores import sites
 from allcores.ahead import Ahead
-from allcores.build import frames
 from allcores.inputs import copied, holds_iterator, items_left, plain_source
 from allcores.loop import LoopReport, NotParallel, ParallelWarning, Settings, listeners
 from allcores.plan.live import lookup, obstacle, resolver
@@ -26,6 +25,7 @@ from allcores.plan.source import Surroundings
 from allcores.plan.split import split
 from allcores.sites import Site
 from allcores.streams import is_stream, random_state
+from allcores.variables import Again, Stop, Variables
 
 if TYPE_CHECKING:
     from allcores.build.job import LoopJob
@@ -130,9 +130,7 @@ class _Entry:
         self.began = perf_counter()
         self.report = LoopReport(site.filename, site.line, self.plan.verdict)
         self.done = 0
-        self.pending: dict[str, _Again] = {}
-        self.last_item: Any = None
-        self.by_worker = False
+        self.variables = Variables(self.plan, frame)
         self.left_by_commit = False
         self.commit_seconds = 0.0
         self.job: LoopJob
@@ -163,7 +161,7 @@ class _Entry:
                     if why:
                         _say(self.site, why, self.settings)
                     self.report.reason = why
-                    self.settle()
+                    self.variables.settle()
                     yield self.in_turn(rest)
                     return
                 rest = yield from self.in_workers(rest, plain)
@@ -316,6 +314,7 @@ class _Entry:
             code.traced,
             self.watcher(values),
         )
+        self.variables.job = self.job
 
     def watcher(self, values: dict[str, Any]) -> Callable[[], Any]:
         """A look at the random streams that iterations could share."""
@@ -362,12 +361,12 @@ class _Entry:
                 except CannotFork as error:
                     _say(self.site, str(error), self.settings)
                     remaining = self.in_turn(run.rest())
-                    self.settle()
+                    self.variables.settle()
                     yield remaining
                     return None
                 except BaseException as error:
                     # What the input raises, a dead worker, Ctrl-C: variables are up to date first.
-                    self.settle()
+                    self.variables.settle()
                     if self.ahead is not None and error is self.ahead.error:
                         self.ahead.say(self.done)
                     raise
@@ -378,7 +377,7 @@ class _Entry:
                         return None
                     if self.slow_commits():
                         run_rest = self.in_turn(run.rest())
-                        self.settle()
+                        self.variables.settle()
                         yield run_rest
                         return None
                     continue
@@ -394,7 +393,7 @@ class _Entry:
                         self.settings,
                     )
                     remaining = self.in_turn(chain([event.item], run.rest()))
-                    self.settle()
+                    self.variables.settle()
                     yield remaining
                     return None
                 if event.detail.endswith(".MustRunNatively"):
@@ -406,7 +405,7 @@ class _Entry:
                         self.settings,
                     )
                     remaining = self.in_turn(chain([event.item], run.rest()))
-                    self.settle()
+                    self.variables.settle()
                     yield remaining
                     return None
                 stuck += event.kind == "unshippable"
@@ -419,7 +418,7 @@ class _Entry:
                         self.settings,
                     )
                     remaining = self.in_turn(run.rest())
-                    self.settle()
+                    self.variables.settle()
                     yield remaining
                     return None
         finally:
@@ -446,7 +445,7 @@ class _Entry:
 
     def natively(self, event: Halt, base: int) -> Iterator[Iterable[Any]]:
         """Let the user's own loop body do one iteration."""
-        self.settle()
+        self.variables.settle()
         watching = event.kind == "raised" and self.watch(event, base)
         if self.ahead is not None:
             self.ahead.say(self.done)
@@ -457,7 +456,7 @@ class _Entry:
             sys.settrace(None)
             self.frame.f_trace = None
         self.report.native_seconds += perf_counter() - start
-        self.by_worker = False
+        self.variables.by_worker = False
         self.done += 1
 
     def watch(self, event: Halt, base: int) -> bool:
@@ -520,7 +519,7 @@ class _Entry:
                     break
         self.commit_seconds += perf_counter() - start
         self.done += len(batch.items)
-        self.keep_temporaries(batch)
+        self.variables.keep(batch)
 
     def commit_items(
         self, batch: Batch, items: Any, results: list[Any], first: int
@@ -534,13 +533,13 @@ class _Entry:
             if applied or partly or not isinstance(error, Exception):
                 self.restore(items, results, done, applied, error)
                 raise error
-            self.settle_before(items, results, done)
+            self.variables.settle_before(items, results, done)
             yield (items[done],)
-            self.by_worker = False
+            self.variables.by_worker = False
             items, results = items[done + 1 :], results[done + 1 :]
             first += done + 1
         if len(items):
-            self.last_item, self.by_worker = items[done if self.left_by_commit else -1], True
+            self.variables.done_by_worker(items[done if self.left_by_commit else -1])
 
     def replay(self, items: Any, results: list[Any]) -> tuple[int, int, int, BaseException | None]:
         """Run commits: iterations done, commits of the next one done, one in part, what stopped them."""
@@ -558,14 +557,14 @@ class _Entry:
             error = e.with_traceback(e.__traceback__.tb_next if e.__traceback__ else None)
         done, applied, partly = state.pop("__at", (0, 0, 0))
         self.left_by_commit = state.pop("__left", False)
-        self.bind(state, before - state.keys())
+        self.variables.bind(state, before - state.keys())
         return done, applied, partly, error
 
     def restore(
         self, items: Any, results: list[Any], done: int, applied: int, error: BaseException
     ) -> None:
         """After a commit raised: variables are as the plain loop would leave them there."""
-        self.settle_before(items, results, done)
+        self.variables.settle_before(items, results, done)
         sent = self.job.sent(results[done])
         self.prepare(traced=True)
         put = self.job.output
@@ -573,116 +572,23 @@ class _Entry:
         def stop_there(where: Any) -> None:
             if type(where) is list and len(where) >= applied:
                 # Where the commit stands in a handler, what that handles is the context.
-                if error.__context__ is None and not isinstance(sys.exception(), _Stop):
+                if error.__context__ is None and not isinstance(sys.exception(), Stop):
                     error.__context__ = sys.exception()
-                raise _Stop(where)
+                raise Stop(where)
             put(where)
 
         self.job.output = stop_there  # type: ignore[method-assign]
-        self.by_worker = False
-        self.bind(self.functions.targets(items[done]))
-        again = _Again([items[done]], [sent])
-        self.pending = dict.fromkeys(self.plan.temporaries, again)
-        self.settle()
-
-    def bind(self, values: dict[str, Any], gone: Iterable[str] = ()) -> None:
-        """Bind variables of the loop, and unbind those in `gone`, where the loop has them."""
-        shared = self.plan.declared_global
-        if shared and not self.plan.module_level:
-            ours = {n: v for n, v in values.items() if n in shared}
-            frames.write(self.frame, True, ours, shared.intersection(gone))
-            values = {n: v for n, v in values.items() if n not in shared}
-            gone = set(gone) - shared
-        frames.write(self.frame, self.plan.module_level, values, set(gone))
-
-    def settle_before(self, items: Any, results: list[Any], done: int) -> None:
-        """Variables are as the last of the first `done` items left them."""
-        if done:
-            again = _Again([items[done - 1]], [self.job.sent(results[done - 1])])
-            self.pending = dict.fromkeys(self.plan.temporaries, again)
-            self.last_item, self.by_worker = items[done - 1], True
-        self.settle()
-
-    def keep_temporaries(self, batch: Batch) -> None:
-        """Bring home the temporaries that came with a batch; note those that did not."""
-        plan = self.plan
-        if not plan.temporaries or not len(batch.items):
-            return
-        extra = batch.extra or {}
-        stuck = extra.get("", ())
-        values = {n: v for n, v in extra.items() if n in plan.temporaries}
-        self.bind(values)
-        for name in values:
-            self.pending.pop(name, None)
-        missing = [
-            n for n in plan.temporaries if n not in values and (n in stuck or n not in plan.kept)
-        ]
-        # One list for all of them: they are found in one go, so that shared objects stay shared.
-        first = 0 if any(n in plan.kept for n in missing) else len(batch.items) - 1
-        sent = [self.job.sent(r) for r in batch.results[first:]] if missing else []
-        self.pending.update(dict.fromkeys(missing, _Again(list(batch.items[first:]), sent)))
-
-    def settle(self) -> None:
-        """Give targets and temporaries the values that the last iteration left."""
-        plan = self.plan
-        by_worker, self.by_worker = self.by_worker, False
-        if by_worker:
-            targets = self.functions.targets(self.last_item)
-            rebound = set(plan.temporaries) | plan.parent_names | plan.deleted
-            targets = {n: v for n, v in targets.items() if n not in rebound}
-            self.bind(targets, plan.deleted)
-        pending, self.pending = self.pending, {}
-        if pending:
-            self.recover(pending)
-
-    def recover(self, pending: dict[str, _Again]) -> None:
-        """Work an iteration again, here, for the temporaries that could not be sent."""
-        import io
-        from contextlib import redirect_stderr, redirect_stdout
-
-        namespace = self.frame.f_globals
-        mine = [*self.job.global_names, *self.job.passing_names]
-        saved = {n: namespace[n] for n in mine if n in namespace}
-        found: dict[str, Any] = {}
-        with (
-            redirect_stdout(io.StringIO()),
-            redirect_stderr(io.StringIO()),
-            warnings.catch_warnings(),
-        ):
-            warnings.simplefilter("ignore")
-            for again in {id(a): a for a in pending.values()}.values():
-                wanted = {n for n, a in pending.items() if a is again}
-                for item, sent in zip(again.items, again.sent):
-                    values = self.worked_again(item, sent)
-                    found.update({n: v for n, v in values.items() if n in wanted})
-        for n in mine:
-            namespace.pop(n, None)
-        namespace.update(saved)
-        self.bind(found)
-
-    def worked_again(self, item: Any, sent: list[Any]) -> dict[str, Any]:
-        """The temporaries of an iteration; what its result holds as well is taken from there."""
-        from allcores.build.job import MustRunNatively
-        from allcores.engine.job import LEFT
-
-        self.job.take()
-        result: Any = None
-        try:
-            result = self.functions.work(item)
-        except _Stop as stop:
-            result = stop.args[0]
-        except (Exception, MustRunNatively):
-            pass
-        values = self.job.take()
-        again = self.job.sent(result) if result is not LEFT else []
-        same = {id(new): old for new, old in zip(again, sent)}
-        return {n: same.get(id(v), v) for n, v in values.items()}
+        self.variables.by_worker = False
+        self.variables.bind(self.functions.targets(items[done]))
+        again = Again([items[done]], [sent])
+        self.variables.pending = dict.fromkeys(self.plan.temporaries, again)
+        self.variables.settle()
 
     def finish(self) -> None:
         """The loop is over, in whatever way."""
         normally = sys.exc_info()[0] is None
-        if normally and (self.by_worker or self.pending):
-            self.settle()
+        if normally and (self.variables.by_worker or self.variables.pending):
+            self.variables.settle()
         if normally and self.ahead is not None and not self.left_by_commit:
             self.ahead.say(self.done)
         if self.held and self.held_from is not None:
@@ -700,14 +606,3 @@ class _Entry:
             )
             for listener in list(listeners):
                 listener(report)
-
-
-class _Stop(BaseException):
-    """Ends work that is done again up to a certain commit; holds the records made so far."""
-
-
-class _Again(NamedTuple):
-    """Iterations to be worked again for their temporaries, and what was sent of each."""
-
-    items: list[Any]
-    sent: list[list[Any]]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import gc
 import operator
 from collections.abc import Iterable
+from types import GeneratorType
 from typing import Any
 
 _BUILT_IN: tuple[type, ...] = (
@@ -67,13 +69,22 @@ def items_left(iterator: Any) -> int | None:
     return hint if hint >= 0 else None
 
 
-def _inner_iterators(iterator: Any) -> tuple[Any, ...]:
-    """The iterators that a zip or enumerate draws from."""
+def _inner_iterators(iterator: Any) -> Iterable[Any]:
+    """The iterators that one draws from, as far as can be seen."""
     kind = type(iterator)
-    if kind is not zip and kind is not enumerate:
-        return ()
-    parts = iterator.__reduce__()[1]
-    return tuple(parts if kind is zip else parts[:1])
+    if kind is zip or kind is enumerate:
+        parts = iterator.__reduce__()[1]
+        return tuple(parts if kind is zip else parts[:1])
+    if isinstance(iterator, GeneratorType):
+        frame = iterator.gi_frame
+        found = list(frame.f_locals.values()) if frame is not None else []
+    elif kind.__module__ in ("itertools", "builtins"):
+        found = gc.get_referents(iterator)
+        # `chain` and `zip_longest` keep theirs in a tuple.
+        found += [part for f in found if type(f) is tuple for part in f]
+    else:
+        found = []
+    return [f for f in found if hasattr(type(f), "__next__")]
 
 
 def holds_iterator(iterable: Any, values: Iterable[Any]) -> bool:
@@ -81,9 +92,12 @@ def holds_iterator(iterable: Any, values: Iterable[Any]) -> bool:
     if not hasattr(type(iterable), "__next__"):
         return False
     parts = [iterable]
+    known = {id(iterable)}
     for part in parts:
-        parts += _inner_iterators(part)
-    known = {id(part) for part in parts}
+        for inner in _inner_iterators(part):
+            if id(inner) not in known:
+                known.add(id(inner))
+                parts.append(inner)
     return any(id(value) in known for value in values)
 
 

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from allcores.plan.effects import Val
+from allcores.plan.effects import GIVEN_MUTATORS, Val
 from allcores.plan.names import (
     BUILTINS,
     FUNCTIONS,
@@ -14,12 +14,14 @@ from allcores.plan.names import (
     bound_names,
     children,
     parameter_names,
+    path_of,
     walk,
     walk_scope,
 )
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 MAX_DEPTH = 5
+Scope = tuple[dict[str, int], dict[str, ast.stmt], dict[str, str], dict[str, str]]
 
 
 @dataclass(slots=True)
@@ -70,9 +72,11 @@ class Module:
         self.filename = filename
         self.bound: dict[str, int] = {}
         self.imports: dict[str, str] = {}
+        self.taken: dict[str, str] = {}
+        """Names bound to a method that changes its object: `push = out.append`."""
         self.defs: dict[str, ast.stmt] = {}
         self.summaries: dict[ast.AST, Summary] = {}
-        self.scopes: dict[ast.AST, tuple[dict[str, int], dict[str, ast.stmt], dict[str, str]]] = {}
+        self.scopes: dict[ast.AST, Scope] = {}
         self.methods: dict[str, list[tuple[ast.ClassDef, ast.FunctionDef]]] = {}
         for node in walk_scope(*tree.body):
             self.note(node)
@@ -96,12 +100,24 @@ class Module:
             self.defs[node.name] = node
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             self.note_import(node, keep=True)
+        elif isinstance(node, ast.Assign):
+            self.taken.update(taken_method(node))
 
     def note_import(self, node: ast.Import | ast.ImportFrom, keep: bool) -> None:
         found = import_names(node)
         for name, dotted in found.items():
             if keep or name not in self.bound:
                 self.imports.setdefault(name, dotted)
+
+
+def taken_method(node: ast.Assign) -> dict[str, str]:
+    """`push = out.append` as {"push": "out"}; empty for other assignments."""
+    target, value = node.targets[0], node.value
+    if isinstance(target, ast.Name) and isinstance(value, ast.Attribute):
+        owner = path_of(value.value)
+        if owner is not None and value.attr in GIVEN_MUTATORS:
+            return {target.id: owner}
+    return {}
 
 
 def import_names(node: ast.Import | ast.ImportFrom) -> dict[str, str]:
@@ -138,6 +154,7 @@ class Surroundings:
         self.locals: dict[str, int] = {}
         self.local_defs: dict[str, ast.stmt] = {}
         self.local_imports: dict[str, str] = {}
+        self.local_taken: dict[str, str] = {}
         for scope in chain:
             if isinstance(scope, FUNCTIONS):
                 self.note_scope(scope)
@@ -151,6 +168,7 @@ class Surroundings:
             self.locals[name] = self.locals.get(name, 0) + count
         self.local_defs.update(known[1])
         self.local_imports.update(known[2])
+        self.local_taken.update(known[3])
 
     def in_function(self) -> bool:
         """Whether the loop stands in a function, and not at module level."""
@@ -217,6 +235,9 @@ class Surroundings:
             found = self.live(path)
             if found is not None:
                 return found
+        owner = self.owner_of_taken(path)
+        if owner is not None:
+            return Summary(0, {owner})
         node = self.definition(path)
         if isinstance(node, ast.ClassDef):
             return self.class_summary(node)
@@ -226,6 +247,12 @@ class Surroundings:
                 summary.is_static = True
             return summary
         return None
+
+    def owner_of_taken(self, name: str) -> str | None:
+        """The object changed by calling a name that was bound to its method, as far as is seen."""
+        if name in self.locals:
+            return self.local_taken.get(name)
+        return self.module.taken.get(name)
 
     def methods_named(self, name: str) -> list[Summary]:
         """What the methods of this name do, of all classes in this module."""
@@ -307,11 +334,13 @@ def _is_plain(node: ast.ClassDef) -> bool:
 
 def read_scope(
     scope: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda,
-) -> tuple[dict[str, int], dict[str, ast.stmt], dict[str, str]]:
-    """A function's local names with how often they are bound, its definitions, its imports."""
+) -> Scope:
+    """A function's local names with how often they are bound, its definitions, its imports, and
+    the names that stand for a method of another object."""
     counts: dict[str, int] = dict.fromkeys(parameter_names(scope.args), 1)
     defs: dict[str, ast.stmt] = {}
     imports: dict[str, str] = {}
+    taken: dict[str, str] = {}
     for node in walk_scope(*_body(scope)):
         for name in binds(node):
             counts[name] = counts.get(name, 0) + 1
@@ -319,7 +348,9 @@ def read_scope(
             defs[node.name] = node
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             imports.update(import_names(node))
-    return counts, defs, imports
+        elif isinstance(node, ast.Assign):
+            taken.update(taken_method(node))
+    return counts, defs, imports, taken
 
 
 def _body(scope: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> list[ast.AST]:

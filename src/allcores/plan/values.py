@@ -428,6 +428,8 @@ class Expressions:
     def e_Lambda(self, node: ast.Lambda) -> Info:
         from allcores.plan.names import parameter_names
 
+        defaults = [*node.args.defaults, *(d for d in node.args.kw_defaults if d)]
+        tainted = any([self.eval(d).tainted for d in defaults])
         saved, touched = dict(self.shadow), self.touched
         given = Val(frozenset({f"{self.site(node)}/given"}))
         self.shadow.update(dict.fromkeys(parameter_names(node.args), given))
@@ -439,7 +441,7 @@ class Expressions:
             self.refuse(node, text)
         self.touched = touched + self.touched
         val = Val(frozenset({self.site(node)}), NONE, body.val.roots, body.val.possible)
-        return Info(val, body.tainted, False)
+        return Info(val, body.tainted or tainted, False)
 
     def comprehension(
         self, node: ast.expr, gens: list[ast.comprehension], parts: list[ast.expr]
@@ -567,7 +569,7 @@ class Expressions:
         if summary is None:
             parts = vals if receiver is None else [receiver, *vals]
             return Info(self.fresh(node, *parts, maybe=True), tainted, True)
-        where = f"`{path}` (line {summary.line})"
+        where = f"`{path}` (line {summary.line})" if summary.line else f"`{path}`"
         for text in summary.refusals:
             self.refuse(node, f"{where} {text}")
         given = list(vals) if receiver is None else [receiver, *vals]
@@ -592,7 +594,8 @@ class Expressions:
                             tainted |= self.read_path(f"{r}.{rest}" if rest else r, node)
         if summary.is_class:
             return Info(self.instance(node, summary, given), tainted, True)
-        return Info(self.fresh(node, *given, maybe=True), tainted, True)
+        # Line 0: a method of a built-in type.
+        return Info(self.fresh(node, *given, maybe=True), tainted, summary.line > 0)
 
     def apply(
         self,

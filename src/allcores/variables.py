@@ -1,0 +1,138 @@
+"""The variables that a loop leaves: bound in the user's frame as the plain loop would bind them."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterable
+from contextlib import redirect_stderr, redirect_stdout
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from allcores.build import frames
+from allcores.plan.model import Plan
+
+if TYPE_CHECKING:
+    from allcores.build.job import LoopJob
+    from allcores.engine.schedule import Batch
+
+
+class Stop(BaseException):
+    """Ends work that is done again up to a certain commit; holds the records made so far."""
+
+
+class Again(NamedTuple):
+    """Iterations to be worked again for their temporaries, and what was sent of each."""
+
+    items: list[Any]
+    sent: list[list[Any]]
+
+
+class Variables:
+    """Targets and temporaries of one run through a loop.
+
+    What workers bound is brought home with each batch, or found by working an iteration again;
+    `settle` is called whenever the user's own code is about to look.
+    """
+
+    job: LoopJob
+
+    def __init__(self, plan: Plan, frame: FrameType) -> None:
+        self.plan, self.frame = plan, frame
+        self.pending: dict[str, Again] = {}
+        self.last_item: Any = None
+        self.by_worker = False
+
+    def done_by_worker(self, item: Any) -> None:
+        """The last iteration so far was done by a worker, with this item."""
+        self.last_item, self.by_worker = item, True
+
+    def bind(self, values: dict[str, Any], gone: Iterable[str] = ()) -> None:
+        """Bind variables of the loop, and unbind those in `gone`, where the loop has them."""
+        shared = self.plan.declared_global
+        if shared and not self.plan.module_level:
+            ours = {n: v for n, v in values.items() if n in shared}
+            frames.write(self.frame, True, ours, shared.intersection(gone))
+            values = {n: v for n, v in values.items() if n not in shared}
+            gone = set(gone) - shared
+        frames.write(self.frame, self.plan.module_level, values, set(gone))
+
+    def settle_before(self, items: Any, results: list[Any], done: int) -> None:
+        """Variables are as the last of the first `done` items left them."""
+        if done:
+            again = Again([items[done - 1]], [self.job.sent(results[done - 1])])
+            self.pending = dict.fromkeys(self.plan.temporaries, again)
+            self.done_by_worker(items[done - 1])
+        self.settle()
+
+    def keep(self, batch: Batch) -> None:
+        """Bring home the temporaries that came with a batch; note those that did not."""
+        plan = self.plan
+        if not plan.temporaries or not len(batch.items):
+            return
+        extra = batch.extra or {}
+        stuck = extra.get("", ())
+        values = {n: v for n, v in extra.items() if n in plan.temporaries}
+        self.bind(values)
+        for name in values:
+            self.pending.pop(name, None)
+        missing = [
+            n for n in plan.temporaries if n not in values and (n in stuck or n not in plan.kept)
+        ]
+        # One list for all of them: they are found in one go, so that shared objects stay shared.
+        first = 0 if any(n in plan.kept for n in missing) else len(batch.items) - 1
+        sent = [self.job.sent(r) for r in batch.results[first:]] if missing else []
+        self.pending.update(dict.fromkeys(missing, Again(list(batch.items[first:]), sent)))
+
+    def settle(self) -> None:
+        """Give targets and temporaries the values that the last iteration left."""
+        plan = self.plan
+        by_worker, self.by_worker = self.by_worker, False
+        if by_worker:
+            targets = self.job.functions.targets(self.last_item)
+            rebound = set(plan.temporaries) | plan.parent_names | plan.deleted
+            targets = {n: v for n, v in targets.items() if n not in rebound}
+            self.bind(targets, plan.deleted)
+        pending, self.pending = self.pending, {}
+        if pending:
+            self.recover(pending)
+
+    def recover(self, pending: dict[str, Again]) -> None:
+        """Work an iteration again, here, for the temporaries that could not be sent."""
+        namespace = self.frame.f_globals
+        mine = [*self.job.global_names, *self.job.passing_names]
+        saved = {n: namespace[n] for n in mine if n in namespace}
+        found: dict[str, Any] = {}
+        with (
+            redirect_stdout(io.StringIO()),
+            redirect_stderr(io.StringIO()),
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore")
+            for again in {id(a): a for a in pending.values()}.values():
+                wanted = {n for n, a in pending.items() if a is again}
+                for item, sent in zip(again.items, again.sent):
+                    values = self.worked_again(item, sent)
+                    found.update({n: v for n, v in values.items() if n in wanted})
+        for n in mine:
+            namespace.pop(n, None)
+        namespace.update(saved)
+        self.bind(found)
+
+    def worked_again(self, item: Any, sent: list[Any]) -> dict[str, Any]:
+        """The temporaries of an iteration; what its result holds as well is taken from there."""
+        from allcores.build.job import MustRunNatively
+        from allcores.engine.job import LEFT
+
+        self.job.take()
+        result: Any = None
+        try:
+            result = self.job.functions.work(item)
+        except Stop as stop:
+            result = stop.args[0]
+        except (Exception, MustRunNatively):
+            pass
+        values = self.job.take()
+        again = self.job.sent(result) if result is not LEFT else []
+        same = {id(new): old for new, old in zip(again, sent)}
+        return {n: same.get(id(v), v) for n, v in values.items()}
