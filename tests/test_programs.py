@@ -250,6 +250,400 @@ try:
             out.append('f')
 except ZeroDivisionError: out.append('z')
 """,
+    "kept by a constructor": """
+class Q:
+    def __init__(self, s): self.s=s
+    def note(self,v): self.s.append(v)
+log=[]
+for i in parallel(range(5)):
+    q=Q(log)
+    q.note(i)
+""",
+    "kept by a dataclass": """
+import dataclasses
+@dataclasses.dataclass
+class Q:
+    s: list
+    def note(self,v): self.s.append(v)
+log=[]
+for i in parallel(range(5)):
+    q=Q(log)
+    q.note(i)
+""",
+    "kept by a base class's constructor": """
+class B:
+    def __init__(self, s): self.s=s
+class Q(B):
+    def note(self,v): self.s.append(v)
+log=[]
+for i in parallel(range(5)):
+    q=Q(log)
+    q.note(i)
+""",
+    "kept by a method": """
+class Q:
+    def __init__(self, s): self.s=[]
+    def use(self, s): self.s = s
+    def note(self,v): self.s.append(v)
+log=[]
+for i in parallel(range(5)):
+    q=Q(i)
+    q.use(log)
+    q.note(i)
+""",
+    "put inside by a function": """
+def touch(xs, v): xs.append(v)
+rows=[[1],[2]]
+for i in parallel(range(5)):
+    t=[]
+    touch(t, rows[i%2])
+    t[0].append(i)
+""",
+    "a default that calls share": """
+def grow(v, xs=[]):
+    xs.append(v); return len(xs)
+out=[]
+for i in parallel(range(5)):
+    out.append(grow(i*2))
+""",
+    "+= of an attribute, in place": """
+import numpy as np
+class P:
+    def __init__(self, x, v): self.x=x; self.v=v
+    def step(self): self.x += self.v*2
+pos=np.zeros((5,3)); out=[]
+for i in parallel(range(5)):
+    p=P(pos[i], 1.5)
+    p.step()
+    out.append(p.x.sum())
+""",
+    "+= of an attribute, a number": """
+class P:
+    def __init__(self, x, v): self.x=x; self.v=v
+    def step(self): self.x += self.v*2
+pos=[1.,2.,3.,4.,5.]; out=[]
+for i, x in parallel(enumerate(pos)):
+    p=P(x, 1.5)
+    p.step()
+    out.append(p.x*2)
+""",
+    "a manager that keeps": """
+class Quiet:
+    def __init__(self, seen): self.seen = seen
+    def __enter__(self): pass
+    def __exit__(self, *a): self.seen.append('out')
+log=[]
+for i in parallel(range(4)):
+    with Quiet(log):
+        x=i*2
+""",
+    "a model is fitted": """
+class M:
+    def __init__(self, data): self.data=data; self.coef=None; self.hist=[]
+    def fit(self):
+        self.coef = sum(self.data); self.hist.append(self.coef)
+    def fit2(self, n):
+        self.n = n
+        self.fit()
+        return self
+data=[1,2,3]; out=[]
+for i in parallel(range(4)):
+    m=M(data)
+    m.fit()
+    m.fit2(i)
+    out.append((m.coef, len(m.hist)))
+""",
+    "methods in a chain": """
+class M:
+    def __init__(self, data): self.data=data
+    def fit(self, n):
+        self.coef = sum(self.data)+n
+        return self
+data=[1,2,3]; out=[]
+for i in parallel(range(4)):
+    out.append(M(data).fit(i).coef)
+""",
+    "input that prints": """
+def gen():
+    for i in range(6):
+        print('made', i)
+        yield i
+    print('end')
+for x in parallel(gen()):
+    print('used', x*2)
+""",
+    "input that prints, body that raises": """
+def gen():
+    for i in range(6):
+        print('made', i)
+        yield i
+    print('end')
+    raise ValueError('x')
+out=[]
+for x in parallel(gen()):
+    if x == 3: 1/0
+    print('used', x*2)
+""",
+    "input that prints and raises": """
+def gen():
+    for i in range(6):
+        print('made', i)
+        yield i
+    print('end')
+    raise ValueError('x')
+out=[]
+for x in parallel(gen()):
+    print('used', x*2)
+""",
+    "views": """
+import numpy as np
+out=[]
+for i in parallel(range(6)):
+    a=np.arange(12.).reshape(3,4)*i
+    out.append((a[:,1], a[:, ::2], a.T, a[1:], np.arange(i+5)[:2]))
+out[0][0][:]=99
+""",
+    "overlapping views": """
+import numpy as np
+out=[]
+for i in parallel(range(6)):
+    a=np.arange(120.)*i
+    out.append((a[:3], a[2:5]))
+""",
+    "a method of an element": """
+grid=[[1],[2]]
+log=[]
+for i in parallel(range(4)):
+    log.append(list(grid)[i%2].append)
+""",
+    "an iterator read on": """
+it = iter(range(10))
+out=[]
+try:
+    for x in parallel(it):
+        out.append(x*2)
+        if x == 4: 1/0
+except ZeroDivisionError: pass
+left=list(it)
+""",
+    "zipped iterators read on": """
+it = iter([1,2,3,4,5,6,7]); b=iter('abcdefgh')
+out=[]
+try:
+    for x,y in parallel(zip(it,b)):
+        out.append(x*2)
+        if x == 4: out[1]/0
+except ZeroDivisionError: pass
+left=list(it),list(b)
+""",
+    "an iterator used up": """
+it = iter([1,2,3,4,5,6,7])
+out=[]
+for x in parallel(it):
+    out.append(x*2)
+left=list(it)
+""",
+    "a generator read on": """
+def g():
+    yield from range(9)
+it = g()
+out=[]
+try:
+    for x in parallel(it):
+        out.append(x*2)
+        if x == 4: 1/0
+except ZeroDivisionError: pass
+left=list(it)
+""",
+    "appended to one file": """
+for x in parallel(range(5)):
+    with open('a.txt','a') as f: f.write(str(x*2))
+""",
+    "a file for each iteration": """
+for x in parallel(range(5)):
+    with open(f'{x}.txt','w') as f: f.write(str(x*2))
+""",
+    "a file for each iteration, named before": """
+for x in parallel(range(5)):
+    name = 'a' + str(x) + '.txt'
+    with open(name,'w') as f: f.write(str(x*2))
+""",
+    "two iterations to one file": """
+for x in parallel(range(5)):
+    name = 'a' + str(x%2) + '.txt'
+    with open(name,'w') as f: f.write(str(x*2))
+""",
+    "an element chosen": """
+class S:
+    def __init__(self,n): self.n=n; self.seen=[]
+    def note(self,v):
+        self.seen.append(v); return len(self.seen)
+stars=[S(1),S(2)]
+out=[]
+for x in parallel(range(5)):
+    r = max(stars, key=lambda q:q.n)
+    out.append(r.note(x*2))
+""",
+    "a target bound anew": """
+for i, t in parallel(enumerate([5,6,7])):
+    if (t:=5*i) > 4: pass
+""",
+    "generators kept": """
+def f():
+    log=[]
+    for i in parallel(range(4)):
+        log.append((q+i for q in range(2)))
+    return [list(g) for g in log]
+r=f()
+""",
+    "shared with the last good iteration": """
+out=[]
+try:
+    for i in parallel(range(6),chunk=6):
+        g=[i*2]
+        out.append(g)
+        g=5//(3-i)
+        g=[i]
+        out.append(g)
+except ZeroDivisionError: pass
+""",
+    "slots left empty": """
+class Cell:
+    __slots__ = ('v', 'w')
+cell = Cell()
+for i in parallel(range(5)):
+    cell.w = i*i
+""",
+    "annotated in a function": """
+def f(k):
+    for i in parallel(range(4)):
+        u: int = k*i
+        def g(q):
+            return q
+    return u
+r=f(3)
+""",
+    "global in a function": """
+t=40
+def f():
+    global t
+    for i in parallel(range(4)):
+        t = i*2
+f()
+""",
+    "starred target": """
+out=[]
+for i, *more in parallel([(0, 1, 2), (3,), (5, 6)]):
+    out.append((i*2, more))
+more.append(1)
+""",
+    "handler names": """
+class Odd(ValueError):
+    pass
+def odd(v):
+    if v % 4 == 1:
+        raise Odd(v, [v])
+    return v
+res = [0]*8
+log = []
+flag=0
+for i in parallel(range(8)):
+    res[i] = i*3
+    try:
+        tv = odd(i)
+    except Odd as error:
+        log.append(error.args[1])
+    else:
+        try:
+            res[i] = i
+            yv = odd(i-1)
+        except ValueError as error:
+            log.append(str(error))
+        flag = flag ^ 1
+""",
+    "a callable object": """
+class Vec:
+    def __init__(self, x): pass
+    def __call__(self, v):
+        self.xs.append(v)
+grid=[[1],[2]]
+for i in parallel(range(4)):
+    s = Vec(i)
+    s.xs = grid[i % 2]
+    s(5)
+""",
+    "a lambda called at once": """
+tree = {'c': [2, 3]}
+for i in parallel(range(4)):
+    (lambda q: q.append(i*2))(tree['c'])
+""",
+    "a method given to map": """
+cur=[1]
+for i in parallel(range(4)):
+    list(map(cur.append, [i*2]))
+""",
+    "+= of a second name": """
+class Vec:
+    def __init__(self, x, y=0): self.xs = [x, y]
+    def __iadd__(self, other):
+        self.xs[0] += other.xs[0]
+        return self
+vecs = [Vec(j, 1) for j in range(4)]
+vec = vecs[1]
+out = []
+for i in parallel(range(4)):
+    vec += Vec(3)
+    t = vecs[1].xs[0]
+""",
+    "items changed": """
+grid = [[j, j + 1] for j in range(8)]
+for i, row in parallel(enumerate(grid)):
+    row.append(i*2)
+    u = sum(grid[(i+3) % 8])
+""",
+    "jump in finally": """
+def risky(v):
+    raise ValueError(v)
+d={}
+for i in parallel(range(4), chunk=2):
+    try:
+        pass
+    finally:
+        try:
+            tv = risky(3)
+        except ValueError:
+            continue
+    for j in range(3):
+        pass
+    else:
+        d[i] = frozenset([3])
+""",
+    "a lambda's default": """
+y = total = 0
+for i in parallel(range(5)):
+    y = i
+    total = total * 2 + (lambda q=(y % 97): q * 2)()
+    y += total
+""",
+    "a method taken before the loop": """
+out=[]
+push = out.append
+for i in parallel(range(5)):
+    push(i**2)
+""",
+    "an exception in a handler": """
+count = 0
+d = {}
+try:
+    for i in parallel(range(5)):
+        count += 1
+        try:
+            v = 1 // (i - 2)
+        except ZeroDivisionError:
+            e[i] = count
+except NameError as error:
+    found = error
+""",
 }
 
 
