@@ -34,7 +34,7 @@ class Work:
     ) -> tuple[Any, Cut | None]:
         return ("last" if last else None), None
 
-    def lighten(self, extra: Any) -> Any:
+    def lighten(self, extra: Any, empty: bool) -> Any:
         return None
 
 

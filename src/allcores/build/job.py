@@ -139,23 +139,27 @@ class LoopJob:
             # one; where a result may share objects with these, that one is done natively as well.
             if any(type(v) not in ATOMS for v in temporaries.values()):
                 results.pop()
+                names = {"": list(temporaries)}
                 extra = ship(results, {})
-                return None, Cut(len(results) if extra is not None else 0, "shared")
+                return names, Cut(len(results) if extra is not None else 0, "shared")
         extra = ship(results, temporaries)
         if extra and last and results and "" in extra:
             # The last iteration's variables are wanted, and can be had only by doing it at home.
             results.pop()
-            return {}, Cut(len(results), "shared")
+            return self.lighten(extra, True), Cut(len(results), "shared")
         if extra is None:
             why = "a result is, or holds, something that is kept elsewhere as well"
             return None, Cut(0, "unshippable", why)
         return extra, None
 
-    def lighten(self, extra: Any) -> Any:
+    def lighten(self, extra: Any, empty: bool) -> Any:
         if not extra:
             return extra
-        light, left_out = {}, list(extra.get("", ()))
+        light, left_out = {}, list(extra.pop("", ()))
         for name, value in extra.items():
+            if empty:
+                left_out.append(name)
+                continue
             try:
                 encode(value)
             except Exception:

@@ -260,7 +260,7 @@ def answer(
     try:
         body, big = wire.encode((results, extra, cut, seconds))
     except Exception:
-        extra = job.lighten(extra)
+        extra = job.lighten(extra, False)
         try:
             body, big = wire.encode((results, extra, cut, seconds))
         except Exception as error:
@@ -268,7 +268,7 @@ def answer(
             # What goes along belongs to the chunk's end, so that the last good one is done again.
             keep = max(keep - 1, 0)
             cut = Cut(keep, "unshippable", why)
-            body, big = wire.encode((results[:keep], None, cut, seconds))
+            body, big = wire.encode((results[:keep], job.lighten(extra, True), cut, seconds))
     wire.send_frame(sock, body, big)
 
 

@@ -43,5 +43,8 @@ class Job(Protocol):
     ) -> tuple[Any, Cut | None]:
         """Look at a finished chunk; what is returned first travels in one pickle with `results`."""
 
-    def lighten(self, extra: Any) -> Any:
-        """What goes along instead of `extra`, which cannot be pickled together with the results."""
+    def lighten(self, extra: Any, empty: bool) -> Any:
+        """What goes along instead of `extra`, which cannot be pickled together with the results.
+
+        empty: only what says that something is left out.
+        """
