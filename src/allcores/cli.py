@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-import ast
 import atexit
 import contextlib
 import json
 import os
-import re
 import sys
-import tokenize
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from allcores.plan import Plan, plans_of
-from allcores.show.sentences import not_python
+from allcores.commands.convert import convert
+from allcores.commands.files import Action, Refusal, complain, path_and_line, plan_at, plans_in
+from allcores.plan import Plan
 
 if TYPE_CHECKING:
     from allcores.show.summary import Summary
-
-# A command's function parses and checks; what it returns is then done outside of click, which
-# would take a program's KeyboardInterrupt or EOFError for its own.
-Action = Callable[[], int]
-
-
-class Refusal(click.ClickException):
-    """Input that cannot be worked with: one sentence on stderr, exit code 2."""
-
-    exit_code = 2
 
 
 class RunCommand(click.Command):
@@ -207,13 +195,13 @@ def _write_words(found: Iterator[tuple[Plan, Sequence[str]]]) -> None:
 
 def _explained(target: str) -> Iterator[tuple[Plan, Sequence[str]]]:
     """The Plans asked for, each with the lines of its file."""
-    path, line = _path_and_line(target)
+    path, line = path_and_line(target)
     if os.path.isdir(path) and line is None:
         yield from _explained_below(path)
         return
-    plans, source = _plans_in(path)
+    plans, source = plans_in(path)
     if line is not None:
-        plans = [_plan_at(plans, path, line)]
+        plans = [plan_at(plans, path, line)]
     for plan in plans:
         yield plan, source
 
@@ -221,72 +209,15 @@ def _explained(target: str) -> Iterator[tuple[Plan, Sequence[str]]]:
 def _explained_below(directory: str) -> Iterator[tuple[Plan, Sequence[str]]]:
     for path in sorted(Path(directory).rglob("*.py")):
         try:
-            plans, source = _plans_in(str(path))
+            plans, source = plans_in(str(path))
         except Refusal as refusal:
-            _complain(refusal.format_message())
+            complain(refusal.format_message())
             continue
         for plan in plans:
             yield plan, source
 
 
-def _path_and_line(target: str) -> tuple[str, int | None]:
-    """Split "file.py:12"; a file whose own name ends so is taken first."""
-    match = re.fullmatch(r"(.+?):(\d+)", target)
-    if match is None or os.path.exists(target):
-        return target, None
-    return match[1], int(match[2])
-
-
-def _plans_in(path: str) -> tuple[list[Plan], Sequence[str]]:
-    try:
-        with tokenize.open(path) as file:
-            source = file.read()
-        tree = ast.parse(source, path)
-    except FileNotFoundError:
-        raise Refusal(f"there is no file {path}.") from None
-    except IsADirectoryError:
-        raise Refusal(f"{path} is a directory, which has no lines.") from None
-    except UnicodeDecodeError as error:
-        raise Refusal(
-            f"{path} cannot be read as {error.encoding} text: byte {error.start} is"
-            f" {error.object[error.start]:#x}."
-        ) from None
-    except OSError as error:
-        raise Refusal(f"{path} cannot be read: {error.strerror}.") from None
-    except (SyntaxError, ValueError) as error:
-        raise Refusal(f"{not_python(path, error)}.") from None
-    try:
-        return plans_of(tree, source, path), source.splitlines()
-    except RecursionError:
-        raise Refusal(f"{path} is too deeply nested to be read.") from None
-
-
-def _plan_at(plans: list[Plan], path: str, line: int) -> Plan:
-    """The Plan of the loop whose header is on the line, else of the innermost loop around it."""
-    on_line = [p for p in plans if p.line <= line <= (p.node.iter.end_lineno or p.line)]
-    if on_line:
-        return on_line[-1]
-    around = [p for p in plans if p.line <= line <= (p.node.end_lineno or p.line)]
-    if around:
-        innermost = max(around, key=lambda plan: plan.line)
-        _complain(f"line {line} of {path} is inside the loop on line {innermost.line}.")
-        return innermost
-    raise Refusal(f"there is no loop on line {line} of {path}{_nearest(plans, line)}.")
-
-
-def _nearest(plans: list[Plan], line: int) -> str:
-    if not plans:
-        return ", nor anywhere else in it"
-    before = [plan.line for plan in plans if plan.line < line][-1:]
-    after = [plan.line for plan in plans if plan.line > line][:1]
-    lines = [str(each) for each in before + after]
-    if len(lines) == 1:
-        return f"; the nearest is on line {lines[0]}"
-    return f"; the nearest are on lines {' and '.join(lines)}"
-
-
-def _complain(sentence: str) -> None:
-    click.echo(f"allcores: {sentence}", err=True)
+allcores.add_command(convert)
 
 
 def main() -> NoReturn:
@@ -297,10 +228,10 @@ def main() -> NoReturn:
         code = action() if callable(action) else (action or 0)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "allcores"
-        _complain(f"{error.format_message()} (`{command} --help` lists what can be given)")
+        complain(f"{error.format_message()} (`{command} --help` lists what can be given)")
         sys.exit(2)
     except click.ClickException as error:
-        _complain(error.format_message())
+        complain(error.format_message())
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(130)
