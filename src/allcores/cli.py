@@ -9,6 +9,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -16,37 +17,12 @@ import click
 
 from allcores.commands.convert import convert
 from allcores.commands.files import Action, Refusal, complain, path_and_line, plan_at, plans_in
+from allcores.commands.find import find
+from allcores.commands.running import RunCommand
 from allcores.plan import Plan
 
 if TYPE_CHECKING:
     from allcores.show.summary import Summary
-
-
-class RunCommand(click.Command):
-    """`run`: all that follows the script's name, or `-m module`, belongs to the script."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As click does, but with `-m module` as the last of the command's own options."""
-        return super().parse_args(ctx, self._ended_at_module(args))
-
-    def _ended_at_module(self, args: list[str]) -> list[str]:
-        valued = {
-            name
-            for param in self.params
-            if isinstance(param, click.Option) and not param.is_flag
-            for name in param.opts
-        }
-        position = 0
-        while position < len(args):
-            arg = args[position]
-            if arg == "--" or not arg.startswith("-"):
-                break
-            if arg == "-m":
-                return [*args[: position + 2], "--", *args[position + 2 :]]
-            if arg.startswith("-m"):
-                return [*args[: position + 1], "--", *args[position + 1 :]]
-            position += 2 if arg in valued else 1
-        return args
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -108,14 +84,15 @@ def run(
         from allcores import script as runner
 
         os.environ.update({name: value for name, value in settings.items() if value is not None})
+        compiler = partial(rewrite.parallel_code, force=force)
         if include:
-            rewrite.rewrite_imports_under(include, force=force)
+            rewrite.rewrite_imports_under(include, compiler)
         with contextlib.nullcontext() if quiet else _summary_at_exit() as summary:
             try:
                 if module is not None:
-                    code = runner.run_module(module, args, force=force)
+                    code = runner.run_module(module, args, compiler)
                 else:
-                    code = runner.run_script(script or "", args, force=force)
+                    code = runner.run_script(script or "", args, compiler)
             except runner.CannotRunError as error:
                 raise Refusal(f"{error}.") from None
             if summary is not None:
@@ -217,6 +194,7 @@ def _explained_below(directory: str) -> Iterator[tuple[Plan, Sequence[str]]]:
             yield plan, source
 
 
+allcores.add_command(find)
 allcores.add_command(convert)
 
 

@@ -16,7 +16,7 @@ from importlib.machinery import ModuleSpec, SourceFileLoader
 from math import inf
 from operator import length_hint
 from types import CodeType, ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 from allcores.loop import at_site, register_site
 from allcores.plan import Plan, plans_of
@@ -27,6 +27,17 @@ _COMPILERS = frozenset(
     "jit njit vectorize guvectorize stencil cfunc generated_jit jitclass kernel autotune "
     "compile".split()
 )
+
+
+Compiler = Callable[[bytes, str], CodeType]
+"""From a file's text and name to its code."""
+
+
+class Through(Protocol):
+    """What stands in a code object for one loop."""
+
+    def through(self, iterable: Any) -> Any:
+        """What the loop iterates in place of `iterable`."""
 
 
 class Detour:
@@ -106,7 +117,8 @@ def parallel_code(source: bytes, filename: str, *, force: bool = False) -> CodeT
     try:
         tree = ast.parse(source, filename)
         plans = _plans_to_take(tree, source, filename, force)
-        return _compile_with_detours(tree, filename, plans, force)
+        detours = [(plan.node, Detour(register_site(plan, tree), force)) for plan in plans]
+        return compile_with_detours(tree, filename, detours)
     except RecursionError:
         # An expression with thousands of terms: more than a tree of Python objects can hold.
         return compile(source, filename, "exec", dont_inherit=True)
@@ -164,16 +176,16 @@ def _outside_compiled_functions(tree: ast.Module, plans: list[Plan]) -> list[Pla
     return [plan for plan in plans if plan.node not in inside]
 
 
-def _compile_with_detours(
-    tree: ast.Module, filename: str, plans: list[Plan], force: bool
+def compile_with_detours(
+    tree: ast.Module, filename: str, loops: Sequence[tuple[ast.For | ast.AsyncFor, Through]]
 ) -> CodeType:
-    detours: dict[str, Detour] = {}
+    """Compile a module with each of these loops iterating what its detour gives."""
+    detours: dict[str, Through] = {}
     originals: list[tuple[ast.For, ast.expr]] = []
-    for plan in plans:
-        assert isinstance(plan.node, ast.For)
-        marker = f"\0allcores detour {len(detours)}"
-        detours[marker] = Detour(register_site(plan, tree), force)
-        originals.append((plan.node, plan.node.iter))
+    for node, detour in loops:
+        assert isinstance(node, ast.For)
+        detours[f"\0allcores detour {len(detours)}"] = detour
+        originals.append((node, node.iter))
     for marker, (node, iterable) in zip(detours, originals):
         node.iter = _call_through(marker, node, iterable)
     try:
@@ -200,7 +212,7 @@ def _call_through(marker: str, loop: ast.For, iterable: ast.expr) -> ast.Call:
     return call
 
 
-def _with_constants(code: CodeType, detours: dict[str, Detour]) -> CodeType:
+def _with_constants(code: CodeType, detours: dict[str, Through]) -> CodeType:
     """The code object, and those inside it, with each marker replaced by its detour."""
 
     def replaced(constant: Any) -> Any:
@@ -227,10 +239,10 @@ class ParallelLoader(SourceFileLoader):
 class ParallelFinder:
     """Finds what the other finders find, and makes parallel the source files that are wanted."""
 
-    def __init__(self, wanted: Callable[[ModuleSpec], bool], force: bool) -> None:
-        """`wanted(spec)` says which source files are rewritten."""
+    def __init__(self, wanted: Callable[[ModuleSpec], bool], compiler: Compiler) -> None:
+        """`wanted(spec)` says which source files are rewritten, by `compiler`."""
         self._wanted = wanted
-        self._force = force
+        self._compiler = compiler
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -242,9 +254,7 @@ class ParallelFinder:
         if not self._wanted(spec):
             return spec
         try:
-            code = parallel_code(
-                spec.loader.get_data(spec.loader.path), spec.loader.path, force=self._force
-            )
+            code = self._compiler(spec.loader.get_data(spec.loader.path), spec.loader.path)
         except (SyntaxError, ValueError, OSError):
             # The plain import says what is wrong, in the plain way.
             return spec
@@ -262,12 +272,12 @@ class ParallelFinder:
         return None
 
 
-def rewrite_imports_under(paths: Iterable[str], *, force: bool = False) -> None:
-    """Make parallel the loops of all modules imported from now on from at or below `paths`."""
+def rewrite_imports_under(paths: Iterable[str], compiler: Compiler) -> None:
+    """Compile so all modules that are imported from now on from at or below `paths`."""
     roots = [os.path.realpath(path) for path in paths]
 
     def wanted(spec: ModuleSpec) -> bool:
         real = os.path.realpath(spec.origin or "")
         return any(real == root or real.startswith(root.rstrip(os.sep) + os.sep) for root in roots)
 
-    sys.meta_path.insert(0, ParallelFinder(wanted, force))
+    sys.meta_path.insert(0, ParallelFinder(wanted, compiler))

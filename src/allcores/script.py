@@ -17,7 +17,7 @@ from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec, Sou
 from types import CodeType, FrameType, ModuleType, TracebackType
 from typing import Any
 
-from allcores.rewrite import ParallelFinder, parallel_code
+from allcores.rewrite import Compiler, ParallelFinder
 from allcores.show.sentences import not_python
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
@@ -30,16 +30,18 @@ class CannotRunError(Exception):
     """The script or module cannot be started; the text is a sentence for the user."""
 
 
-def run_script(path: str, args: Sequence[str], *, force: bool = False) -> int:
+def run_script(path: str, args: Sequence[str], compiler: Compiler) -> int:
     """Run the file (or directory or archive with a __main__) at `path`; returns the exit code.
+
+    compiler: makes the code of the file that is run.
 
     Raises CannotRunError when it cannot be started, and SystemExit when the script does.
     """
     # Not normalised: the interpreter shows a script's path in just this way.
     filename = os.path.join(os.getcwd(), path)
     if pkgutil.get_importer(filename) is not None:
-        return _run_archive(path, filename, args, force)
-    code = _script_code(path, filename, force)
+        return _run_archive(path, filename, args, compiler)
+    code = _script_code(path, filename, compiler)
     main = _new_main(filename)
     sys.argv[:] = [path, *args]
     _set_first_path(os.path.dirname(os.path.realpath(filename)))
@@ -47,25 +49,25 @@ def run_script(path: str, args: Sequence[str], *, force: bool = False) -> int:
     return _run(partial(exec, code, main.__dict__))
 
 
-def run_module(name: str, args: Sequence[str], *, force: bool = False) -> int:
+def run_module(name: str, args: Sequence[str], compiler: Compiler) -> int:
     """Run module `name` as `python -m name` would; otherwise as `run_script`."""
     _new_main(None)
     sys.argv[:] = ["-m", *args]
     _set_first_path(os.getcwd())
-    return _run_as_main(name, name, True, force)
+    return _run_as_main(name, name, True, compiler)
 
 
-def _run_archive(path: str, filename: str, args: Sequence[str], force: bool) -> int:
+def _run_archive(path: str, filename: str, args: Sequence[str], compiler: Compiler) -> int:
     _new_main(None)
     sys.argv[:] = [path, *args]
     _set_first_path(filename)
-    return _run_as_main("__main__", path, False, force)
+    return _run_as_main("__main__", path, False, compiler)
 
 
-def _script_code(path: str, filename: str, force: bool) -> CodeType:
+def _script_code(path: str, filename: str, compiler: Compiler) -> CodeType:
     try:
         with open(filename, "rb") as file:
-            return parallel_code(file.read(), filename, force=force)
+            return compiler(file.read(), filename)
     except FileNotFoundError:
         raise CannotRunError(f"there is no file {path}") from None
     except OSError as error:
@@ -115,14 +117,14 @@ def _forget_shadowed(directory: str) -> None:
                 del sys.modules[each]
 
 
-def _run_as_main(name: str, shown: str, alter_argv: bool, force: bool) -> int:
+def _run_as_main(name: str, shown: str, alter_argv: bool, compiler: Compiler) -> int:
     """Run a module through `runpy`, whose frames plain python's tracebacks show as well."""
     targets = {name, f"{name}.__main__"}
 
     def wanted(spec: ModuleSpec) -> bool:
         return spec.name in targets and spec.submodule_search_locations is None
 
-    finder = ParallelFinder(wanted, force)
+    finder = ParallelFinder(wanted, compiler)
     sys.meta_path.insert(0, finder)
     main = sys.modules["__main__"]
     _allow_for_own_frames(through_exec=False)
