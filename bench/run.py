@@ -36,6 +36,9 @@ NAMES = (
     "big_results",
     "big_arguments",
     "generator",
+    "pool_warm_map",
+    "pool_many_maps",
+    "map_tiny",
     "import_time",
 )
 PATIENCE = 10.0  # a library that takes longer than this many seconds is run once only

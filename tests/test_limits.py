@@ -18,7 +18,7 @@ from tests.same import forced
 def test_a_shared_random_stream_runs_serially_and_an_own_one_in_parallel() -> None:
     rng = np.random.default_rng(1)
     drawn: list[float] = []
-    with forced(), pytest.warns(ParallelWarning, match="rng"):  # noqa: PT031
+    with forced(), pytest.warns(ParallelWarning, match="rng"):
         for i in parallel(range(4)):
             drawn.append(abs(i - 10) * rng.normal())
     assert drawn == [

@@ -4,13 +4,77 @@ parallel         marks a loop: `for x in parallel(xs):`
 ParallelWarning  says why a marked loop runs serially
 NotParallel      the same as an error, where `strict=True`
 WorkerDied       a worker process ended in the middle of an iteration, twice
+map              `[fn(x) for x in xs]` on every core; `imap` lazily, `starmap` with several arguments
+Pool             multiprocessing.Pool's interface, without its traps
+Executor         concurrent.futures' interface
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from allcores import entry as _entry  # noqa: F401  # here, lest the first loop waits for it
 from allcores.engine.failures import WorkerDied
 from allcores.loop import NotParallel, ParallelWarning, parallel
 
-__all__ = ["NotParallel", "ParallelWarning", "WorkerDied", "parallel"]
+if TYPE_CHECKING:
+    from allcores.executor import Executor as Executor
+    from allcores.mapping import imap as imap
+    from allcores.mapping import map as map
+    from allcores.mapping import starmap as starmap
+    from allcores.pool import Pool as Pool
+
 __version__ = "0.1.0"
+
+# Made when they are first asked for: most programs need `parallel` alone.
+_LATER = {
+    "Executor": "allcores.executor",
+    "Pool": "allcores.pool",
+    "imap": "allcores.mapping",
+    "map": "allcores.mapping",
+    "starmap": "allcores.mapping",
+}
+
+__all__ = [
+    "Executor",
+    "NotParallel",
+    "ParallelWarning",
+    "Pool",
+    "WorkerDied",
+    "imap",
+    "map",
+    "parallel",
+    "starmap",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(_LATER[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
+
+
+def _register_with_joblib() -> None:
+    """`joblib.parallel_config(backend="allcores")` where joblib was imported before this."""
+    import sys
+
+    joblib = sys.modules.get("joblib.parallel")
+    if joblib is not None and hasattr(joblib, "register_parallel_backend"):
+
+        def backend(**how: Any) -> Any:
+            from allcores.on.joblib import AllcoresBackend
+
+            return AllcoresBackend(**how)
+
+        joblib.register_parallel_backend("allcores", backend)
+
+
+_register_with_joblib()

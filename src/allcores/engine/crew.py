@@ -11,6 +11,7 @@ import sys
 import time
 import warnings
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from allcores.engine import wire
@@ -25,7 +26,7 @@ in_worker = False
 class Worker:
     """The coordinator's end of one forked worker."""
 
-    def __init__(self, pid: int, sock: socket.socket, number: int, lifeline: int) -> None:
+    def __init__(self, pid: int, sock: socket.socket, lifeline: int, number: int) -> None:
         self.pid = pid
         self.lifeline = lifeline
         self.sock = sock
@@ -82,75 +83,18 @@ class Crew:
 
     def add(self, number: int) -> Worker:
         """Fork one more worker."""
-        ours, theirs = socket.socketpair()
-        # Workers die with this process even in the middle of an iteration: the kernel sends
-        # SIGIO to the holder of the other end when this end is closed. A pipe for each worker,
-        # for a pipe remembers one process to tell.
-        life, line = os.pipe()
-        held = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
-        try:
-            with warnings.catch_warnings() if sys.version_info >= (3, 12) else _Nothing():
-                if sys.version_info >= (3, 12):
-                    warnings.simplefilter("ignore", DeprecationWarning)
-                pid = os.fork()
-        except OSError as error:
-            ours.close()
-            theirs.close()
-            os.close(life)
-            os.close(line)
-            signal.pthread_sigmask(signal.SIG_SETMASK, held)
-            raise CannotFork(
-                error.errno, f"the system refused to make a worker: {error.strerror}"
-            ) from None
-        if pid == 0:
-            try:
-                os.close(line)
-                self.be_worker(ours, theirs, number, held, life)
-            finally:
-                # Whatever happens, a worker never runs on as a second copy of the program.
-                os._exit(1)
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
-        theirs.close()
-        os.close(life)
-        ours.setblocking(False)
-        worker = Worker(pid, ours, number, line)
-        self.workers.append(worker)
-        return worker
 
-    def be_worker(
-        self, ours: socket.socket, theirs: socket.socket, number: int, mask: Any, life: int
-    ) -> None:
-        """The life of a worker: never returns."""
-        global in_worker
-        try:
-            gc.freeze()
-            in_worker = True
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            for number_ in (
-                signal.SIGTERM,
-                signal.SIGIO,
-                signal.SIGCHLD,
-                signal.SIGALRM,
-                signal.SIGHUP,
-            ):
-                signal.signal(number_, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            ours.close()
+        def live(sock: socket.socket) -> None:
             for other in self.workers:
                 other.sock.close()
                 os.close(other.lifeline)
-            fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
-            fcntl.fcntl(life, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
-            sys.settrace(None)
-            sys.setprofile(None)
             keep_freed_memory()
             limit_threads(len(self.slots) - 1)
-            serve(self.job, self.items, theirs, self.slots, number)
-        except BaseException:
-            pass
-        finally:
-            os._exit(0)
+            serve(self.job, self.items, sock, self.slots, number)
+
+        worker = Worker(*fork_worker(live), number)
+        self.workers.append(worker)
+        return worker
 
     def close(self) -> None:
         """Kill and reap every worker; close every descriptor."""
@@ -165,6 +109,86 @@ class Crew:
         worker.kill()
         worker.reap()
         self.workers.remove(worker)
+
+
+def fork_worker(live: Callable[[socket.socket], None]) -> tuple[int, socket.socket, int]:
+    """Fork a process that does `live(its end of a socket)` and ends.
+
+    Gives its id, our end of the socket and its lifeline: the worker dies when that is closed.
+    Raises CannotFork when the system makes no more processes.
+    """
+    ours, theirs = socket.socketpair()
+    # Workers die with this process even in the middle of an iteration: the kernel sends
+    # SIGIO to the holder of the other end when this end is closed. A pipe for each worker,
+    # for a pipe remembers one process to tell.
+    life, line = os.pipe()
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
+    try:
+        with warnings.catch_warnings() if sys.version_info >= (3, 12) else _Nothing():
+            if sys.version_info >= (3, 12):
+                warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
+    except OSError as error:
+        ours.close()
+        theirs.close()
+        os.close(life)
+        os.close(line)
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        raise CannotFork(
+            error.errno, f"the system refused to make a worker: {error.strerror}"
+        ) from None
+    if pid == 0:
+        try:
+            os.close(line)
+            _be_worker(live, ours, theirs, held, life)
+        finally:
+            # Whatever happens, a worker never runs on as a second copy of the program.
+            os._exit(1)
+    signal.pthread_sigmask(signal.SIG_SETMASK, held)
+    theirs.close()
+    os.close(life)
+    ours.setblocking(False)
+    return pid, ours, line
+
+
+def _be_worker(
+    live: Callable[[socket.socket], None],
+    ours: socket.socket,
+    theirs: socket.socket,
+    mask: Any,
+    life: int,
+) -> None:
+    """The life of a worker: never returns."""
+    global in_worker
+    try:
+        gc.freeze()
+        in_worker = True
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (
+            signal.SIGTERM,
+            signal.SIGIO,
+            signal.SIGCHLD,
+            signal.SIGALRM,
+            signal.SIGHUP,
+        ):
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        ours.close()
+        fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(life, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+        try:
+            if not os.read(life, 1):
+                return  # it was gone before it could be watched
+        except BlockingIOError:
+            pass
+        sys.settrace(None)
+        sys.setprofile(None)
+        live(theirs)
+    except BaseException:
+        pass
+    finally:
+        os._exit(0)
 
 
 def keep_freed_memory() -> None:

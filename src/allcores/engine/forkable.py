@@ -10,8 +10,8 @@ from typing import Any
 
 ENDING_SECONDS = 0.02
 """How long a thread that Python has seen end may take to be gone."""
-SAFE_OWNERS = frozenset({"tqdm", "IPython", "ipykernel", "zmq", "jupyter_client"})
-"""Packages whose threads hold no lock that a worker needs: progress bars and notebook kernels."""
+SAFE_OWNERS = frozenset({"tqdm", "IPython", "ipykernel", "zmq", "jupyter_client", "allcores"})
+"""Packages whose threads hold no lock that a worker needs: progress bars, notebook kernels, pools."""
 
 
 def why_not_forkable() -> str | None:

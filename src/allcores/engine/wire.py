@@ -211,9 +211,13 @@ class Reader:
 
 def receive(sock: socket.socket) -> Any:
     """A whole message on the worker's side, which may wait. EOFError when there is none."""
-    header = _exactly(sock, HEADER.size)
-    length, _, _ = HEADER.unpack(header)
-    return pickle.loads(_exactly(sock, length))
+    return pickle.loads(receive_bytes(sock))
+
+
+def receive_bytes(sock: socket.socket) -> bytearray:
+    """As `receive`, but as it came."""
+    length, _, _ = HEADER.unpack(_exactly(sock, HEADER.size))
+    return _exactly(sock, length)
 
 
 def _exactly(sock: socket.socket, count: int) -> bytearray:

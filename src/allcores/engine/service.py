@@ -1,0 +1,187 @@
+"""The worker's side of a staff: takes orders from a socket until there are no more."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import pickle
+import socket
+import struct
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from allcores.engine import crew, wire
+from allcores.engine.errors import pack
+
+CALL, MAP, STAR = range(3)
+"""How a function gets an item: `f(*args, **kwargs)`, `f(item)` or `f(*item)`."""
+STARTING, IDLE = -2, -1
+
+ORDER = struct.Struct("<cqqBB")
+"""b"o", number of the order, number of the function, how it gets its items, whether to go on."""
+FUNCTION = struct.Struct("<cq")
+"""b"f" or b"x" (forget it), number of the function."""
+TOKEN = struct.Struct("<q")
+
+
+def live(
+    sock: socket.socket,
+    memory: mmap.mmap,
+    tokens: tuple[int, int],
+    number: int,
+    place: int,
+    size: int,
+    initializer: Callable[[], object] | None,
+    inherited: dict[int, Any],
+) -> None:
+    """The life of a worker. memory: where it says what it is at. tokens: a pipe, see Staff.
+
+    number: of all workers ever; place: among those of the pool; size: how many these are.
+    """
+    from allcores.engine.randomness import seed_worker
+
+    crew.keep_freed_memory()
+    crew.limit_threads(size)
+    seed_worker(number)
+    _be_known_to_multiprocessing(place)
+    slots = memoryview(memory).cast("q")
+    try:
+        if initializer is not None:
+            initializer()
+    except BaseException as error:
+        wire.send_frame(sock, *wire.encode(("initializer", pack(error), 0.0)))
+        return
+    slots[0] = IDLE
+    try:
+        os.close(tokens[1])
+        _serve(sock, slots, tokens[0], inherited)
+    except EOFError:
+        _leave_multiprocessing()
+    _flush()
+
+
+def _serve(sock: socket.socket, slots: memoryview, tokens: int, inherited: dict[int, Any]) -> None:
+    token = 0
+    functions: dict[int, Any] = {}
+    payloads: dict[int, memoryview] = {}
+    while True:
+        data = memoryview(wire.receive_bytes(sock))
+        if data[0] != ord("o"):
+            tag, number = FUNCTION.unpack_from(data)
+            functions.pop(number, None)
+            payloads.pop(number, None)
+            if tag == b"f":
+                payloads[number] = data[FUNCTION.size :]
+            continue
+        _tag, seq, number, style, each = ORDER.unpack_from(data)
+        if token < seq:
+            token = _next_token(tokens)
+        if token != seq:
+            continue  # somebody else has it by now
+        try:
+            function = functions.get(number)
+            if function is None:
+                payload = payloads.pop(number)
+                function = pickle.loads(payload) if len(payload) else inherited[number]
+                functions[number] = function
+            items = pickle.loads(data[ORDER.size :])
+        except Exception as error:
+            if functions.get(number) is None and "payload" in locals():
+                payloads[number] = payload
+            wire.send_frame(sock, *wire.encode(("unknown", pack(error), 0.0)))
+            continue
+        del data
+        slots[1] = 0
+        slots[0] = seq
+        outcomes, seconds = do(function, items, style, bool(each), slots)
+        del items, function
+        _flush()
+        body, big = _encoded(outcomes, seconds)
+        del outcomes
+        wire.send_frame(sock, body, big)
+        slots[0] = IDLE
+        del body, big
+
+
+def _next_token(tokens: int) -> int:
+    try:
+        return int(TOKEN.unpack(os.read(tokens, TOKEN.size))[0])
+    except BlockingIOError:
+        return 0
+
+
+def do(
+    function: Any, items: Any, style: int, each: bool, slots: memoryview | None
+) -> tuple[list[Any], float]:
+    """Each item's result, or what it raised; and the time."""
+    outcomes: list[Any] = []
+    began = time.perf_counter()
+    for at, item in enumerate(items):
+        if slots is not None:
+            slots[1] = at
+        try:
+            if style == MAP:
+                outcomes.append(function(item))
+            elif style == STAR:
+                outcomes.append(function(*item))
+            else:
+                outcomes.append(function(*item[0], **item[1]))
+        except BaseException as error:
+            if slots is None and isinstance(error, KeyboardInterrupt):
+                raise
+            outcomes.append(pack(error))
+            if not each:
+                break
+    return outcomes, time.perf_counter() - began
+
+
+def _encoded(outcomes: list[Any], seconds: float) -> tuple[bytes, list[pickle.PickleBuffer]]:
+    try:
+        return wire.encode(("done", outcomes, seconds))
+    except Exception as error:
+        return wire.encode(("done", _without_stuck(outcomes, error), seconds))
+
+
+def _without_stuck(outcomes: list[Any], error: Exception) -> list[Any]:
+    """Errors in the place of results that cannot be pickled."""
+    from multiprocessing.pool import MaybeEncodingError  # type: ignore[attr-defined]
+
+    found = False
+    for k, outcome in enumerate(outcomes):
+        try:
+            pickle.dumps(outcome, protocol=5)
+        except Exception as why:
+            outcomes[k] = pack(MaybeEncodingError(why, outcome))
+            found = True
+    return outcomes if found else [pack(MaybeEncodingError(error, "the results of a chunk"))]
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            pass
+
+
+def _be_known_to_multiprocessing(place: int) -> None:
+    """Programs ask multiprocessing which worker they are in; proxies want to hear of the fork."""
+    util: Any = sys.modules.get("multiprocessing.util")
+    process: Any = sys.modules.get("multiprocessing.process")
+    if process is not None:
+        this = process.BaseProcess(name=f"ForkPoolWorker-{place}", daemon=True)
+        this._identity = (place,)
+        this._parent_pid = os.getppid()
+        process._current_process = this
+        process._children = set()
+    if util is not None:
+        util._finalizer_registry.clear()
+        util._run_after_forkers()
+
+
+def _leave_multiprocessing() -> None:
+    util: Any = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        util._exit_function()

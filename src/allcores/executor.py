@@ -1,0 +1,216 @@
+"""`Executor`: the interface of concurrent.futures over workers that stay."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor as _Base
+from concurrent.futures import Future
+from itertools import islice
+from typing import Any, TypeVar
+
+from allcores.engine.errors import Raised, unpack, with_cause
+from allcores.engine.functions import dumps
+from allcores.engine.service import CALL
+from allcores.engine.staff import Job, Order, Staff
+from allcores.loop import _count, _workers
+
+T = TypeVar("T")
+
+LINGER = 0.1
+"""Seconds that the helper thread waits for the next task before it ends."""
+
+
+class Executor(_Base):
+    """Workers that stay, with the interface of concurrent.futures.
+
+    max_workers: how many (default: the cores this process may use, or $ALLCORES_WORKERS).
+    initializer, initargs: called in each worker before its first task.
+
+    As with the standard library's, what was submitted is finished before the program ends. A worker
+    that dies fails only the task it was on, with WorkerDied. Raises ValueError or TypeError for
+    arguments that make no sense.
+
+    >>> with Executor(2) as executor:
+    ...     executor.submit(pow, 2, 5).result()
+    32
+    """
+
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: Iterable[Any] = (),
+    ) -> None:
+        self._shut = True
+        if initializer is not None and not callable(initializer):
+            raise TypeError("initializer must be a callable")
+        size = _workers(None) if max_workers is None else _count(max_workers, "max_workers")
+        self._max_workers = size
+        self._staff = Staff(size, initializer, initargs, None)
+        self._staff.linger = LINGER
+        self._shut = False
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Have `fn(*args, **kwargs)` called in a worker; gives a Future of its result.
+
+        Raises RuntimeError after `shutdown`.
+        """
+        staff = self._staff
+        staff.check_owner()
+        with staff.changed:
+            if self._shut:
+                raise RuntimeError("the executor has been shut down: it takes no more tasks")
+            if staff.exiting:
+                raise RuntimeError("the program is ending: it takes no more tasks")
+            task = _Task(staff, fn, args, kwargs)
+            staff.add(task)
+            staff.need_helper()
+        return task.future
+
+    def map(
+        self,
+        fn: Callable[..., T],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int = 1,
+        buffersize: int | None = None,
+    ) -> Iterator[T]:
+        """An iterator of `fn(x, ...) for x, ... in zip(*iterables)`, all of them submitted now.
+
+        timeout: seconds from now after which TimeoutError is raised. chunksize: calls a worker is
+        given at a time. buffersize: submit so many ahead of the results taken, no more.
+        """
+        size = _count(chunksize, "chunksize")
+        ahead = None if buffersize is None else _count(buffersize, "buffersize")
+        end = None if timeout is None else time.monotonic() + timeout
+        items = zip(*iterables)
+        chunks = iter(lambda: list(islice(items, size)), [])
+        futures = deque(self.submit(_chunk, fn, c) for c in islice(chunks, ahead))
+        return _results(self, fn, chunks, futures, end)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more tasks. wait: return when all are done and the workers have ended.
+
+        cancel_futures: tasks that no worker has begun are cancelled.
+        """
+        staff = self._staff
+        if staff.owner != os.getpid():
+            self._shut = True
+            return
+        with staff.changed:
+            self._shut = True
+            if cancel_futures:
+                for job in list(staff.jobs):
+                    if isinstance(job, _Task):
+                        job.future.cancel()
+            if staff.ended is None:
+                staff.dispatch()
+                staff.last = True
+                if not staff.unfinished:
+                    staff.release()
+                elif staff.helper is None:
+                    staff.need_helper()
+                else:
+                    staff.ring()
+        if wait and staff.helper is not threading.current_thread():
+            staff.wait_for(lambda: not staff.unfinished)
+            staff.terminate("the executor has been shut down")
+            staff.free_all()
+
+    def __del__(self) -> None:
+        if not self._shut and self._staff.owner == os.getpid():
+            # Its futures may well be waited for still.
+            self.shutdown(wait=False)
+
+    def __reduce__(self) -> Any:
+        raise NotImplementedError(
+            "an Executor cannot be pickled, nor passed to other processes: it belongs to this one"
+        )
+
+
+def _chunk(fn: Callable[..., Any], items: list[tuple[Any, ...]]) -> list[Any]:
+    return [fn(*item) for item in items]
+
+
+def _results(
+    executor: Executor,
+    fn: Callable[..., Any],
+    chunks: Iterator[Any],
+    futures: deque[Future[list[Any]]],
+    end: float | None,
+) -> Iterator[Any]:
+    try:
+        while futures:
+            left = None if end is None else end - time.monotonic()
+            results = futures.popleft().result(left)
+            for chunk in islice(chunks, 1):
+                futures.append(executor.submit(_chunk, fn, chunk))
+            results.reverse()
+            while results:
+                yield results.pop()
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+class _Task(Job):
+    """One submitted call."""
+
+    def __init__(self, staff: Staff, fn: Any, args: Any, kwargs: Any) -> None:
+        self.future: Future[Any] = Future()
+        self.outcome: Any = None
+        super().__init__(staff, fn)
+        self.order: Order | None = Order(self, 0, [(args, kwargs)], CALL)
+        if staff.inline is None:
+            try:
+                self.order.payload = dumps(self.order.items)
+            except Exception:
+                self.order.payload = None  # handing it out will say why
+
+    def take(self) -> Order | None:
+        order, self.order = self.order, None
+        if self.future.set_running_or_notify_cancel():
+            return order
+        self.staff.finished(self, True)
+        return None
+
+    def exhausted(self) -> bool:
+        return self.order is None
+
+    def settle(self, order: Order, outcomes: list[Any]) -> bool:
+        self.outcome = outcomes[0]
+        return True
+
+    def fail(self, order: Order, at: int, error: BaseException) -> bool:
+        self.outcome = _Failure(error)
+        return True
+
+    def give_up(self, error: BaseException) -> bool:
+        if self.order is not None:
+            self.order = None
+            if self.future.set_running_or_notify_cancel():
+                self.outcome = _Failure(error)
+            return True
+        return False
+
+    def report(self) -> None:
+        outcome, self.outcome, self.call = self.outcome, None, None
+        if self.future.cancelled():
+            return
+        if type(outcome) is Raised:
+            self.future.set_exception(with_cause(unpack(outcome), outcome.text))
+        elif type(outcome) is _Failure:
+            self.future.set_exception(outcome.error)
+        else:
+            self.future.set_result(outcome)
+
+
+class _Failure:
+    """Stands where a result would have been that no worker gave."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error

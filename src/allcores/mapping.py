@@ -1,0 +1,517 @@
+"""`map`, `imap` and `starmap`: for a function one already has.
+
+Workers are forked at the call, so the function, and whatever it holds, is inherited: nothing of it
+is pickled. What costs too little for workers runs here, as the plain loop.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+
+from allcores.engine import crew
+from allcores.engine.errors import Raised, pack, unpack
+from allcores.engine.randomness import Streams
+from allcores.entry import (
+    FEW,
+    TASTE_SECONDS,
+    WORTH_ITERATION,
+    WORTH_SECONDS,
+)
+from allcores.inputs import items_left, plain_source
+from allcores.loop import ParallelWarning, Settings, _settings
+
+if TYPE_CHECKING:
+    from allcores.engine.job import Cut
+    from allcores.engine.schedule import Batch, Halt
+
+T = TypeVar("T")
+
+
+def map(
+    fn: Callable[..., T],
+    *iterables: Iterable[Any],
+    workers: int | None = None,
+    on: str | None = None,
+    chunk: int | None = None,
+) -> list[T]:
+    """`[fn(x) for x in xs]` on every core; with several iterables `[fn(x, y) for x, y in zip(...)]`.
+
+    fn: any callable: a lambda, a closure, a bound method, a partial; it is not pickled. What it
+    changes outside of itself is lost, for a worker calls it. workers: how many processes (default:
+    the cores this process may use, or $ALLCORES_WORKERS). on: "processes" or "serial". chunk: items
+    a worker gets at a time (default: by time).
+
+    Gives the results in order. Raises what `fn` raises first in order, WorkerDied when workers die
+    twice on one item, TypeError or ValueError for arguments that make no sense.
+
+    >>> import allcores
+    >>> allcores.map(lambda x: x * x, range(5))
+    [0, 1, 4, 9, 16]
+    >>> allcores.map(pow, [2, 3], [5, 2])
+    [32, 9]
+    """
+    call = _call("map", fn, iterables, False, _settings(workers, on, False, chunk))
+    return call.all()
+
+
+def imap(
+    fn: Callable[..., T],
+    *iterables: Iterable[Any],
+    workers: int | None = None,
+    on: str | None = None,
+    chunk: int | None = None,
+) -> Iterator[T]:
+    """As `map`, but an iterator: each result in order, as soon as it is there.
+
+    The input is read as results are taken, so that it may be of any length. Closing the iterator,
+    or dropping it, stops the workers.
+
+    >>> import allcores, itertools
+    >>> squares = allcores.imap(lambda x: x * x, itertools.count())
+    >>> next(squares), next(squares), next(squares)
+    (0, 1, 4)
+    >>> squares.close()
+    """
+    call = _call("imap", fn, iterables, False, _settings(workers, on, False, chunk))
+    return _one_by_one(call)
+
+
+def starmap(
+    fn: Callable[..., T],
+    iterable: Iterable[Iterable[Any]],
+    *,
+    workers: int | None = None,
+    on: str | None = None,
+    chunk: int | None = None,
+) -> list[T]:
+    """`[fn(*args) for args in iterable]` on every core; else as `map`.
+
+    >>> import allcores
+    >>> allcores.starmap(pow, [(2, 5), (3, 2)])
+    [32, 9]
+    """
+    call = _call("starmap", fn, (iterable,), True, _settings(workers, on, False, chunk))
+    return call.all()
+
+
+def _one_by_one(call: _Call) -> Iterator[Any]:
+    """A generator, whose `close` ends the call."""
+    for piece in call.pieces(whole=False):
+        yield from piece
+
+
+def _call(name: str, fn: Any, iterables: tuple[Any, ...], star: bool, settings: Settings) -> _Call:
+    if not callable(fn):
+        raise TypeError(f"{name}() needs a function first, not {type(fn).__name__}")
+    if not iterables:
+        raise TypeError(f"{name}() needs at least one iterable after the function")
+    for each in iterables:
+        kind = type(each)
+        if not hasattr(kind, "__iter__") and not hasattr(kind, "__getitem__"):
+            hint = "; perhaps range(...) is missing" if isinstance(each, int) else ""
+            raise TypeError(f"{name}() needs something to loop over, not {kind.__name__}{hint}")
+    several = len(iterables) > 1
+    iterable = zip(*iterables) if several else iterables[0]
+    return _Call(name, fn, iterable, star or several, settings)
+
+
+SURE = 1000
+"""A function that drew no random number in so many calls is taken for one that draws none."""
+MANY = 1_000_000
+"""More items than this are not put in a list, so that workers have them, but sent as they come."""
+_costs: dict[Any, float] = {}
+"""Seconds that an item took lately, by the function's code."""
+
+
+class _Call:
+    """One call of `map`, `imap` or `starmap`."""
+
+    def __init__(
+        self, name: str, fn: Callable[..., Any], iterable: Any, star: bool, settings: Settings
+    ) -> None:
+        self.name, self.fn, self.star, self.settings = name, fn, star, settings
+        self.iterable = iterable
+        self.iterator = iter(iterable)
+        self.plain = plain_source(iterable)
+        self.key = getattr(getattr(fn, "__func__", fn), "__code__", None)
+        self.done = 0
+        self.streams = Streams(fn)
+        self.seeded = False
+        """Whether each item has random streams of its own: from the first draw on."""
+
+    def all(self) -> list[Any]:
+        """The results in order."""
+        results: list[Any] = []
+        for piece in self.pieces(whole=True):
+            results += piece
+        return results
+
+    def pieces(self, whole: bool) -> Iterator[Iterable[Any]]:
+        """The results in order, in pieces. whole: all of them are wanted, and none before."""
+        settings = self.settings
+        serial = settings.on == "serial" or settings.workers < 2 or crew.in_worker
+        try:
+            if serial or not self.at_once():
+                taste = self.taste_pieces if whole and self.plain else self.taste_items
+                yield from taste(for_ever=serial)
+            if serial or (self.plain and not self.left()):
+                return
+            why = self.why_serial()
+            if why is not None:
+                self.say(f"workers cannot be made here: {why}")
+                yield from self.taste_items(for_ever=True)
+                return
+            yield from self.in_workers()
+        finally:
+            if self.seeded:
+                self.streams.finish()
+
+    def left(self) -> int | None:
+        return items_left(self.iterator) if self.plain else None
+
+    # -- here
+
+    def at_once(self) -> bool:
+        """Whether to bring in workers before anything has been run here."""
+        if self.settings.force:
+            return True
+        left = self.left()
+        if left is None or left < 2:
+            return False
+        cost = _costs.get(self.key)
+        if cost is not None:
+            return self.worth(cost, left, WORTH_SECONDS)
+        return left <= FEW * self.settings.workers
+
+    def worth(self, cost: float, left: int | None, spent: float) -> bool:
+        if cost < WORTH_ITERATION or spent < TASTE_SECONDS / 2:
+            return False
+        return (left * cost if left is not None else spent) > WORTH_SECONDS
+
+    def taste_pieces(self, for_ever: bool) -> Iterator[Iterable[Any]]:
+        """Call the function here, for pieces that grow, until workers are worth it."""
+        size, spent, sure = 1, 0.0, False
+        while left := self.left():
+            size = min(size, left)
+            start = perf_counter()
+            items = islice(self.iterator, size)
+            if self.done < SURE and not self.seeded:
+                yield self.watched(list(items))
+            elif self.seeded:
+                yield [self.one(item) for item in items]
+            else:
+                yield self.results(items)
+                self.done += size
+                self.seeded = self.streams.drawn()
+            seconds = perf_counter() - start
+            spent += seconds
+            cost = spent / self.done
+            self.remember(cost)
+            if not for_ever and self.worth(min(cost, seconds / size), self.left(), spent):
+                # A look at a busy machine may see others' work: two looks have to agree.
+                if sure or seconds > 0.05:
+                    return
+                sure = True
+                continue
+            sure = False
+            grown = int(TASTE_SECONDS / max(seconds / size, 1e-8)) + 1
+            size = max(1, min(grown, size * 8, 100_000))
+
+    def results(self, items: Iterable[Any]) -> list[Any]:
+        # Comprehensions, for no other way of calling a Python function is as fast.
+        fn = self.fn
+        return [fn(*item) for item in items] if self.star else [fn(item) for item in items]
+
+    def watched(self, items: list[Any]) -> list[Any]:
+        """Results of items; from the first draw on each item has random streams of its own."""
+        if not self.seeded:
+            results = self.results(items)
+            if not self.streams.drawn():
+                self.done += len(results)
+                return results
+            self.seeded = True
+        return [self.one(item) for item in items]
+
+    def one(self, item: Any) -> Any:
+        """The result of one item, here."""
+        if self.seeded:
+            self.streams.start(self.done)
+        result = self.fn(*item) if self.star else self.fn(item)
+        self.done += 1
+        return result
+
+    def taste_items(self, for_ever: bool) -> Iterator[Iterable[Any]]:
+        """As `taste_pieces`, with each result given away before the next item is read."""
+        spent = 0.0
+        for item in self.iterator:
+            start = perf_counter()
+            results = self.watched([item])
+            spent += perf_counter() - start
+            yield results
+            if for_ever:
+                continue
+            cost = spent / self.done
+            if self.done & (self.done - 1) == 0:
+                self.remember(cost)
+            if self.worth(cost, self.left(), spent):
+                return
+
+    def remember(self, cost: float) -> None:
+        if self.key is not None:
+            if len(_costs) > 10_000:
+                _costs.clear()
+            _costs[self.key] = cost
+
+    # -- with workers
+
+    def why_serial(self) -> str | None:
+        from allcores.engine.forkable import why_not_forkable
+
+        return why_not_forkable()
+
+    def say(self, why: str) -> None:
+        level, frame = 1, sys._getframe()
+        while frame.f_back is not None and frame.f_globals.get("__name__") == __name__:
+            level, frame = level + 1, frame.f_back
+        text = f"{self.name}() runs serially: {why}"
+        warnings.warn(text, ParallelWarning, stacklevel=level)
+
+    def source(self) -> Any:
+        from allcores.engine.source import Indexed, Streamed
+
+        rest: Any = _as_range(self.iterator)
+        if rest is None and self.plain and (self.left() or 0) <= MANY:
+            rest = list(self.iterator)
+        if rest is None:
+            return Streamed(_Item(k, item) for k, item in enumerate(self.iterator, self.done))
+        return Indexed(_Numbered(rest, self.done))
+
+    def in_workers(self) -> Iterator[Iterable[Any]]:
+        """The rest of the results, from workers; items that no worker can do are done here."""
+        from allcores.engine.failures import CannotFork
+        from allcores.engine.schedule import Batch, Run
+
+        job = _FunctionJob(self.fn, self.star, self.streams, self.seeded)
+        settings = self.settings
+        estimate = _costs.get(self.key)
+        run = Run(
+            job, self.source(), workers=settings.workers, chunk=settings.chunk, estimate=estimate
+        )
+        stuck = 0
+        try:
+            while True:
+                try:
+                    event = next(run)
+                except StopIteration:
+                    return
+                except CannotFork as error:
+                    self.say(str(error))
+                    break
+                if isinstance(event, Batch):
+                    stuck = 0
+                    yield from self.delivered(event)
+                    continue
+                stuck += 1
+                yield [self.one_here(event)]
+                if stuck > 8 and not settings.force:
+                    self.say(f"{event.text}, so results cannot be sent from workers")
+                    break
+            for item in run.rest():
+                yield [self.one(item.value)]
+        finally:
+            run.close()
+
+    def one_here(self, event: Halt) -> Any:
+        states = self.streams.states()
+        result = self.one(event.item.value)
+        if not self.seeded and self.streams.states() != states:
+            self.seeded = True
+            self.done -= 1
+            result = self.one(event.item.value)
+        return result
+
+    def delivered(self, batch: Batch) -> Iterator[Iterable[Any]]:
+        """A batch's results, with what was printed on the way; raises what the function raised."""
+        special, drawn = batch.extra or (True, False)
+        self.seeded |= drawn
+        if batch.results:
+            self.remember(batch.seconds / len(batch.results))
+        if not special:
+            self.done += len(batch.results)
+            yield batch.results
+            return
+        ready: list[Any] = []
+        for item, result in zip(batch.items, batch.results):
+            if type(result) is _Said:
+                yield ready
+                ready = []
+                _put_out(result.said)
+                result = result.result
+            if type(result) is Raised:
+                yield ready
+                raise self.error(result, item)
+            ready.append(result)
+            self.done += 1
+        yield ready
+
+    def error(self, raised: Any, item: _Item) -> BaseException:
+        import reprlib
+
+        error = unpack(raised)
+        try:
+            shown = reprlib.repr(item.value)
+        except Exception:
+            shown = f"a {type(item.value).__name__}"
+        text = "".join(f"  {line}\n" for line in raised.text.splitlines()).rstrip()
+        error.add_note(f"in item {item.place} of {self.name}(), {shown}; a worker saw:\n{text}")
+        return error
+
+
+WARNING = 3
+"""Stands beside 1 and 2, the standard streams."""
+_registries: dict[str, dict[Any, Any]] = {}
+
+
+class _Said(NamedTuple):
+    """A result, and what was printed and warned while it was made."""
+
+    result: Any
+    said: list[tuple[int, Any]]
+
+
+def _put_out(said: list[tuple[int, Any]]) -> None:
+    """Write what was printed in a worker, and warn."""
+    for number, what in said:
+        if number == WARNING:
+            text, category, filename, line = what
+            registry = _registries.setdefault(filename, {})
+            warnings.warn_explicit(text, category, filename, line, registry=registry)
+            continue
+        stream = sys.stdout if number == 1 else sys.stderr
+        if stream is not None:
+            stream.write(what)
+
+
+# -- items
+
+
+class _Item(NamedTuple):
+    """An item and its place, which its random streams are made from."""
+
+    place: int
+    value: Any
+
+    def __repr__(self) -> str:
+        return repr(self.value)
+
+
+def _as_range(iterator: Any) -> range | None:
+    """What an iterator over a range has left, which may be too much for a list."""
+    if type(iterator) is not type(iter(range(0))):
+        return None
+    _iter, arguments, *state = cast(Any, iterator.__reduce__())
+    left: range = arguments[0][state[0] if state and state[0] else 0 :]
+    return left
+
+
+class _Numbered(Sequence[_Item]):
+    """A sequence of items as numbered ones, made as they are asked for."""
+
+    def __init__(self, items: Sequence[Any], first: int) -> None:
+        self.items, self.first = items, first
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: Any) -> Any:
+        return _Item(self.first + index, self.items[index])
+
+
+# -- in a worker
+
+
+class _FunctionJob:
+    """Implements `engine.Job` for a function: exceptions and output travel with the results."""
+
+    def __init__(self, fn: Callable[..., Any], star: bool, streams: Streams, seeded: bool) -> None:
+        from allcores.engine.relay import Relay
+
+        self.fn, self.star, self.streams, self.seeded = fn, star, streams, seeded
+        self.work: Callable[[Any], Any] = self.call
+        self.relay = Relay()
+        self.items: list[_Item] = []
+        self.said: list[tuple[int, Any]] = []
+        self.special = self.raised = False
+
+    def enter_worker(self) -> None:
+        self.relay.install()
+        warnings.showwarning = self.show_warning
+        self.streams.seen = self.streams.states()
+
+    def show_warning(
+        self, message: Any, category: Any, filename: str, lineno: int, *_: Any, **__: Any
+    ) -> None:
+        self.said += self.relay.take()
+        if getattr(sys.modules.get(category.__module__), category.__qualname__, None) != category:
+            category = UserWarning  # it could not travel
+        self.said.append((WARNING, (str(message), category, filename, lineno)))
+
+    def before_chunk(self) -> None:
+        self.items, self.said = [], []
+        self.special = self.raised = False
+
+    def call(self, item: _Item) -> Any:
+        if self.raised:
+            return None  # nobody will ask for what comes after an exception
+        self.items.append(item)
+        if self.seeded:
+            self.streams.start(item.place)
+        try:
+            result = self.fn(*item.value) if self.star else self.fn(item.value)
+        except BaseException as error:
+            self.special = self.raised = True
+            result = pack(error)
+        if self.relay.pieces or self.said:
+            self.special = True
+            said, self.said = [*self.said, *self.relay.take()], []
+            return _Said(result, said)
+        return result
+
+    def after_chunk(
+        self, results: list[Any], last: bool, cut: Cut | None
+    ) -> tuple[Any, Cut | None]:
+        if not self.seeded and self.streams.drawn():
+            # The first draw: from here on each item has streams of its own, this chunk's too.
+            self.seeded = True
+            items = self.items
+            self.before_chunk()
+            self.spilled()
+            results[:] = [self.call(item) for item in items]
+        elif self.seeded:
+            self.streams.seen = []
+        spilled = self.spilled()
+        if spilled and results:
+            self.special = True
+            before = results[-1] if type(results[-1]) is _Said else _Said(results[-1], [])
+            results[-1] = _Said(before.result, [*before.said, (1, spilled)])
+        return (self.special, self.seeded), None
+
+    def lighten(self, extra: Any) -> Any:
+        return extra
+
+    def spilled(self) -> str:
+        """What was written past Python's own streams, as by a program that was called."""
+        file = self.relay.file
+        size = os.fstat(file).st_size
+        if not size:
+            return ""
+        data = os.pread(file, size, 0)
+        os.ftruncate(file, 0)
+        os.lseek(file, 0, os.SEEK_SET)
+        return data.decode(errors="replace")
