@@ -502,7 +502,7 @@ class _FunctionJob:
             results[-1] = _Said(before.result, [*before.said, (1, spilled)])
         return (self.special, self.seeded), None
 
-    def lighten(self, extra: Any) -> Any:
+    def lighten(self, extra: Any, empty: bool) -> Any:
         return extra
 
     def spilled(self) -> str:
