@@ -249,15 +249,13 @@ class ParallelFinder:
     ) -> ModuleSpec | None:
         spec = self._found_by_others(fullname, path, target)
         # Subclasses (pytest's, for one) have made other plans for the source.
-        if spec is None or type(spec.loader) is not SourceFileLoader:
-            return spec
-        if not self._wanted(spec):
-            return spec
+        if spec is None or type(spec.loader) is not SourceFileLoader or not self._wanted(spec):
+            return None  # the next finder's, which may be another of this class
         try:
             code = self._compiler(spec.loader.get_data(spec.loader.path), spec.loader.path)
         except (SyntaxError, ValueError, OSError):
             # The plain import says what is wrong, in the plain way.
-            return spec
+            return None
         spec.loader = ParallelLoader(spec.loader.name, spec.loader.path, code)
         return spec
 
@@ -265,7 +263,7 @@ class ParallelFinder:
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None
     ) -> ModuleSpec | None:
         for finder in sys.meta_path:
-            if finder is not self and hasattr(finder, "find_spec"):
+            if not isinstance(finder, ParallelFinder) and hasattr(finder, "find_spec"):
                 spec: ModuleSpec | None = finder.find_spec(fullname, path, target)
                 if spec is not None:
                     return spec

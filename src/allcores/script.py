@@ -26,6 +26,10 @@ _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _replaced: list[ModuleType] = []
 
 
+_interrupts: list[bool] = []
+"""Filled once the program has ended by Ctrl-C."""
+
+
 class CannotRunError(Exception):
     """The script or module cannot be started; the text is a sentence for the user."""
 
@@ -243,7 +247,14 @@ def _die_of_interrupt_at_exit() -> None:
 
     It does so when a KeyboardInterrupt left a piece of source that it ran; exec is given one.
     """
+    _interrupts.append(True)
     try:
         exec("raise KeyboardInterrupt")
     except KeyboardInterrupt:
         pass
+
+
+def end_as_interrupted() -> None:
+    """To be called after other code has run at the end of a program that Ctrl-C has ended."""
+    if _interrupts:
+        _die_of_interrupt_at_exit()

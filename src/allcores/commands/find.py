@@ -102,6 +102,9 @@ def _reported(meter: Meter, page: Path | None, as_json: bool) -> Iterator[None]:
             _end(meter, began, page, as_json, out, swapped)
         raise
     _end(meter, began, page, as_json, out, swapped)
+    from allcores.script import end_as_interrupted
+
+    end_as_interrupted()
 
 
 def _end(

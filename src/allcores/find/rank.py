@@ -65,17 +65,18 @@ class Ranked:
 def ranked(meter: Meter, total: float, costs: Costs) -> list[Ranked]:
     """Every loop that ran, the most worthwhile first. total: seconds of the whole run."""
     found = [_rank(loop, total, costs) for loop in meter.loops if loop.count]
+    # Ranked by what a bigger machine would save: what this one does depends on its neighbours.
     found.sort(key=lambda r: (-_saved(r.loop, costs), -r.share))
     chosen: list[Ranked] = []
     for r in found:
-        r.advice = _against(r, chosen, costs)
+        r.advice = _against(r, chosen)
         if r.recommended:
             chosen.append(r)
     return sorted(found, key=lambda r: (not r.recommended, -_saved(r.loop, costs), -r.share))
 
 
 def _saved(loop: Loop, costs: Costs) -> float:
-    return loop.seconds - seconds_on(loop, max(costs.cores, 2), costs)
+    return loop.seconds - seconds_on(loop, max(costs.cores, BIG_MACHINES[0]), costs)
 
 
 def _rank(loop: Loop, total: float, costs: Costs) -> Ranked:
@@ -86,7 +87,7 @@ def _rank(loop: Loop, total: float, costs: Costs) -> Ranked:
     )
 
 
-def _against(r: Ranked, chosen: Sequence[Ranked], costs: Costs) -> str:
+def _against(r: Ranked, chosen: Sequence[Ranked]) -> str:
     """Why not to make this loop parallel; "" where it is worth it."""
     plan = r.loop.plan
     if plan.verdict != "parallel":
@@ -104,6 +105,4 @@ def _against(r: Ranked, chosen: Sequence[Ranked], costs: Costs) -> str:
     best = max(r.gain.values(), default=1.0)
     if best < WORTHWHILE:
         return "too little work to gain from workers"
-    if r.gain.get(costs.cores, 1.0) < WORTHWHILE:
-        return "gains too little on this machine"
     return ""
