@@ -19,6 +19,7 @@ from allcores.commands.convert import convert
 from allcores.commands.files import Action, Refusal, complain, path_and_line, plan_at, plans_in
 from allcores.commands.find import find
 from allcores.commands.running import RunCommand
+from allcores.commands.verify import verify
 from allcores.plan import Plan
 
 if TYPE_CHECKING:
@@ -196,6 +197,7 @@ def _explained_below(directory: str) -> Iterator[tuple[Plan, Sequence[str]]]:
 
 allcores.add_command(find)
 allcores.add_command(convert)
+allcores.add_command(verify)
 
 
 def main() -> NoReturn:
