@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 from allcores.build.runtime import Functions
@@ -140,9 +141,9 @@ class LoopJob:
             if any(type(v) not in ATOMS for v in temporaries.values()):
                 results.pop()
                 names = {"": list(temporaries)}
-                extra = ship(results, {})
+                extra = ship(results, {}, self.simple)
                 return names, Cut(len(results) if extra is not None else 0, "shared")
-        extra = ship(results, temporaries)
+        extra = ship(results, temporaries, self.simple)
         if extra and last and results and "" in extra:
             # The last iteration's variables are wanted, and can be had only by doing it at home.
             results.pop()
@@ -169,6 +170,14 @@ class LoopJob:
         light[""] = left_out
         return light
 
+    def simple(self, result: Any, atoms: frozenset[type]) -> bool:
+        """Whether an iteration's record holds nothing but atoms."""
+        if self.traced:
+            return atoms.issuperset(map(type, chain.from_iterable(result)))
+        if self.functions.lift_count > 1:
+            return atoms.issuperset(map(type, result))
+        return type(result) in atoms
+
     def sent(self, result: Any) -> list[Any]:
         """The values that an iteration's result holds, in the order they were found."""
         if self.traced:
@@ -194,7 +203,11 @@ class LoopJob:
         return None
 
 
-def ship(results: list[Any], temporaries: dict[str, Any]) -> dict[str, Any] | None:
+def ship(
+    results: list[Any],
+    temporaries: dict[str, Any],
+    simple: Callable[[Any, frozenset[type]], bool],
+) -> dict[str, Any] | None:
     """What goes along with the results; None when the results themselves cannot travel.
 
     Temporaries go along where they can; the names of the others do, under "".
@@ -206,7 +219,7 @@ def ship(results: list[Any], temporaries: dict[str, Any]) -> dict[str, Any] | No
     results.clear()
     temporaries.clear()
     left_out: list[str] = []
-    while stuck := stuck_ones(together):
+    while stuck := stuck_ones(together, simple, count):
         gone = [k for k in stuck if k >= count]
         if not gone:
             results.extend(together[:count])

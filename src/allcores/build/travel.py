@@ -10,6 +10,7 @@ import gc
 import re
 import sys
 import types
+from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
@@ -46,19 +47,42 @@ BY_NAME = (
     types.WrapperDescriptorType,
     Enum,
 )
+NUMPY_NUMBERS = (
+    "bool_ int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 longdouble"
+    " complex64 complex128 str_ bytes_"
+).split()
+_with_numpy: list[frozenset[type]] = []
 UNCOUNTED = (tuple, frozenset)
 
 
-def stuck_ones(results: list[Any]) -> set[int]:
+def atoms() -> frozenset[type]:
+    """Types whose values never change and hold nothing else; NumPy's numbers once it is there."""
+    np = sys.modules.get("numpy")
+    if np is None or not hasattr(np, "number"):
+        return ATOMS
+    if not _with_numpy:
+        kinds: list[Any] = [getattr(np, name, None) for name in NUMPY_NUMBERS]
+        _with_numpy.append(ATOMS.union(kind for kind in kinds if isinstance(kind, type)))
+    return _with_numpy[0]
+
+
+def stuck_ones(
+    results: list[Any],
+    simple: Callable[[Any, frozenset[type]], bool] | None = None,
+    count: int = 0,
+) -> set[int]:
     """The indices of the values that cannot travel.
 
-    The caller must hold the values in this list alone.
+    The caller must hold the values in this list alone. The first `count` are records made for the
+    journey: those of which simple(record, atoms) is true hold nothing but atoms.
     """
-    if set(map(type, results)) <= ATOMS:
+    known = atoms()
+    if set(map(type, results)) <= known:
         return set()
     walk = _Walk()
     for i, r in enumerate(results):
-        walk.enter(r, i)
+        if i >= count or simple is None or not simple(r, known):
+            walk.enter(r, i)
     r = None
     return walk.verdict()
 

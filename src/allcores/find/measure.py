@@ -7,7 +7,7 @@ import importlib.util
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from time import perf_counter
+from time import perf_counter, process_time
 from types import CodeType
 from typing import Any
 
@@ -29,6 +29,8 @@ class Entry:
     seconds: float = 0.0
     longest: float = 0.0
     """The longest iteration seen."""
+    cpu: float = 0.0
+    """Of all the process's threads."""
 
 
 @dataclass(slots=True)
@@ -141,7 +143,7 @@ class _Detour:
 
     def blocks(self, iterator: Any) -> Iterator[Iterable[Any]]:
         """The items in pieces that the loop runs over at full speed."""
-        entry, size = Entry(), 1
+        entry, size = Entry(cpu=-process_time()), 1
         before = items_left(iterator) or 0
         self.meter.begin(self.loop)
         start = began = perf_counter()
@@ -164,11 +166,12 @@ class _Detour:
                 # The loop was left in the middle of a piece.
                 entry.iterations += before - (items_left(iterator) or 0)
             entry.seconds = perf_counter() - began
+            entry.cpu += process_time()
             self.meter.end(self.loop, entry)
 
     def items(self, iterator: Iterator[Any]) -> Iterator[Any]:
         """The items one by one: making them may run the program's own code."""
-        entry, clock = Entry(), perf_counter
+        entry, clock = Entry(cpu=-process_time()), perf_counter
         longest, count = 0.0, 0
         self.meter.begin(self.loop)
         start = began = clock()
@@ -183,6 +186,7 @@ class _Detour:
         finally:
             entry.iterations, entry.longest = count, longest
             entry.seconds = max(clock() - began - count * ITEM_OVERHEAD, 0.0)
+            entry.cpu += process_time()
             self.meter.end(self.loop, entry)
 
 

@@ -17,8 +17,8 @@ TASTE_SECONDS = 0.0015
 WORTH_SECONDS = 0.008
 WORTH_ITERATION = 4e-6
 FEW = 50
-COMMIT_SECONDS = 0.4e-6
-"""What a commit without calls of its own takes in the user's process, roughly."""
+COMMIT_SECONDS = {True: 0.7e-6, False: 3e-6}
+"""What a commit takes to record, send and do, roughly; more where not every iteration makes it."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -63,8 +63,10 @@ def _entry_seconds(entry: Entry, loop: Loop, cores: int, costs: Costs) -> float:
     if mean < WORTH_ITERATION:
         return entry.seconds
     tasted = 0.0 if entry.iterations <= FEW * cores else TASTE_SECONDS
-    commits = len(loop.plan.steps) * COMMIT_SECONDS * entry.iterations
-    ahead = max(entry.seconds - tasted - commits, 0.0)
+    commits = len(loop.plan.steps) * COMMIT_SECONDS[loop.plan.straight] * entry.iterations
+    # Threads of a library (BLAS) may keep several cores busy already.
+    threads = max(entry.cpu / entry.seconds, 1.0)
+    ahead = max(entry.seconds - tasted - commits, 0.0) * threads
     here = entry.iterations * costs.iteration + commits
     busy = min(cores, entry.iterations)
     # Beyond this machine's cores nothing has been measured: they are taken to be as good.
