@@ -16,7 +16,7 @@ from typing import Any
 
 from allcores.engine.wire import travels_as_view
 
-ATOMS = frozenset(
+ATOMS: frozenset[type] = frozenset(
     {
         int,
         float,
@@ -62,7 +62,7 @@ def atoms() -> frozenset[type]:
         return ATOMS
     if not _with_numpy:
         kinds: list[Any] = [getattr(np, name, None) for name in NUMPY_NUMBERS]
-        _with_numpy.append(ATOMS.union(kind for kind in kinds if isinstance(kind, type)))
+        _with_numpy.append(frozenset([*ATOMS, *(k for k in kinds if isinstance(k, type))]))
     return _with_numpy[0]
 
 
