@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.lines import read_line
+
 
 class Outcome(NamedTuple):
     code: int
@@ -60,7 +62,7 @@ class Session:
     def line(self) -> str:
         """The next line it prints."""
         assert self.process.stdout
-        return self.process.stdout.readline().strip()
+        return read_line(self.process).strip()
 
     def end(self, seconds: float = 30) -> Outcome:
         """Wait for it; fails when it hangs, or when a process of it is left."""

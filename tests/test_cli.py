@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.lines import read_line
+
 RECIPE = """\
 avalues = list(range(20))
 bvalues = list(range(20))
@@ -385,7 +387,7 @@ def test_interrupting_a_run(folder: Path) -> None:
         start_new_session=True,
     )
     assert process.stdout is not None
-    seen = [process.stdout.readline() for _ in range(20)]
+    seen = [read_line(process) for _ in range(20)]
     # As from a terminal: to all processes of the group.
     os.killpg(process.pid, signal.SIGINT)
     rest, err = process.communicate(timeout=30)

@@ -166,11 +166,6 @@ REFUSED = {
         3,
         "line 4: `row` may be changed in place",
     ),
-    "bound_method": (
-        "out = []\npush = out.append\nfor x in range(5):\n    push(x**2)\n",
-        3,
-        "`push` is `out.append`",
-    ),
     "iterable_prints": (
         "def noisy(x):\n    print(x)\n    return x\n\n\nout = []\n"
         "for x in map(noisy, range(5)):\n    out.append(x**2)\n",

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.lines import read_line
+
 
 class Outcome(NamedTuple):
     code: int
@@ -229,7 +231,7 @@ def interrupted(script: Script, marked: str, seconds: float = 0.01) -> Outcome:
             print("done", x)
         """)
     assert process.stdout is not None
-    first = process.stdout.readline()
+    first = read_line(process)
     assert first == "done 0\n"
     os.killpg(process.pid, signal.SIGINT)
     ended = script.end(process, 15)
@@ -284,7 +286,7 @@ CAUGHT = """
 def test_a_caught_ctrl_c_leaves_a_prefix_and_a_working_program(script: Script) -> None:
     process = script.start(CAUGHT)
     assert process.stdout is not None
-    assert process.stdout.readline() == "go\n"
+    assert read_line(process) == "go\n"
     os.killpg(process.pid, signal.SIGINT)
     ended = script.end(process, 15)
     assert ended == (0, "caught True True []\nagain True\n", "")
@@ -293,7 +295,7 @@ def test_a_caught_ctrl_c_leaves_a_prefix_and_a_working_program(script: Script) -
 def test_ctrl_c_for_the_program_alone(script: Script) -> None:
     process = script.start(CAUGHT)
     assert process.stdout is not None
-    assert process.stdout.readline() == "go\n"
+    assert read_line(process) == "go\n"
     process.send_signal(signal.SIGINT)
     assert script.end(process, 15) == (0, "caught True True []\nagain True\n", "")
 

@@ -19,6 +19,7 @@ from allcores.find.change import one_word_change
 from allcores.find.measure import Entry, Loop, Meter
 from allcores.find.predict import Costs, seconds_on
 from allcores.plan import plans_of
+from tests.lines import read_line
 
 HEAVY = """\
 import sys
@@ -209,7 +210,7 @@ def test_ctrl_c_shows_what_was_measured(tmp_path: Path) -> None:
         text=True,
     )
     assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
+    assert read_line(process) == "ready\n"
     process.send_signal(signal.SIGINT)
     out, _err = process.communicate(timeout=30)
     assert "script.py:1" in out

@@ -227,7 +227,8 @@ def _print_diff(old: str, new: str, path: str) -> None:
 
 
 def _diff(old: str, new: str, path: str) -> Iterator[str]:
-    lines = difflib.unified_diff(_lines(old), _lines(new), f"a/{path}", f"b/{path}", lineterm="")
+    name = str(path).lstrip("/")
+    lines = difflib.unified_diff(_lines(old), _lines(new), f"a/{name}", f"b/{name}", lineterm="")
     for line in lines:
         bare = line.rstrip("\r\n")
         yield bare
