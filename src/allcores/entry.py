@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from allcores.build.job import LoopJob
     from allcores.build.runtime import Code, Functions
     from allcores.engine.schedule import Batch, Halt
+    from allcores.plan.model import Plan
 
 TASTE_SECONDS = 0.0015
 WORTH_SECONDS = 0.008
@@ -606,3 +607,13 @@ class _Entry:
             )
             for listener in list(listeners):
                 listener(report)
+
+
+def outlook(
+    site: Site, frame: FrameType, iterable: Any, settings: Settings
+) -> tuple[Plan | None, str]:
+    """The Plan of a loop with the live objects at hand, and why it would stay serial now, or ""."""
+    why = _why_serial(site, frame, settings)
+    if why is None:
+        why = _Entry(site, frame, iterable, settings).why_not_now()
+    return site.plan, why or ""

@@ -1,15 +1,12 @@
-"""The command `allcores find`: which loops of a program are worth making parallel."""
+"""`allcores find`: where a program's time goes, and what parallel loops would save."""
 
 from __future__ import annotations
 
-import contextlib
-import json
+import atexit
 import os
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -17,7 +14,7 @@ from allcores.commands.files import Action, Refusal
 from allcores.commands.running import RunCommand
 
 if TYPE_CHECKING:
-    from allcores.find.measure import Meter
+    from allcores.find.session import Session
 
 
 @click.command(cls=RunCommand, context_settings={"allow_interspersed_args": False})
@@ -34,13 +31,16 @@ if TYPE_CHECKING:
     "--html",
     metavar="FILE",
     type=click.Path(dir_okay=False),
-    help="Write the report, with the source and where the time went, as one web page.",
+    help="Also write the report as a web page, with the source and its heat beside it.",
 )
 @click.option(
     "--json",
     "as_json",
     is_flag=True,
-    help="Write the report as JSON, and the program's own output to stderr.",
+    help="Write the report as JSON; what the script itself prints then goes to stderr.",
+)
+@click.option(
+    "--all", "everything", is_flag=True, help="Also list loops that take next to no time."
 )
 @click.argument("script", required=False)
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
@@ -49,111 +49,120 @@ def find(
     include: tuple[str, ...],
     html: str | None,
     as_json: bool,
+    everything: bool,
     script: str | None,
     args: tuple[str, ...],
 ) -> Action:
-    """Run SCRIPT once, serially, and rank its loops by what making them parallel would save.
+    """Run SCRIPT once, serially, and rank its loops by what running them in parallel would save.
 
-    Options go before the script; what follows it is passed on to it. The report comes after the
-    script's own output, and the exit code is the script's.
+    Options go before the script; what follows it is passed on to it. When it has ended, however
+    it ended, the report follows what it printed: each loop's share of the time, its iterations,
+    whether it can be parallel, the speed-up to expect here and on more cores, and the change to
+    make. The exit code is the script's.
     """
     if module is not None:
         args = (script, *args) if script is not None else args
     elif script is None:
         raise click.UsageError("say which script to run, or which module with -m.")
-    if html is not None and not Path(html).absolute().parent.is_dir():
-        raise Refusal(f"there is no directory to write {html} in.")
 
     def action() -> int:
-        from allcores import rewrite
-        from allcores import script as runner
-        from allcores.find.measure import Meter
+        from allcores.find.session import Session
 
-        # A loop that is marked already is measured as the plain loop.
+        page = _page_file(html)
+        output = _own_stdout(as_json)
         os.environ["ALLCORES_ON"] = "serial"
-        meter = Meter()
-        # What the command itself needs must not depend on where the program goes.
-        page = Path(html).absolute() if html is not None else None
-        if include:
-            rewrite.rewrite_imports_under(include, meter.compile)
-        with _reported(meter, page, as_json):
-            try:
-                if module is not None:
-                    return runner.run_module(module, args, meter.compile)
-                return runner.run_script(script or "", args, meter.compile)
-            except runner.CannotRunError as error:
-                raise Refusal(f"{error}.") from None
+        session = Session(_cores(), everything)
+        _report_at_exit(session, output, page, as_json)
+        return _run(session, module, script, args, include)
 
     return action
 
 
-@contextlib.contextmanager
-def _reported(meter: Meter, page: Path | None, as_json: bool) -> Iterator[None]:
-    """Report when the program has ended, in whatever way; not when it could not be started."""
-    out = sys.stdout
-    swapped = _stdout_to_stderr() if as_json else None
-    began, process = perf_counter(), os.getpid()
+def _cores() -> int:
+    from allcores.loop import _workers
+
     try:
-        yield
-    except Refusal:
-        raise
-    except BaseException:
-        if os.getpid() == process:
-            _end(meter, began, page, as_json, out, swapped)
-        raise
-    _end(meter, began, page, as_json, out, swapped)
-    from allcores.script import end_as_interrupted
-
-    end_as_interrupted()
+        return _workers(None)
+    except ValueError as error:
+        raise Refusal(f"{error}.") from None
 
 
-def _end(
-    meter: Meter,
-    began: float,
-    page: Path | None,
-    as_json: bool,
-    out: Any,
-    swapped: Callable[[], None] | None,
-) -> None:
-    from allcores.find.report import Report
-
-    total = perf_counter() - began
-    if swapped is not None:
-        swapped()
-    else:
-        with contextlib.suppress(OSError, ValueError):
-            out.flush()
-    report = Report.of(meter, total)
-    try:
-        if as_json:
-            json.dump(report.as_data(), out, indent=2)
-            out.write("\n")
-        else:
-            from allcores.show.heat import write
-
-            write(report, out)
-        out.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
-    if page is not None:
-        from allcores.show.page import page_of
-
-        try:
-            page.write_text(page_of(report), encoding="utf-8")
-        except OSError as error:
-            click.echo(f"allcores: {page} cannot be written: {error.strerror}.", err=True)
+def _page_file(html: str | None) -> Path | None:
+    """Where the page goes; Refusal before anything has run where it cannot be written."""
+    if html is None:
+        return None
+    page = Path(html).absolute()
+    if not page.parent.is_dir():
+        raise Refusal(f"there is no directory {Path(html).parent} to write {page.name} in.")
+    if not os.access(page if page.exists() else page.parent, os.W_OK):
+        raise Refusal(f"{html} cannot be written.")
+    return page
 
 
-def _stdout_to_stderr() -> Callable[[], None]:
-    """Send the program's output to stderr, that of its child processes too; gives the way back."""
+def _own_stdout(as_json: bool) -> TextIO | None:
+    """Where the report goes. With JSON, all that the script prints goes to stderr from here on."""
+    if not as_json:
+        return sys.stdout
     sys.stdout.flush()
-    saved = os.dup(1)
+    ours = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace")
     os.dup2(2, 1)
+    return ours
 
-    def back() -> None:
-        with contextlib.suppress(OSError, ValueError):
-            sys.stdout.flush()
-        os.dup2(saved, 1)
-        os.close(saved)
 
-    return back
+def _run(
+    session: Session,
+    module: str | None,
+    script: str | None,
+    args: tuple[str, ...],
+    include: tuple[str, ...],
+) -> int:
+    from allcores import rewrite
+    from allcores import script as runner
+
+    if include:
+        rewrite.rewrite_imports_under(include, session.code_of)
+    session.start()
+    try:
+        if module is not None:
+            code = runner.run_module(module, args, session.code_of)
+        else:
+            code = runner.run_script(script or "", args, session.code_of)
+    except runner.CannotRunError as error:
+        session.refused = True
+        raise Refusal(f"{error}.") from None
+    except SystemExit as stop:
+        session.stop(_ending(stop.code))
+        raise
+    session.interrupted = code != 0 and getattr(sys, "last_type", None) is KeyboardInterrupt
+    ending = "Ctrl-C" if session.interrupted else "an exception"
+    session.stop(f"{ending} ended it" if code else "")
+    return code
+
+
+def _ending(code: object) -> str:
+    if code in (None, 0):
+        return ""
+    return f"it exited with code {code if isinstance(code, int) else 1}"
+
+
+def _report_at_exit(
+    session: Session, output: TextIO | None, page: Path | None, as_json: bool
+) -> None:
+    """Have the report written when all of the program is over."""
+    process = os.getpid()
+
+    def report() -> None:
+        # A child that the program forked has its own end, which is not the run's.
+        if os.getpid() != process or session.refused or not session.stopped:
+            return
+        from allcores.show.report import write_report
+
+        write_report(session, output, page, as_json)
+        if session.interrupted:
+            from allcores.script import end_as_interrupted
+
+            # What was imported since then has made the interpreter forget it.
+            end_as_interrupted()
+
+    # Registered before anything of the program's, so that it is called after all of that.
+    atexit.register(report)

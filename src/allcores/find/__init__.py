@@ -1,1 +1,1 @@
-"""Which of a program's loops are worth making parallel: they are measured, and ranked."""
+"""Where a program's time goes, loop by loop, and what parallel loops would save of it."""

@@ -1,102 +1,91 @@
-"""What `allcores find` prints: a table with bars, and the change that each loop needs."""
+"""The report of `allcores find` as one web page: the ranking, and the source with its heat."""
 
 from __future__ import annotations
 
-import os
-import textwrap
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
-from allcores.find.rank import Ranked
-from allcores.find.report import Report
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+from pygments import highlight
+from pygments.formatters.html import HtmlFormatter
+from pygments.lexers.python import PythonLexer
+
+from allcores.find.findings import Finding, Findings
+from allcores.show.ranking import factor, time_of
 from allcores.show.summary import spoken
 
-BAR = 16
-SHOWN = 12
-"""Loops that are listed; the rest took even less."""
+_HOTTEST = 0.35
+"""How opaque the heat of a line is that takes all of the time."""
 
 
-def write(report: Report, stream: Any) -> None:
-    """Write the report: in colour on a terminal, plain and 80 columns wide elsewhere."""
-    from rich.console import Console
-    from rich.rule import Rule
+@dataclass(slots=True)
+class Line:
+    """A line of source as the page shows it."""
 
-    terminal = bool(getattr(stream, "isatty", lambda: False)())
-    console = Console(file=stream, width=None if terminal else 80, highlight=False, soft_wrap=False)
-    console.print(Rule("allcores find", characters="-" if not terminal else "─"))
-    if not report.loops:
-        console.print(f"No `for` loop ran in {spoken(report.total)}.", markup=False)
-        return
-    console.print(_head(report), markup=False)
-    console.print()
-    for r in report.loops[:SHOWN]:
-        _write_loop(console, r, report)
-    if len(report.loops) > SHOWN:
-        console.print(f"... and {len(report.loops) - SHOWN} loops that took less.", markup=False)
-    for r in report.recommended:
-        diff = report.change(r)
-        if diff:
-            console.print()
-            for line in diff.splitlines():
-                style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
-                console.print(line, style=style, markup=False, soft_wrap=True)
+    code: Markup
+    share: str = ""
+    heat: float = 0.0
+    anchor: str = ""
 
 
-def _head(report: Report) -> str:
-    best = report.recommended
-    ran = f"{spoken(report.total)} in all, measured serially on {report.costs.cores} cores."
-    if not best:
-        return f"{ran} No loop here would gain from workers."
-    names = ", ".join(where(r) for r in best)
-    return f"{ran} Worth making parallel: {names}."
+@dataclass(slots=True)
+class File:
+    """A file that has measured loops."""
+
+    name: str
+    lines: list[Line]
 
 
-def where(r: Ranked) -> str:
-    """file:line, as short as it can be said from here."""
-    file = r.loop.plan.file
-    inside = os.path.relpath(file)
-    return f"{inside if not inside.startswith('..') else file}:{r.loop.plan.line}"
+def page_of(found: Findings, texts: dict[str, str], shown: Callable[[str], str]) -> str:
+    """The page as HTML that needs nothing from elsewhere."""
+    files = [each for each in texts if any(loop.place[0] == each for loop in found.loops)]
+    numbers = {file: number for number, file in enumerate(files)}
+
+    def place(finding: Finding) -> str:
+        file, line = finding.place
+        return f"{shown(file)}:{line}"
+
+    def anchor(finding: Finding) -> str:
+        file, line = finding.place
+        return f"file{numbers.get(file, 0)}-line{line}"
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True
+    )
+    return environment.get_template("heat.html").render(
+        title=shown(files[0]) if files else "no loops",
+        found=found,
+        files=[File(shown(file), _lines(file, texts[file], found, anchor)) for file in files],
+        place=place,
+        anchor=anchor,
+        spoken=spoken,
+        factor=factor,
+        time=time_of,
+        light=_style("default"),
+        dark=_style("github-dark"),
+    )
 
 
-def _write_loop(console: Any, r: Ranked, report: Report) -> None:
-    filled = round(min(r.share, 1.0) * BAR)
-    blocks = "█" if (console.encoding or "").lower().startswith("utf") else "#"
-    bar = blocks * filled + " " * (BAR - filled)
-    colour = "red" if r.share > 0.5 else "yellow" if r.share > 0.1 else "blue"
-    console.print(f"{bar} {r.share:6.1%}  ", style=colour, end="", markup=False)
-    console.print(where(r), style="bold", markup=False)
-    console.print(f"    {textwrap.shorten(r.loop.text, 74, placeholder=' ...')}", markup=False)
-    console.print(f"    {numbers(r)}", markup=False)
-    for line in textwrap.wrap(verdict(r, report), 75):
-        console.print(f"    {line}", style="green" if r.recommended else "dim", markup=False)
+def _style(name: str) -> Markup:
+    rules = HtmlFormatter(style=name, nobackground=True).get_style_defs(".highlight")
+    return Markup(rules)
 
 
-def numbers(r: Ranked) -> str:
-    """Iterations and their times, in a line."""
-    loop = r.loop
-    said = f"{loop.iterations:,} iterations"
-    if loop.count > 1:
-        said += f" in {loop.count:,} runs"
-    if loop.iterations:
-        said += f", {brief(loop.seconds / loop.iterations)} each"
-        if r.unevenness >= 2:
-            said += f", the longest {r.unevenness:,.0f} times that"
-    return said
-
-
-def brief(seconds: float) -> str:
-    """A short time with its unit: "3.1 us", "2 ms"."""
-    if seconds < 1e-6:
-        return f"{seconds * 1e9:.0f} ns"
-    if seconds < 1e-3:
-        return f"{seconds * 1e6:.3g} us"
-    return f"{seconds * 1e3:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
-
-
-def verdict(r: Ranked, report: Report) -> str:
-    """What to expect of the loop in workers, or why it is not recommended."""
-    if not r.recommended:
-        return r.advice
-    cores = report.costs.cores
-    own = f"parallel: {r.alone:.1f} times as fast on {cores} cores; the whole run "
-    times = [f"{gain:.1f} on {count}" for count, gain in r.gain.items()]
-    return f"{own}{', '.join(times)}"
+def _lines(file: str, text: str, found: Findings, anchor: Callable[[Finding], str]) -> list[Line]:
+    lexer = PythonLexer(stripnl=False, ensurenl=True)
+    # The formatter escapes the text, and ends each line's markup on the line.
+    coloured = highlight(text, lexer, HtmlFormatter(nowrap=True)).split("\n")
+    lines = [Line(Markup(each)) for each in coloured[: len(text.splitlines())]]
+    loops = [each for each in found.loops if each.place[0] == file]
+    # Outer loops first: a line has the heat of the innermost loop that it is in.
+    for finding in sorted(loops, key=lambda each: each.place[1]):
+        node = finding.meter.plan.node
+        for number in range(node.lineno, (node.end_lineno or node.lineno) + 1):
+            if number <= len(lines):
+                lines[number - 1].heat = _HOTTEST * min(finding.share, 1.0)
+        if finding.place[1] <= len(lines):
+            first = lines[finding.place[1] - 1]
+            first.share, first.anchor = f"{100 * finding.share:.1f} %", anchor(finding)
+    return lines
