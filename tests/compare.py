@@ -146,7 +146,7 @@ class Comparer:
 
     def functions(self, a: Any, b: Any, where: str) -> str | None:
         x, y = a.__code__, b.__code__
-        for part in ("co_varnames", "co_firstlineno", "co_qualname"):
+        for part in ("co_names", "co_varnames", "co_firstlineno", "co_qualname"):
             if getattr(x, part) != getattr(y, part):
                 return f"{where}: {part} of {a!r} differs"
         if _constants(x) != _constants(y):
@@ -278,7 +278,7 @@ def _parts(reduced: tuple[Any, ...]) -> list[Any]:
 def _constants(code: types.CodeType) -> list[Any]:
     """Its constants, with the insides of nested functions in place of their code."""
     return [
-        (c.co_varnames, _constants(c)) if isinstance(c, types.CodeType) else (type(c), c)
+        (c.co_names, _constants(c)) if isinstance(c, types.CodeType) else (type(c), c)
         for c in code.co_consts
     ]
 

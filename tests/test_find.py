@@ -337,6 +337,7 @@ def test_a_forked_child_writes_no_report(tmp_path: Path) -> None:
 # -- what is measured
 
 
+@pytest.mark.slow  # a matter of times, which other programs on the machine change
 def test_tiny_loops_within_a_loop_do_not_spoil_its_time(tmp_path: Path) -> None:
     """Measuring them takes longer than they do; it is not counted."""
     source = """\
