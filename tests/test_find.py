@@ -321,6 +321,23 @@ def test_with_json_stdout_has_nothing_else(tmp_path: Path) -> None:
     assert outcome.err.split() == ["mine", "mine", "mine", "raw", "child"]
 
 
+def test_how_objects_are_pickled_is_not_tried(tmp_path: Path) -> None:
+    source = """\
+        class Noisy:
+            def __reduce__(self):
+                print("reduced")
+                return Noisy, ()
+        def work(n):
+            s = 0
+            for j in range(2000): s += j
+            return Noisy()
+        out = []
+        for i in range(50):
+            out.append([work(i)])
+    """
+    assert find(tmp_path, "--json", "script.py", source=source).err == ""
+
+
 def test_a_forked_child_writes_no_report(tmp_path: Path) -> None:
     source = """\
         import os

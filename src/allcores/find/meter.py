@@ -421,15 +421,18 @@ class Meter:
 
     def sample(self, value: Any) -> None:
         """Note what sending the value would take."""
-        from allcores.engine import wire
+        from allcores.find.packing import OwnCode, packed
 
         try:
-            body, big = wire.encode(value)
+            body, big = packed(value)
+        except OwnCode:
+            # The program's own code would say how, and is run by the program alone.
+            self.samples.append(b"")
         except Exception as error:
             self.unsendable = f"a result of type {type(value).__name__} cannot be sent: {error}"
-            return
-        self.big_bytes += sum(each.raw().nbytes for each in big)
-        self.samples.append(b"" if big else body)
+        else:
+            self.big_bytes += big
+            self.samples.append(b"" if big else body)
 
     # -- pulling items
 
