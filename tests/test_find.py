@@ -17,10 +17,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from allcores.find import meter
 from allcores.find.costs import Costs
 from allcores.find.edit import one_word_change
 from allcores.find.predict import Shares, run_seconds
+from allcores.find.session import Session
 from allcores.plan import plan_source
+from tests import compare, same
+from tests.fuzz.run import from_seed
 from tests.test_script import PROGRAMS
 from tests.test_script import python as run_python
 
@@ -268,6 +272,29 @@ def test_programs_do_what_they_do(program: str | bytes, tmp_path: Path) -> None:
     assert ours._replace(out=ours.out + late) == plain
     assert not late or (report.endswith(late) and late == "gone\n")
     assert "The program took" in report or plain.code < 0 or not plain.out or b"_exit" in text
+
+
+@pytest.mark.slow
+def test_random_programs_come_out_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fuzzer's loops, each run plainly and measured, with every second piece's commits timed."""
+    monkeypatch.setattr(meter, "PROBED_EVERY", 2)
+    # The code that measures is in the functions' constants.
+    monkeypatch.setattr(compare, "_constants", lambda code: 0)
+    for seed in range(400):
+        source = from_seed(seed).source
+        monkeypatch.setattr(same, "compile", plainly, raising=False)
+        plain = same.run(source, True)
+        session = Session(2)
+        measured = lambda text, name, _, session=session: session.code_of(text.encode(), name)  # noqa: E731
+        monkeypatch.setattr(same, "compile", measured)
+        found = same.difference(plain, same.run(source, True))
+        # `__slotnames__` is what pickle notes of a class that it has seen.
+        assert not found or "__slotnames__" in found, (seed, found)
+        assert not meter.here.stack, seed
+
+
+def plainly(text: str, name: str, mode: str) -> Any:
+    return compile(text, name, mode, dont_inherit=True)
 
 
 def test_warnings_of_the_compiler_are_given_once(tmp_path: Path) -> None:
