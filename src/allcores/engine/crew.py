@@ -15,9 +15,9 @@ from collections.abc import Callable
 from typing import Any
 
 from allcores.engine import wire
-from allcores.engine.cores import usable_cores
 from allcores.engine.failures import CannotFork
 from allcores.engine.job import LEFT, Cut, Job
+from allcores.engine.thread_limits import thread_limits
 
 in_worker = False
 """True in a worker process: a loop in a loop runs natively there."""
@@ -80,6 +80,7 @@ class Crew:
         self.job, self.items, self.slots = job, items, slots
         self.owner = os.getpid()
         self.workers: list[Worker] = []
+        self.holds_threads = thread_limits.hold(len(slots) - 1)
 
     def add(self, number: int) -> Worker:
         """Fork one more worker."""
@@ -88,9 +89,9 @@ class Crew:
             for other in self.workers:
                 other.sock.close()
                 os.close(other.lifeline)
+            settled = on_own_core(number)
             keep_freed_memory()
-            limit_threads(len(self.slots) - 1)
-            serve(self.job, self.items, sock, self.slots, number)
+            serve(self.job, self.items, sock, self.slots, number, settled)
 
         worker = Worker(*fork_worker(live), number)
         self.workers.append(worker)
@@ -103,6 +104,9 @@ class Crew:
         for w in self.workers:
             w.reap()
         self.workers = []
+        if self.holds_threads:
+            self.holds_threads = False
+            thread_limits.let_go()
 
     def remove(self, worker: Worker) -> None:
         """Forget a worker that died."""
@@ -191,6 +195,21 @@ def _be_worker(
         os._exit(0)
 
 
+def on_own_core(number: int) -> Callable[[], None]:
+    """Keep this new worker on one core, another for each worker, until the result is called.
+
+    Left alone, Linux may wake all new workers on one core and leave them there for a tenth of a
+    second. To be called when the first work has come: then this process is where it should be.
+    """
+    try:
+        allowed = os.sched_getaffinity(0)
+        cores = sorted(allowed)
+        os.sched_setaffinity(0, {cores[(os.getppid() + number) % len(cores)]})
+    except (AttributeError, OSError):
+        return lambda: None
+    return lambda: os.sched_setaffinity(0, allowed)
+
+
 def keep_freed_memory() -> None:
     """Have big arrays reuse freed memory: fresh pages for each cost more than filling them."""
     if "numpy" not in sys.modules or "ctypes" not in sys.modules:
@@ -201,28 +220,30 @@ def keep_freed_memory() -> None:
         mallopt(-1, 512 << 20)  # M_TRIM_THRESHOLD
 
 
-def limit_threads(workers: int) -> None:
-    """Workers times threads of numeric libraries is the number of cores, not its square."""
-    if "numpy" not in sys.modules:
-        return
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(max(1, usable_cores() // max(workers, 1)))
-
-
 class _Nothing:
     def __enter__(self) -> None: ...
     def __exit__(self, *_: object) -> None: ...
 
 
-def serve(job: Job, items: Any, sock: socket.socket, slots: memoryview, number: int) -> None:
-    """Do chunks until there are no more."""
+def serve(
+    job: Job,
+    items: Any,
+    sock: socket.socket,
+    slots: memoryview,
+    number: int,
+    settled: Callable[[], None],
+) -> None:
+    """Do chunks until there are no more. settled: called when the first one is there."""
     job.enter_worker()
+    begun = False
     while True:
         try:
             start, stop, given, last = wire.receive(sock)
         except EOFError:
             return
+        if not begun:
+            settled()
+            begun = True
         chunk = given if given is not None else [items[i] for i in range(start, stop)]
         slots[number] = start
         job.before_chunk()

@@ -32,18 +32,17 @@ def live(
     tokens: tuple[int, int],
     number: int,
     place: int,
-    size: int,
     initializer: Callable[[], object] | None,
     inherited: dict[int, Any],
 ) -> None:
     """The life of a worker. memory: where it says what it is at. tokens: a pipe, see Staff.
 
-    number: of all workers ever; place: among those of the pool; size: how many these are.
+    number: of all workers ever; place: among those of the pool.
     """
     from allcores.engine.randomness import seed_worker
 
+    crew.on_own_core(place)()
     crew.keep_freed_memory()
-    crew.limit_threads(size)
     seed_worker(number)
     _be_known_to_multiprocessing(place)
     slots = memoryview(memory).cast("q")

@@ -32,6 +32,7 @@ from allcores.engine.errors import Raised, unpack
 from allcores.engine.failures import CannotFork, WorkerDied, how_it_ended
 from allcores.engine.functions import Snapshot, dumps
 from allcores.engine.service import FUNCTION, ORDER, STARTING, TOKEN, do
+from allcores.engine.thread_limits import thread_limits
 
 AHEAD, AHEAD_TINY, AHEAD_BYTES = 4, 8, 1 << 20
 """Orders that a worker has at most, the one it is at included; those not begun can be taken back.
@@ -224,7 +225,7 @@ class Staff:
         if why is not None:
             self.go_inline(why)
             return
-        with self.changed:
+        with self.changed, thread_limits.held(self.size):
             while len(self.members) < self.size and self.inline is None:
                 self.hire()
 
@@ -244,11 +245,12 @@ class Staff:
         taken = {m.place for m in [*self.members, *self.leaving]}
         place = next(n for n in itertools.count(1) if n not in taken)
         try:
-            made = crew.fork_worker(
-                lambda sock: service.live(
-                    sock, memory, tokens, number, place, self.size, initializer, self.inherited
+            with thread_limits.held(self.size):
+                made = crew.fork_worker(
+                    lambda sock: service.live(
+                        sock, memory, tokens, number, place, initializer, self.inherited
+                    )
                 )
-            )
         except CannotFork as error:
             memory.close()
             for fd in tokens:
