@@ -1,4 +1,4 @@
-"""50,000 iterations of about 15 µs: 300 steps of the logistic map, for as many growth rates."""
+"""50,000 iterations of about 15 µs: 400 steps of the logistic map, for as many growth rates."""
 
 from allcores import parallel
 from work import Task, Work, measure, ratio
@@ -11,7 +11,7 @@ WORK = Work(
     1 / 1.7,
 )
 COUNT = 50_000
-STEPS = 300
+STEPS = 400
 
 
 def population(rate: float, steps: int) -> float:

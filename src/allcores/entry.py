@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from allcores import sites
 from allcores.ahead import Ahead
 from allcores.inputs import copied, holds_iterator, items_left, plain_source
+from allcores.collector import collector_paused
 from allcores.loop import LoopReport, NotParallel, ParallelWarning, Settings, listeners
 from allcores.plan.live import lookup, obstacle, resolver
 from allcores.plan.source import Surroundings
@@ -30,7 +31,7 @@ from allcores.variables import Again, Stop, Variables
 if TYPE_CHECKING:
     from allcores.build.job import LoopJob
     from allcores.build.runtime import Code, Functions
-    from allcores.engine.schedule import Batch, Halt
+    from allcores.engine.schedule import Batch, Halt, Run
     from allcores.plan.model import Plan
 
 TASTE_SECONDS = 0.0015
@@ -52,10 +53,12 @@ def segments(
     if crew is not None and crew.in_worker:
         return None
     if site is None:
-        site = sites.site_at(frame)
+        with collector_paused():
+            site = sites.site_at(frame)
     if site.cost is not None and not settings.force and _surely_small(site, iterable):
         return None
-    why = _why_serial(site, frame, settings)
+    with collector_paused():
+        why = _why_serial(site, frame, settings)
     if why is not None:
         if why:
             _say(site, why, settings)
@@ -157,7 +160,8 @@ class _Entry:
                     return
             rest: Iterator[Any] | None = iterator
             while rest is not None:
-                why = self.why_not_now()
+                with collector_paused():
+                    why = self.why_not_now()
                 if why is not None:
                     if why:
                         _say(self.site, why, self.settings)
@@ -208,7 +212,8 @@ class _Entry:
                 return False
             if self.worth(cost, left, spent):
                 return True
-            grown = int(TASTE_SECONDS / max(seconds / size, 1e-8)) + 1
+            piece = max(TASTE_SECONDS, spent / 16)
+            grown = int(piece / max(seconds / size, 1e-8)) + 1
             size = max(1, min(grown, size * 8, 100_000))
         return False
 
@@ -323,15 +328,9 @@ class _Entry:
         candidates = list(values.values()) + [namespace.get(n) for n in self.plan.outer_reads]
         return random_state([c for c in candidates if is_stream(c)])
 
-    def in_workers(
-        self, rest: Iterator[Any], plain: bool
-    ) -> Generator[Iterable[Any], None, Iterator[Any] | None]:
-        """Do the rest of the loop in workers; what must run natively is yielded.
-
-        Returns the items still to be done in another way, or None when the loop is over.
-        """
-        from allcores.engine.failures import CannotFork
-        from allcores.engine.schedule import Batch, Run
+    def run_of(self, rest: Iterator[Any], plain: bool) -> Run:
+        """Everything made ready for workers to do the rest of the loop."""
+        from allcores.engine.schedule import Run
         from allcores.engine.source import Indexed, Streamed
 
         source: Indexed | Streamed
@@ -343,14 +342,27 @@ class _Entry:
             self.ahead = self.ahead or Ahead(rest, self.done)
             source = Streamed(rest if rest is not self.ahead.iterator else self.ahead)
         self.prepare(self.report.reason == "spilled" or "spilled" in self.site.warned)
-        run = Run(
+        self.report.workers = self.settings.workers
+        return Run(
             self.job,
             source,
             workers=self.settings.workers,
             chunk=self.settings.chunk,
             estimate=self.site.cost,
         )
-        self.report.workers = self.settings.workers
+
+    def in_workers(
+        self, rest: Iterator[Any], plain: bool
+    ) -> Generator[Iterable[Any], None, Iterator[Any] | None]:
+        """Do the rest of the loop in workers; what must run natively is yielded.
+
+        Returns the items still to be done in another way, or None when the loop is over.
+        """
+        with collector_paused():
+            run = self.run_of(rest, plain)
+        from allcores.engine.failures import CannotFork
+        from allcores.engine.schedule import Batch
+
         base = self.done
         stuck = 0
         try:
