@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from allcores import sites
 from allcores.ahead import Ahead
-from allcores.inputs import copied, holds_iterator, items_left, plain_source
 from allcores.collector import collector_paused
+from allcores.inputs import copied, holds_iterator, items_left, plain_source
 from allcores.loop import LoopReport, NotParallel, ParallelWarning, Settings, listeners
 from allcores.plan.live import lookup, obstacle, resolver
 from allcores.plan.source import Surroundings
