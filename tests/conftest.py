@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -26,18 +28,29 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.reverse()
 
 
-_mine: dict[Path, bool] = {}
-
-
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
     """Several processes share the files, each by itself: a plug-in's threads would forbid forks."""
-    if not item.config.getoption("--share"):
+    if not session.config.getoption("--share") or session.config.option.collectonly:
         return None
-    path = item.path
-    if path not in _mine:
-        _mine[path] = _claim(item.config, path.name)
-    return None if _mine[path] else True
+    if session.testsfailed:
+        raise session.Interrupted("errors while collecting")
+    items = _claimed(session)
+    item = next(items, None)
+    while item is not None:
+        following = next(items, None)
+        session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        if session.shouldfail or session.shouldstop:
+            raise session.Failed(session.shouldfail or session.shouldstop)
+        item = following
+    return True
+
+
+def _claimed(session: pytest.Session) -> Iterator[pytest.Item]:
+    """The tests of all files that nobody has begun by the time it is their turn."""
+    for path, items in groupby(session.items, lambda item: item.path):
+        if _claim(session.config, path.name):
+            yield from items
 
 
 def _claim(config: pytest.Config, name: str) -> bool:
