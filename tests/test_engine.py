@@ -168,6 +168,21 @@ def test_an_indexed_run_makes_no_more_workers_than_there_are_items() -> None:
         assert len(children()) <= 3
 
 
+def test_a_short_run_does_not_make_all_the_workers_it_may(source: Any) -> None:
+    with going(square, source(range(2000)), workers=200) as run:
+        assert max(len(children()) for _ in run) < 50
+
+
+def test_a_long_run_makes_all_the_workers_it_may(tmp_path: Path) -> None:
+    def work(x: int) -> int:
+        (tmp_path / str(x)).touch()
+        wait_for(lambda: len(list(tmp_path.iterdir())) == 20)
+        return x
+
+    with going(work, Indexed(range(20)), workers=20) as run:
+        assert story(run) == (list(range(20)), [])
+
+
 def test_a_run_that_nobody_starts_makes_no_worker(source: Any) -> None:
     with going(square, source([1])):
         assert children() == set()

@@ -14,10 +14,11 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from time import perf_counter
 from typing import Any
 
 from allcores.engine.crew import Crew, Worker
-from allcores.engine.failures import worker_died
+from allcores.engine.failures import CannotFork, worker_died
 from allcores.engine.job import Cut, Job
 from allcores.engine.source import Indexed, Streamed
 
@@ -25,6 +26,8 @@ CHUNK_SECONDS = 0.010
 CHUNK_BYTES = 4 << 20
 AHEAD = 2
 """Chunks a worker has at a time: one at work, one waiting."""
+KEEP_LISTENING = 4
+"""From so many workers on, what the first ones say is heard before another is made."""
 WINDOW = 16
 """Chunks a worker may be ahead of the oldest unfinished one."""
 HELD_BYTES = 64 << 20
@@ -98,6 +101,7 @@ class Run:
         self.estimate = estimate
         self.item_bytes = 0.0
         self.crew: Crew | None = None
+        self.fork_seconds = self.work_seconds = 0.0
         self.order: deque[Chunk] = deque()
         self.todo: deque[Chunk] = deque()
         self.halted: Chunk | None = None
@@ -120,6 +124,7 @@ class Run:
             ready = self.head()
             if ready is not None:
                 return ready
+            self.grow()
             self.hand_out()
             if not self.order:
                 self.close()
@@ -134,13 +139,12 @@ class Run:
 
     def start(self) -> None:
         left = self.source.left()
-        number = self.count if left is None else min(self.count, max(left, 1))
-        memory = mmap.mmap(-1, 8 * (number + 1))
+        if left is not None:
+            self.count = min(self.count, max(left, 1))
+        memory = mmap.mmap(-1, 8 * (self.count + 1))
         self.slots = memoryview(memory).cast("q")
-        for i in range(number):
+        for i in range(self.count):
             self.slots[i] = -1
-        if left == 0:
-            number = 0
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
@@ -149,11 +153,43 @@ class Run:
         items = self.source.items if isinstance(self.source, Indexed) else None
         self.crew = Crew(self.job, items, self.slots)
         try:
-            for i in range(number):
-                self.watch(self.crew.add(i))
+            self.grow()
         except BaseException:
             self.close()
             raise
+
+    def grow(self) -> None:
+        """Make workers, up to the number asked for, while one more saves more than it costs."""
+        assert self.crew is not None
+        while len(self.crew.workers) < self.count and self.worth_another():
+            began = perf_counter()
+            try:
+                self.watch(self.crew.add(len(self.crew.workers)))
+            except CannotFork:
+                if not self.crew.workers:
+                    raise
+                self.count = len(self.crew.workers)
+                return
+            seconds = perf_counter() - began
+            self.fork_seconds = min(self.fork_seconds or seconds, seconds)
+            self.hand_out(1)
+            if len(self.crew.workers) >= KEEP_LISTENING:
+                self.wait(0)
+
+    def worth_another(self) -> bool:
+        """Whether one more worker would shorten what is left by more than it takes to make it."""
+        assert self.crew is not None
+        left, number = self.source.left(), len(self.crew.workers)
+        if left == 0 and not self.todo:
+            return False
+        if self.estimate is None or number < 2:
+            return True
+        if left is None:
+            ahead = self.work_seconds  # there may be as much to come as there was
+        else:
+            begun = sum(len(chunk.items) for chunk in self.order if chunk.answer is None)
+            ahead = (left + begun) * self.estimate
+        return ahead > number * (number + 1) * self.fork_seconds
 
     def watch(self, worker: Worker) -> None:
         fd = worker.sock.fileno()
@@ -204,10 +240,10 @@ class Run:
 
     # -- handing out
 
-    def hand_out(self) -> None:
-        """Give every worker that has room another chunk."""
+    def hand_out(self, ahead: int = AHEAD) -> None:
+        """Give every worker with fewer than so many chunks another one."""
         assert self.crew is not None
-        for level in range(AHEAD):
+        for level in range(ahead):
             for worker in self.crew.workers:
                 if len(worker.assigned) <= level:
                     chunk = self.next_chunk()
@@ -240,11 +276,10 @@ class Run:
         if self.chunk is not None:
             return self.chunk
         left = self.source.left()
-        busy = max(1, len(self.crew.workers) if self.crew else self.count)
         # Half-size first chunks: the estimate may be wrong, and all workers should start at once.
         size = int(CHUNK_SECONDS / self.estimate) if self.estimate else 1
         if left is not None:
-            size = min(size, -(-left // (busy * 4)))
+            size = min(size, -(-left // (self.count * 4)))
         elif self.item_bytes:
             size = min(size, int(CHUNK_BYTES / self.item_bytes))
         else:
@@ -284,9 +319,9 @@ class Run:
 
     # -- waiting
 
-    def wait(self) -> None:
-        """Wait until a worker has something to say, and listen."""
-        for fd, event in self.poll.poll():
+    def wait(self, milliseconds: int | None = None) -> None:
+        """Wait until a worker has something to say, for ever or so long, and listen."""
+        for fd, event in self.poll.poll(milliseconds):
             worker = self.by_fd.get(fd)
             if worker is None:
                 continue
@@ -320,6 +355,7 @@ class Run:
             )
         assert chunk.answer is not None
         results, _, cut, seconds = chunk.answer
+        self.work_seconds += seconds
         done = len(results) + (cut is not None)
         if done:
             cost = max(seconds / done, 1e-7)
