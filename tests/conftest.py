@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -12,6 +13,10 @@ import pytest
 # What the person at the keyboard has set for their own loops is not for the tests' loops.
 for _name in ("WORKERS", "ON", "STRICT", "FORCE"):
     os.environ.pop(f"ALLCORES_{_name}", None)
+
+# A shell starts what is to run in the background with Ctrl-C ignored, and that is inherited.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

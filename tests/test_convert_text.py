@@ -434,3 +434,56 @@ def test_bad_places_in_notebooks(place: str, why: str, tmp_path: Path) -> None:
     done = run(place, "--to", "joblib", cwd=tmp_path)
     assert done.returncode == 2
     assert why in done.stderr.decode()
+
+
+# -- with --verify
+
+PROGRAM = """\
+import os, sys
+
+def main(count, name):
+    out = []
+    for i in range(count):
+        out.append(VALUE)
+    with open("left behind", "w") as f:
+        print(*out, file=f)
+    print(out)
+    sys.exit(3)
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2])
+"""
+
+
+@pytest.mark.parametrize("target", ["allcores", "multiprocessing", "concurrent.futures", "joblib"])
+def test_verify_runs_both_with_the_arguments(target: str, tmp_path: Path) -> None:
+    path = tmp_path / "old.py"
+    path.write_text(PROGRAM.replace("VALUE", "i * len(name)"))
+    how = f"old.py:5 --to {target} --verify --write"
+    done = run(*how.split(), "--", "7", "-a b", cwd=tmp_path)
+    said = done.stdout.decode().split("\n")[-2]
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert said.startswith("old.py and the new old.py do the same: both ended with exit code 3")
+    assert said.endswith("1 file written.")
+    assert target.partition(".")[0] in path.read_text()
+    assert [p.name for p in tmp_path.iterdir()] == ["old.py"]
+
+
+def test_what_differs_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "old.py"
+    path.write_text(PROGRAM.replace("VALUE", "os.getppid() * count"))
+    before = path.read_bytes()
+    how = "old.py:5 --to multiprocessing --verify --write 40 x"
+    done = run(*how.split(), cwd=tmp_path)
+    assert done.returncode == 1, done.stdout
+    assert b"old.py and the new old.py differ" in done.stdout
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["old.py"]
+
+
+def test_a_notebook_is_not_verified(tmp_path: Path) -> None:
+    text = notebook("out = []\nfor i in [1, 2]:\n    out.append(i + 1)")
+    (tmp_path / "n.ipynb").write_text(text)
+    done = run(*"n.ipynb:1:2 --to joblib --verify".split(), cwd=tmp_path)
+    assert done.returncode == 2
+    assert b"a notebook cannot be verified" in done.stderr

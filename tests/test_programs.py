@@ -644,6 +644,244 @@ try:
 except NameError as error:
     found = error
 """,
+    "environment": """
+import os
+out=[]
+for i in parallel(range(9)):
+    out.append(os.environ.setdefault('ALLCORES_TEST_SEEN', str(i)))
+del os.environ['ALLCORES_TEST_SEEN']
+""",
+    "environment by name": """
+from os import environ
+def f():
+    out=[]
+    for i in parallel(range(9)):
+        seen = environ.setdefault('ALLCORES_TEST_SEEN', str(i))
+        out.append(seen * 2)
+    environ.pop('ALLCORES_TEST_SEEN')
+    return out
+out=f()
+""",
+    "path of modules": """
+import sys
+out=[]
+for i in parallel(range(9)):
+    sys.path.append(str(i))
+    out.append(len(sys.path))
+sys.path = [p for p in sys.path if not p.isdigit()]
+""",
+    "another module's list": """
+import sys, types
+module = types.ModuleType('allcores_test_shared')
+exec('items=[]; table={}; import collections; queue=collections.deque([1,2,3])', module.__dict__)
+sys.modules['allcores_test_shared'] = module
+import allcores_test_shared as shared
+from allcores_test_shared import items, table
+out=[]
+for i in parallel(range(9)):
+    shared.items.append(i*i)
+    out.append(len(shared.items))
+for i in parallel(range(9)):
+    n = table.setdefault(i % 2, i * i)
+    out.append(n)
+for i in parallel(range(9)):
+    out.append(items.pop() * 2)
+for i in parallel(range(9)):
+    out.append(shared.queue.popleft() * 2)
+    shared.queue.append(i * 3)
+queue = shared.queue
+del module, shared, sys.modules['allcores_test_shared']
+""",
+    "another module's list in a function": """
+import sys, types
+module = types.ModuleType('allcores_test_shared')
+exec('items=[]; table={}', module.__dict__)
+sys.modules['allcores_test_shared'] = module
+def note(i):
+    import allcores_test_shared as shared
+    shared.items.append(i*i)
+    return len(shared.items)
+import allcores_test_shared
+from allcores_test_shared import table
+def know(i):
+    return table.setdefault(i % 2, i * i)
+def know_too(i):
+    return allcores_test_shared.table.setdefault(i % 3, i * i)
+out=[]
+for i in parallel(range(9)):
+    out.append(note(i) + 1)
+for i in parallel(range(9)):
+    out.append(know(i) + 1)
+for i in parallel(range(9)):
+    out.append(know_too(i) + 1)
+items = module.items
+del module, allcores_test_shared, sys.modules['allcores_test_shared']
+""",
+    "functions of other modules that call one another": """
+import sys, types
+a, b = types.ModuleType('allcores_test_a'), types.ModuleType('allcores_test_b')
+sys.modules['allcores_test_a'], sys.modules['allcores_test_b'] = a, b
+import linecache
+text_b = 'seen=[]\\ndef note(x):\\n    seen.append(x)\\n    return len(seen)\\n'
+text_a = 'import allcores_test_b as b\\nfrom allcores_test_b import note\\ndef f(x):\\n    return b.note(x) * 2\\ndef g(x):\\n    return note(x) * 2\\n'
+for m, name, text in ((b, '<test b>', text_b), (a, '<test a>', text_a)):
+    linecache.cache[name] = (len(text), None, text.splitlines(True), name)
+    exec(compile(text, name, 'exec'), m.__dict__)
+import allcores_test_a
+out=[]
+for i in parallel(range(9)):
+    out.append(allcores_test_a.f(i))
+for i in parallel(range(9)):
+    out.append(allcores_test_a.g(i))
+seen = b.seen
+del a, b, m, allcores_test_a, sys.modules['allcores_test_a'], sys.modules['allcores_test_b']
+""",
+    "functions that call each other": """
+log=[]
+def f(n):
+    log.append(n)
+    return g(n - 1) if n > 0 else 0
+def g(n):
+    return f(n - 1) + 1 if n > 0 else len(log)
+out=[]
+for i in parallel(range(5)):
+    out.append(f(i))
+for i in parallel(range(5)):
+    out.append(g(i))
+""",
+    "arguments that change places": """
+def f(xs, ys, n):
+    if n:
+        f(ys, xs, n - 1)
+    else:
+        ys.append(n)
+seen=[]
+out=[]
+for i in parallel(range(5)):
+    mine = []
+    f(seen, mine, i)
+    out.append(len(mine))
+""",
+    "a chain of calls read from its end": """
+log=[]
+def a(n): return b(n)
+def b(n): return c(n)
+def c(n): return d(n)
+def d(n): return e(n)
+def e(n): return f(n)
+def f(n): return g(n)
+def g(n): return h(n)
+def h(n):
+    log.append(n)
+    return len(log)
+out=[]
+def first():
+    for i in parallel(range(5)):
+        out.append(i if i >= 0 else a(i))
+def second():
+    for i in parallel(range(5)):
+        out.append(g(i))
+first()
+second()
+""",
+    "a decorated function": """
+import functools
+log=[]
+def told(f):
+    @functools.wraps(f)
+    def wrapper(*args, **kwargs):
+        return f(*args, **kwargs)
+    return wrapper
+@told
+def note(x):
+    log.append(x)
+    return len(log)
+@told
+def square(x):
+    return x * x
+out=[]
+for i in parallel(range(5)):
+    out.append(square(i))
+for i in parallel(range(5)):
+    out.append(note(i))
+for i in parallel(range(5)):
+    out.append(square(note(i)))
+""",
+    "a counter in another module": """
+import sys, types, linecache
+module = types.ModuleType('allcores_test_counter')
+text = 'count = 0\\ndef tick():\\n    global count\\n    count += 1\\n'
+linecache.cache['<counter>'] = (len(text), None, text.splitlines(True), '<counter>')
+exec(compile(text, '<counter>', 'exec'), module.__dict__)
+sys.modules['allcores_test_counter'] = module
+import allcores_test_counter as counter
+out=[]
+for i in parallel(range(9)):
+    counter.tick()
+    out.append(counter.count + i)
+def go():
+    import allcores_test_counter as again
+    for i in parallel(range(9)):
+        again.tick()
+        out.append(counter.count * i)
+go()
+del module, counter, sys.modules['allcores_test_counter']
+""",
+    "a relative import": """
+import sys, types, linecache
+names = 'allcores_test_p', 'allcores_test_p.a', 'allcores_test_p.b'
+texts = '', 'from .b import note\\ndef f(x):\\n    return note(x) * 2\\n', 'seen = []\\ndef note(x):\\n    seen.append(x)\\n    return len(seen)\\n'
+for name in names:
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__package__ = names[0]
+sys.modules[names[0]].__path__ = []
+for name, text in reversed(list(zip(names, texts))):
+    linecache.cache['<' + name + '>'] = (len(text), None, text.splitlines(True), '<' + name + '>')
+    exec(compile(text, '<' + name + '>', 'exec'), sys.modules[name].__dict__)
+from allcores_test_p.a import f
+out=[]
+for i in parallel(range(9)):
+    out.append(f(i))
+seen = sys.modules[names[2]].seen
+for name in names:
+    del sys.modules[name]
+""",
+    "what is printed on the way to a commit": """
+def f(i):
+    print("in", i)
+    return i
+def g(i):
+    yield i
+    print("gen", i)
+out=[]
+for i in parallel(range(3)):
+    print("out", f(i) * 2)
+for i in parallel(range(3)):
+    print("out", list(g(i)))
+for i in parallel(range(3)):
+    print("first"); out.append((print("a"), f(i))); print("last")
+for i in parallel(range(3)):
+    out.append(i) or print(f(i)) or out.append(f(i + 1))
+for i in parallel(range(3)):
+    print(f(i), out.append(i), f(i + 1))
+for i in parallel(range(3)):
+    print(*g(i), sep=str(f(i)))
+    if f(i) == 1: continue
+    print(f"{f(i)} and {f(i)!r}", end=f"{f(i + 1)}")
+""",
+    "what a function gave is put into a list and changed there": """
+def at(xs, j):
+    return xs[j % len(xs)]
+grid = [[j, j + 1] for j in range(8)]
+try:
+    for i, (a, b) in parallel(enumerate(grid)):
+        t = a
+        r, g = (at(grid, t), [])
+        g.append(r)
+        g[0].append(5)
+except ValueError as e:
+    pass
+""",
 }
 
 

@@ -21,7 +21,7 @@ from allcores.ahead import Ahead
 from allcores.collector import collector_paused
 from allcores.inputs import copied, holds_iterator, items_left, plain_source
 from allcores.loop import LoopReport, NotParallel, ParallelWarning, Settings, listeners
-from allcores.plan.live import lookup, obstacle, resolver
+from allcores.plan.live import Names, lookup, obstacle
 from allcores.plan.source import Surroundings
 from allcores.plan.split import split
 from allcores.sites import Site
@@ -71,7 +71,10 @@ def _why_serial(site: Site, frame: FrameType, settings: Settings) -> str | None:
     if site.problem:
         return site.problem
     if site.plan is None or site.node is not site.plan.node or site.running is None:
-        _make_plan(site, frame)
+        try:
+            _make_plan(site, frame)
+        except RecursionError:
+            return "the program is too deep in calls here for the loop to be read"
     plan = site.plan
     assert plan is not None
     if plan.verdict == "parallel" or (plan.verdict == "nothing to gain" and settings.force):
@@ -86,7 +89,7 @@ def _make_plan(site: Site, frame: FrameType) -> None:
     assert site.node is not None and site.module is not None
     module_level = not any(not hasattr(n, "bases") for n in site.chain)
     names = {} if module_level else dict(frame.f_locals)
-    live = resolver(names, frame.f_globals)
+    live = Names(names, frame.f_globals)
     around = Surroundings(site.module, site.chain, live)
     site.plan = split(site.node, site.chain, site.module, around)
     site.running = frame.f_code

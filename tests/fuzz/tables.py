@@ -10,6 +10,7 @@ from __future__ import annotations
 HELPERS = {
     "np": "import numpy as np",
     "math": "import math",
+    "os": "import os",
     "io": "import io",
     "sys": "import sys",
     "copy": "import copy",
@@ -146,6 +147,18 @@ def tally():
     "level": "level = 0",
     "rise": "def rise(v):\n    global level\n    level += v\n    return level",
     "noisy": "def noisy(v):\n    print('in', v)\n    return v + 1",
+    "murmur": "def murmur(v):\n    yield v\n    print('made', v)\n    yield 1",
+    "there": "def there(v):\n    hidden['n'] += v\n    return back(v - 1) if v > 0 else 1",
+    "back": "def back(v):\n    return there(v - 2) + 1 if v > 0 else hidden['n']",
+    "told": """\
+def told(f):
+    @functools.wraps(f)
+    def wrapper(*args, **kwargs):
+        return f(*args, **kwargs)
+    return wrapper
+""",
+    "twice": "@told\ndef twice(v):\n    return v * 2",
+    "tally": "@told\ndef tally(v):\n    hidden['n'] += v\n    return hidden['n']",
     "risky": "def risky(v):\n    if v % 5 == 3:\n        raise ValueError(v)\n    return v * 2",
     "brittle": """\
 def brittle(v):
@@ -299,7 +312,8 @@ EXPRESSIONS = {
         sorted([{n}, {n}])[0] | Vec({n}, {n})[1] | (Vec({n}) + Vec(1)).xs[0] | Pt({n}, 1).x | pts[1].x + {n}
         int({n} in table) | functools.reduce(lambda q, r: q + r, [{n}, {n}]) | tree['c'][0] + {n}
         [{n}, {n}][{n} % 2] | divmod({n}, 5)[1] | int(np.max(mat) + {n}) | len(Star({n}).seen) + {n}
-        vecs[{n} % 4][0] | len(vecs) + {n} | int(str(abs({n}))[0]) | next(iter([{n}]))
+        vecs[{n} % 4][0] | len(vecs) + {n} | int(str(abs({n}))[0]) | next(iter([{n}])) | noisy({n})
+        sum(murmur({n})) | twice({n}) | max(noisy({n}), {n})
     """,
     "c": """
         {n} > 3 | {n} % 2 | {n} == {n} | not {n} | 1 < {n} < 7 | {n} in (1, 2, 5) | {n} > 2 and {n} < 9
@@ -508,6 +522,12 @@ COMPOUND = """
     out.append(risky({n}))
     out.append(brittle({n}))
     log.append(noisy({n}))
+    log.append(there({n} % 5))
+    log.append(back({n} % 5))
+    d[i] = tally({n})
+    out.append((print({s}), noisy({n})))
+    os.environ['ALLCORES_FUZZ'] = {s} ~ out.append(os.environ.get('ALLCORES_FUZZ'))
+    out.append(os.environ.setdefault('ALLCORES_FUZZ', str({n})))
     if {c}: out.append(odd({n}))
 """
 

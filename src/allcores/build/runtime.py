@@ -301,10 +301,15 @@ class _Writer:
 
     def append_record(self, index: int, lifts: list[ast.expr]) -> list[ast.stmt]:
         entry = ast.Tuple([ast.Constant(index), *lifts], ast.Load())
-        return [
-            ast.Expr(ast.Call(_load("__output"), [_load("__rec")], [])),
-            ast.Expr(ast.Call(ast.Attribute(_load("__rec"), "append", ast.Load()), [entry], [])),
-        ]
+        put = ast.Call(_load("__output"), [_load("__rec")], [])
+        append = ast.Attribute(_load("__rec"), "append", ast.Load())
+        if not lifts:
+            return [ast.Expr(put), ast.Expr(ast.Call(append, [entry], []))]
+        # What is printed while the values are worked out comes before the commit's own effects.
+        first = ast.Assign([ast.Name("__e", ast.Store())], entry)
+        after = ast.Call(append, [_load("__e")], [])
+        gone = ast.Delete([ast.Name("__e", ast.Del())])
+        return [first, ast.Expr(put), ast.Expr(after), gone]
 
     # -- commits
 

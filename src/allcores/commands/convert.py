@@ -282,15 +282,14 @@ def _verified(file: File, new: str, args: Sequence[str]) -> int:
     """Run the old program and the new; gives 0 where they agree, having said so or not."""
     if file.is_notebook:
         raise Refusal("--verify runs programs; a notebook cannot be verified.")
-    from allcores.verify import compare_scripts  # type: ignore[import-not-found,unused-ignore]
+    from allcores.verify import compare_scripts
 
     old = Path(file.path)
     handle, name = tempfile.mkstemp(dir=old.resolve().parent, prefix=f"{old.stem}_", suffix=".py")
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(new.encode(file.encoding))
-        code: int = compare_scripts(old, Path(name), args)
-        return code
+        return compare_scripts(old, Path(name), args, names=(old.name, f"the new {old.name}"))
     finally:
         with contextlib.suppress(OSError):
             os.unlink(name)

@@ -1,8 +1,9 @@
 """What calls do: tables for builtins, methods and well-known modules, and values they give.
 
 A **root** names something that an object may be: a path that exists outside the iteration
-("grid", "self.results", "$item" for what the loop hands out), or an object that the iteration
-made ("#12", named after the place that makes it).
+("grid", "self.results", "$item" for what the loop hands out, "@package/module.name" for what
+another module holds), or an object that the iteration made ("#12", named after the place that
+makes it).
 """
 
 from __future__ import annotations
@@ -45,6 +46,32 @@ def is_outer(root: str) -> bool:
 
 def outer(roots: Roots) -> Roots:
     return frozenset(r for r in roots if r[0] != "#")
+
+
+def module_root(name: str) -> str:
+    """The root of a module's globals: "@package/module"."""
+    return "@" + name.replace(".", "/")
+
+
+def in_words(root: str) -> str:
+    """A root as people write it."""
+    head, dot, rest = root.partition(".")
+    return head[1:].replace("/", ".") + dot + rest if head[0] == "@" else root
+
+
+LONGEST_PATH = 4
+
+
+def bounded(root: str) -> str:
+    """The path, or what it begins with if it is long or comes to the same attribute again.
+
+    Functions that call each other would make ever longer paths.
+    """
+    parts = root.split(".")
+    for k in range(1, len(parts)):
+        if k == LONGEST_PATH or parts[k] in parts[:k]:
+            return ".".join(parts[:k])
+    return root
 
 
 MANY_ROOTS = 48
@@ -115,6 +142,11 @@ MUTATORS = frozenset(
     recv recv_into sendall accept connect bind listen seed setstate jumped advance spawn
     """.split()
 )
+CONTAINER_CHANGES = frozenset(
+    """append appendleft extend extendleft insert remove pop popleft popitem clear sort reverse
+    add discard update setdefault write writelines put put_nowait""".split()
+)
+"""Those that no function of a module is likely to be called."""
 GIVEN_MUTATORS = frozenset(
     """append extend insert discard remove pop popleft appendleft clear setdefault write writelines
     put send __setitem__ __delitem__""".split()
@@ -175,27 +207,27 @@ PROCESS_STATE = frozenset(
     numpy.random.seed faulthandler.enable sys.settrace sys.setprofile threading.settrace
     """.split()
 )
-STATEFUL_MODULES = ("matplotlib.pyplot", "pylab", "turtle", "logging", "curses", "readline")
+STATEFUL_MODULES = ("matplotlib.pyplot.", "pylab.", "turtle.", "logging.", "curses.", "readline.")
 RANDOM_MODULES = ("random", "numpy.random")
 HARMLESS_FUNCTIONS = frozenset({"time.sleep", "gc.collect"})
 FRESH_MODULES = (
-    "math",
-    "cmath",
-    "statistics",
-    "numpy",
-    "scipy",
-    "string",
-    "datetime",
-    "time",
-    "hashlib",
-    "zlib",
-    "re",
-    "json",
-    "struct",
-    "fractions",
-    "decimal",
+    "math.",
+    "cmath.",
+    "statistics.",
+    "numpy.",
+    "scipy.",
+    "string.",
+    "datetime.",
+    "time.",
+    "hashlib.",
+    "zlib.",
+    "re.",
+    "json.",
+    "struct.",
+    "fractions.",
+    "decimal.",
     "base64",
-    "os.path",
+    "os.path.",
 )
 BORROWING_FUNCTIONS = frozenset(
     """numpy.asarray numpy.asanyarray numpy.ascontiguousarray numpy.reshape numpy.ravel numpy.transpose

@@ -5,32 +5,50 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 
-from allcores.plan.effects import is_outer
+from allcores.plan.effects import CONTAINER_CHANGES, is_outer
 from allcores.plan.names import COMPREHENSIONS, children, walk
 from allcores.plan.values import Info
 
 CHEAP = (ast.Constant, ast.Name, ast.Attribute, ast.Subscript, ast.Slice, ast.Starred)
+WRITES = frozenset({"write", "writelines"})
 EAGER_TAKERS = frozenset({"extend", "update", "join", "writelines", "sum", "extendleft"})
 
 
 def pick(
-    node: ast.expr, info: dict[ast.AST, Info], in_worker: Callable[[str], bool]
+    node: ast.expr,
+    info: dict[ast.AST, Info],
+    in_worker: Callable[[str], bool],
+    spoken: list[ast.Call],
 ) -> Iterator[ast.expr]:
     """The largest sub-expressions of `node` that are always evaluated and that workers can send.
 
-    `in_worker(name)` tells whether a name's value is in the worker alone (a temporary).
+    `in_worker(name)` tells whether a name's value is in the worker alone (a temporary). `spoken`
+    are calls of the same statement, done in the user's process and before, that may print: what
+    may print as well stays behind them. Those in `node` are added.
     """
     known = info.get(node)
     if known is None or isinstance(node, ast.Lambda):
         return
-    if not known.tainted and not at_hand(node, in_worker) and can_travel(node, known):
+    stays = known.tainted or bool(spoken and may_print(node))
+    if not stays and not at_hand(node, in_worker) and can_travel(node, known):
         yield node
         return
-    if not known.tainted and part_of_made(node):
+    if not stays and part_of_made(node):
         yield node
         return
     for child in always_evaluated(node):
-        yield from pick(child, info, in_worker)
+        yield from pick(child, info, in_worker, spoken)
+    if isinstance(node, ast.Call) and may_print(node):
+        spoken.append(node)
+
+
+def may_print(node: ast.expr) -> bool:
+    """Whether evaluating this may write something: calls may, but for those of containers."""
+    return any(
+        isinstance(n, ast.Call)
+        and not (isinstance(n.func, ast.Attribute) and n.func.attr in CONTAINER_CHANGES - WRITES)
+        for n in walk(node)
+    )
 
 
 def part_of_made(node: ast.expr) -> bool:

@@ -6,18 +6,20 @@ import ast
 import linecache
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from types import BuiltinMethodType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from allcores.plan.effects import MUTATORS
+from allcores.plan.effects import MUTATORS, module_root
 from allcores.plan.model import Plan
 from allcores.plan.names import children
 from allcores.plan.quiet import quiet_parse
-from allcores.plan.source import Module, Summary, Surroundings
+from allcores.plan.source import Module, Surroundings
+from allcores.plan.summaries import Reading, Summary
 
 _modules: dict[str, Module | None] = {}
+_CODE = (ModuleType, type, FunctionType, MethodType, BuiltinMethodType)
 _libraries = tuple({os.path.join(os.path.dirname(m.__file__ or ""), "") for m in (os, linecache)})
 """The standard library, and the site-packages within it."""
 _package = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
@@ -43,7 +45,11 @@ HANDLES = {
 def lookup(path: str, names: dict[str, Any], namespace: dict[str, Any]) -> Any:
     """The object at a path, found without running user code. LookupError when there is none."""
     head, *rest = path.split(".")
-    if head in names:
+    if head[0] == "@":
+        obj = sys.modules.get(head[1:].replace("/", "."))
+        if obj is None:
+            raise LookupError(path)
+    elif head in names:
         obj = names[head]
     elif head in namespace:
         obj = namespace[head]
@@ -85,42 +91,56 @@ def plain_attribute(obj: Any, attr: str) -> Any:
     raise LookupError(attr)
 
 
-def resolver(names: dict[str, Any], namespace: dict[str, Any]) -> Callable[[str], Summary | None]:
-    """For `Surroundings`: what calling a path does, by reading the live function's source."""
+class Names:
+    """The objects that names stand for in one place of the program: `source.Live`."""
 
-    def summary(path: str) -> Summary | None:
+    def __init__(self, names: dict[str, Any], namespace: dict[str, Any]) -> None:
+        """names: local variables; namespace: the globals."""
+        self.names, self.namespace = names, namespace
+
+    def outside(self) -> Names:
+        """The same for code that does not see the local variables."""
+        return Names({}, self.namespace) if self.names else self
+
+    def summary(self, path: str, depth: int, reading: Reading) -> Summary | None:
+        """What calling the object at a path does, by reading the live function's source."""
         try:
-            obj = lookup(path, names, namespace)
+            obj = lookup(path, self.names, self.namespace)
         except LookupError:
             return None
-        return summary_of(obj) or summary_of_instance(path, obj)
+        reader = _Reader(self.namespace, depth, reading)
+        return reader.summary_of(obj) or reader.summary_of_instance(path, obj)
 
-    return summary
+    def is_value(self, path: str) -> bool | None:
+        """Whether there is an object that is no module, class or function; None: not known."""
+        try:
+            obj = lookup(path, self.names, self.namespace)
+        except LookupError:
+            return None
+        return not isinstance(obj, _CODE)
 
+    def imported(self, full: str) -> str:
+        """The root of something with this full name, its own module's names among them."""
+        root = _imported_root(full)
+        name = self.namespace.get("__name__")
+        return root.removeprefix(f"{module_root(name)}.") if isinstance(name, str) else root
 
-def summary_of_instance(path: str, obj: Any) -> Summary | None:
-    """What calling an object does that is no function: a bound builtin, a partial, an instance."""
-    kind = type(obj)
-    owner = getattr(obj, "__self__", None)
-    if isinstance(obj, BuiltinMethodType):
-        changes = (
-            owner is not None and not isinstance(owner, ModuleType) and obj.__name__ in MUTATORS
-        )
-        return Summary(0, {path}) if changes else None
-    if kind.__module__ == "functools" and kind.__name__ == "partial":
-        inner = summary_of(obj.func)
-        return Summary(inner.line, {path}) if inner is not None and inner.changes else inner
-    call = kind.__dict__.get("__call__")
-    inner = summary_of(call) if isinstance(call, FunctionType) else None
-    if inner is None:
-        return None
-    return Summary(
-        inner.line,
-        {_seen_from(r, path) for r in inner.changes},
-        {_seen_from(r, path) for r in inner.reads},
-        stores={_seen_from(r, path) for r in inner.stores},
-        augments={_seen_from(r, path) for r in inner.augments},
-    )
+    def canonical(self, path: str) -> str:
+        """A path that begins with a module, as `@module.attribute`."""
+        head, *rest = path.split(".")
+        if head[0] == "@":
+            return path
+        obj = self.names.get(head, self.namespace.get(head))
+        if not isinstance(obj, ModuleType):
+            return path
+        while rest and isinstance(obj.__dict__.get(rest[0]), ModuleType):
+            obj = obj.__dict__[rest.pop(0)]
+        if obj.__dict__ is self.namespace and rest:
+            return ".".join(rest)
+        name = obj.__name__
+        if sys.modules.get(name) is not obj:
+            return path
+        return ".".join([module_root(name), *rest])
 
 
 def _seen_from(root: str, path: str) -> str:
@@ -133,39 +153,112 @@ def _seen_from(root: str, path: str) -> str:
     return root
 
 
-def summary_of(obj: Any) -> Summary | None:
-    """What calling this object does, or None when its source cannot be read."""
-    if isinstance(obj, MethodType):
-        obj = obj.__func__
-        static = False
-    else:
-        static = True
-    if isinstance(obj, type):
-        owner = next((c for c in obj.__mro__ if "__init__" in c.__dict__), object)
+def _imported_root(full: str) -> str:
+    parts = full.split(".")
+    for k in range(len(parts), 0, -1):
+        if ".".join(parts[:k]) in sys.modules:
+            return ".".join([module_root(".".join(parts[:k])), *parts[k:]])
+    return full
+
+
+class _Reader:
+    """Reads live functions on behalf of code whose globals are `namespace`."""
+
+    def __init__(self, namespace: dict[str, Any], depth: int, reading: Reading) -> None:
+        self.namespace, self.depth, self.reading = namespace, depth, reading
+
+    def summary_of(self, obj: Any) -> Summary | None:
+        """What calling this object does, or None when its source cannot be read."""
+        static = not isinstance(obj, MethodType)
+        if isinstance(obj, MethodType):
+            obj = obj.__func__
+        if isinstance(obj, type):
+            return self.summary_of_class(obj)
+        if not isinstance(obj, FunctionType):
+            return None
+        code = obj.__code__
+        if code.co_filename.startswith((_package, *_libraries)):
+            return None
+        if f"{os.sep}site-packages{os.sep}" in code.co_filename:
+            return None
+        module = module_of(code.co_filename, obj.__globals__)
+        if module is None:
+            return None
+        node, chain = find_function(module, code.co_name, code.co_firstlineno)
+        if node is None:
+            return None
+        cells = _cells(obj)
+        around = Surroundings(
+            module, chain, Names(cells, obj.__globals__), self.depth, self.reading
+        )
+        inner = around.summarise(node, tuple(v for v in cells.values() if callable(v)))
+        inner = replace(inner, is_static=static or inner.is_static)
+        if obj.__globals__ is self.namespace:
+            return inner
+        return self.brought_here(inner, obj, os.path.basename(code.co_filename))
+
+    def summary_of_class(self, cls: type) -> Summary | None:
+        owner = next((c for c in cls.__mro__ if "__init__" in c.__dict__), object)
         init = owner.__dict__["__init__"]
-        inner = summary_of(init) if isinstance(init, FunctionType) else None
+        inner = self.summary_of(init) if isinstance(init, FunctionType) else None
         if inner is None:
             return None
-        plain = owner.__mro__ == (owner, object) and "__new__" not in obj.__dict__
+        plain = owner.__mro__ == (owner, object) and "__new__" not in cls.__dict__
         return replace(inner, is_class=True, fields=inner.fields if plain else None)
-    if not isinstance(obj, FunctionType):
-        return None
-    code = obj.__code__
-    if code.co_filename.startswith(_package):
-        return None
-    if (
-        code.co_filename.startswith(_libraries)
-        or f"{os.sep}site-packages{os.sep}" in code.co_filename
-    ):
-        return None
-    module = module_of(code.co_filename, obj.__globals__)
-    if module is None:
-        return None
-    node, chain = find_function(module, code.co_name, code.co_firstlineno)
-    if node is None:
-        return None
-    inner = Surroundings(module, chain).summarise(node)
-    return replace(inner, is_static=static or inner.is_static)
+
+    def summary_of_instance(self, path: str, obj: Any) -> Summary | None:
+        """What calling an object does that is no function: a bound builtin, a partial, an instance."""
+        kind = type(obj)
+        owner = getattr(obj, "__self__", None)
+        if isinstance(obj, BuiltinMethodType):
+            changes = (
+                owner is not None and not isinstance(owner, ModuleType) and obj.__name__ in MUTATORS
+            )
+            return Summary(0, {path}) if changes else None
+        if kind.__module__ == "functools" and kind.__name__ == "partial":
+            inner = self.summary_of(obj.func)
+            return Summary(inner.line, {path}) if inner is not None and inner.changes else inner
+        call = kind.__dict__.get("__call__")
+        inner = self.summary_of(call) if isinstance(call, FunctionType) else None
+        if inner is None:
+            return None
+        return Summary(
+            inner.line,
+            {_seen_from(r, path) for r in inner.changes},
+            {_seen_from(r, path) for r in inner.reads},
+            stores={_seen_from(r, path) for r in inner.stores},
+            augments={_seen_from(r, path) for r in inner.augments},
+        )
+
+    def brought_here(self, inner: Summary, function: FunctionType, file: str) -> Summary:
+        """What was read in another module, in this one's names."""
+        name = function.__globals__.get("__name__")
+        module = sys.modules.get(name) if isinstance(name, str) else None
+        if module is None or module.__dict__ is not function.__globals__:
+            return replace(inner, file=file)
+        here = self.namespace.get("__name__")
+        home = f"{module_root(here)}." if isinstance(here, str) else "."
+        own = frozenset(function.__code__.co_freevars)
+
+        def translated(root: str) -> str:
+            if root[0] == "@":
+                return root.removeprefix(home)
+            if root[0] in "$#" or root.partition(".")[0] in own:
+                return root
+            return f"{module_root(module.__name__)}.{root}"
+
+        return inner.renamed(translated, file)
+
+
+def _cells(function: FunctionType) -> dict[str, Any]:
+    """What the variables of the functions around this one hold."""
+    found = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
+        try:
+            found[name] = cell.cell_contents
+        except ValueError:
+            pass  # not bound yet
+    return found
 
 
 def module_of(filename: str, namespace: dict[str, Any]) -> Module | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from typing import Protocol
 
-from allcores.plan.effects import GIVEN_MUTATORS, Val
+from allcores.plan.effects import GIVEN_MUTATORS
 from allcores.plan.names import (
     BUILTINS,
     FUNCTIONS,
@@ -18,35 +18,12 @@ from allcores.plan.names import (
     walk,
     walk_scope,
 )
+from allcores.plan.summaries import Known, Reading, Summary
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-MAX_DEPTH = 5
+MAX_DEPTH = 12
+NOTHING: frozenset[str] = frozenset()
 Scope = tuple[dict[str, int], dict[str, ast.stmt], dict[str, str], dict[str, str]]
-
-
-@dataclass(slots=True)
-class Summary:
-    """What calling a function does, as far as reading its source tells.
-
-    Roots that start with `$0`, `$1`, ... are the arguments.
-    """
-
-    line: int
-    changes: set[str] = field(default_factory=set)
-    reads: set[str] = field(default_factory=set)
-    rebinds: set[str] = field(default_factory=set)
-    refusals: list[str] = field(default_factory=list)
-    is_class: bool = False
-    is_static: bool = False
-    stores: set[str] = field(default_factory=set)
-    """Those of the changes that only bind an attribute anew: `self.x = ·`."""
-    augments: set[str] = field(default_factory=set)
-    """Those made by `self.x += ·`: in place, if what is there can be changed in place."""
-    fields: dict[str, Val] | None = None
-    """What the attributes of the first argument hold afterwards; None: that cannot be told."""
-    parameters: list[str] = field(default_factory=list)
-    shared_defaults: set[int] = field(default_factory=set)
-    """Positions of parameters with a default that all calls share and may change."""
 
 
 CONSTRUCTORS = ("__init__", "__post_init__", "__new__")
@@ -72,10 +49,12 @@ class Module:
         self.filename = filename
         self.bound: dict[str, int] = {}
         self.imports: dict[str, str] = {}
+        self.imported_modules: set[str] = set()
+        """Names bound by `import`, which binds modules alone."""
         self.taken: dict[str, str] = {}
         """Names bound to a method that changes its object: `push = out.append`."""
         self.defs: dict[str, ast.stmt] = {}
-        self.summaries: dict[ast.AST, Summary] = {}
+        self.summaries: dict[object, Known] = {}
         self.scopes: dict[ast.AST, Scope] = {}
         self.methods: dict[str, list[tuple[ast.ClassDef, ast.FunctionDef]]] = {}
         for node in walk_scope(*tree.body):
@@ -103,8 +82,17 @@ class Module:
         elif isinstance(node, ast.Assign):
             self.taken.update(taken_method(node))
 
+    def scope(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> Scope:
+        """A function's local names, read once."""
+        known = self.scopes.get(node)
+        if known is None:
+            known = self.scopes[node] = read_scope(node)
+        return known
+
     def note_import(self, node: ast.Import | ast.ImportFrom, keep: bool) -> None:
         found = import_names(node)
+        if isinstance(node, ast.Import):
+            self.imported_modules |= found.keys()
         for name, dotted in found.items():
             if keep or name not in self.bound:
                 self.imports.setdefault(name, dotted)
@@ -133,8 +121,23 @@ def import_names(node: ast.Import | ast.ImportFrom) -> dict[str, str]:
     return {a.asname or a.name: f"{prefix}.{a.name}" for a in node.names}
 
 
-Live = Callable[[str], object]
-"""Looks a path up among the live objects; raises LookupError where there is none."""
+class Live(Protocol):
+    """The objects that names stand for, where the program is at hand."""
+
+    def summary(self, path: str, depth: int, reading: Reading) -> Summary | None:
+        """What calling the object at a path does; None when that cannot be read."""
+
+    def is_value(self, path: str) -> bool | None:
+        """Whether there is an object that is no module, class or function; None: not known."""
+
+    def canonical(self, path: str) -> str:
+        """The same path under the name that all modules have for it."""
+
+    def imported(self, full: str) -> str:
+        """The root of something with this full name: "os.environ" -> "@os.environ"."""
+
+    def outside(self) -> Live:
+        """The same for code that does not see the local variables."""
 
 
 class Surroundings:
@@ -144,13 +147,18 @@ class Surroundings:
         self,
         module: Module,
         chain: list[ast.AST],
-        live: Callable[[str], Summary | None] | None = None,
+        live: Live | None = None,
         depth: int = 0,
+        reading: Reading | None = None,
+        unknown: frozenset[str] = NOTHING,
     ) -> None:
+        """unknown: local variables that `live` knows nothing of."""
         self.module = module
         self.chain = chain
         self.live = live
         self.depth = depth
+        self.reading = reading or Reading()
+        self.unknown = unknown
         self.locals: dict[str, int] = {}
         self.local_defs: dict[str, ast.stmt] = {}
         self.local_imports: dict[str, str] = {}
@@ -161,9 +169,7 @@ class Surroundings:
         self.class_node = next((n for n in reversed(chain) if isinstance(n, ast.ClassDef)), None)
 
     def note_scope(self, scope: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> None:
-        known = self.module.scopes.get(scope)
-        if known is None:
-            known = self.module.scopes[scope] = read_scope(scope)
+        known = self.module.scope(scope)
         for name, count in known[0].items():
             self.locals[name] = self.locals.get(name, 0) + count
         self.local_defs.update(known[1])
@@ -231,8 +237,9 @@ class Surroundings:
 
     def summary(self, path: str) -> Summary | None:
         """What calling `path` does, or None when it cannot be read."""
-        if self.live is not None:
-            found = self.live(path)
+        live, seen = self.seen_live(path)
+        if live is not None:
+            found = live.summary(seen, self.depth, self.reading)
             if found is not None:
                 return found
         owner = self.owner_of_taken(path)
@@ -248,6 +255,23 @@ class Surroundings:
             return summary
         return None
 
+    def seen_live(self, path: str) -> tuple[Live | None, str]:
+        """The live objects, if they tell what this path is, and the path as they know it."""
+        if self.live is None or path.partition(".")[0] not in self.unknown:
+            return self.live, path
+        full = self.dotted(path)
+        return (None, path) if full is None else (self.live, self.live.imported(full))
+
+    def is_value(self, path: str) -> bool | None:
+        """Whether an imported path is no module, class or function; None: not known."""
+        live, seen = self.seen_live(path)
+        return live.is_value(seen) if live is not None else None
+
+    def canonical(self, path: str) -> str:
+        """A path that begins with a module, under the name that all modules have for it."""
+        live, seen = self.seen_live(path)
+        return live.canonical(seen) if live is not None else path
+
     def owner_of_taken(self, name: str) -> str | None:
         """The object changed by calling a name that was bound to its method, as far as is seen."""
         if name in self.locals:
@@ -258,8 +282,7 @@ class Surroundings:
         """What the methods of this name do, of all classes in this module."""
         found = []
         for owner, node in self.module.methods.get(name, []):
-            around = Surroundings(self.module, [owner], self.live, self.depth)
-            found.append(around.summarise(node))
+            found.append(self.within(owner).summarise(node))
         return found
 
     def properties_named(self, name: str) -> list[Summary]:
@@ -273,10 +296,12 @@ class Surroundings:
             if "cached_property" in kinds:
                 found.append(Summary(node.lineno, {"$0"}))
             elif "property" in kinds:
-                found.append(
-                    Surroundings(self.module, [owner], self.live, self.depth).summarise(node)
-                )
+                found.append(self.within(owner).summarise(node))
         return found
+
+    def within(self, owner: ast.ClassDef) -> Surroundings:
+        """Those of the methods of a class of this module."""
+        return Surroundings(self.module, [owner], self.live, self.depth, self.reading, self.unknown)
 
     def class_summary(self, node: ast.ClassDef) -> Summary:
         unknown = Summary(node.lineno, is_class=True)
@@ -293,38 +318,54 @@ class Surroundings:
             return replace(unknown, fields={}) if _is_plain(node) else unknown
         if len(inits) != 1 or inits[0].name != "__init__":
             return unknown
-        inner = Surroundings(self.module, [node], self.live, self.depth).summarise(inits[0])
+        inner = self.within(node).summarise(inits[0])
         if node.bases and inner.fields is not None:
             # What a base class keeps is not told by this constructor alone.
             inner = replace(inner, fields=None)
         return replace(inner, line=node.lineno, is_class=True, is_static=False)
 
-    def summarise(self, node: ast.FunctionDef) -> Summary:
-        """Read a function's body for what it changes and reads outside itself."""
+    def summarise(self, node: ast.FunctionDef, pinned: tuple[object, ...] = ()) -> Summary:
+        """Read a function's body for what it changes and reads outside itself.
+
+        pinned: what the variables of the functions around it hold, as far as that matters.
+        """
         from allcores.plan.split import read_function
 
-        known = self.module.summaries.get(node)
+        key = (node, *map(id, pinned)) if pinned else node
+        known = self.reading.known(self.module, key, self.depth)
         if known is not None:
             return known
         static = any(
             isinstance(d, ast.Name) and d.id == "staticmethod" for d in node.decorator_list
         )
-        self.module.summaries[node] = Summary(node.lineno, is_static=static)
+        nothing = Summary(node.lineno, is_static=static)
         if self.depth >= MAX_DEPTH:
-            return self.module.summaries[node]
-        in_chain = [
+            self.reading.cut = True
+            return nothing
+        around = self.called(node)
+
+        def read() -> Summary:
+            summary = read_function(node, around)
+            summary.is_static = static
+            return summary
+
+        return self.reading.summarise(self.module, key, Known(self.depth, nothing, pinned), read)
+
+    def called(self, node: ast.FunctionDef) -> Surroundings:
+        """The surroundings inside a function of this module that is called from here."""
+        nested = [
             s for s in self.chain if isinstance(s, FUNCTIONS) and node in walk_scope(*_body(s))
         ]
-        chain: list[ast.AST] = (
-            [*self.chain[: self.chain.index(in_chain[-1]) + 1], node] if in_chain else [node]
-        )
-        if not in_chain and self.class_node is not None and node in self.class_node.body:
+        chain: list[ast.AST] = [node]
+        if nested:
+            chain = [*self.chain[: self.chain.index(nested[-1]) + 1], node]
+        elif self.class_node is not None and node in self.class_node.body:
             chain = [self.class_node, node]
-        around = Surroundings(self.module, chain, self.live, self.depth + 1)
-        summary = read_function(node, around)
-        summary.is_static = static
-        self.module.summaries[node] = summary
-        return summary
+        live, unknown = self.live, self.unknown
+        if not nested:
+            live, unknown = live.outside() if live is not None else None, NOTHING
+        own = frozenset(self.module.scope(node)[0])
+        return Surroundings(self.module, chain, live, self.depth + 1, self.reading, unknown | own)
 
 
 def _is_plain(node: ast.ClassDef) -> bool:

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Sequence
 from typing import Any
 
-from allcores.plan.effects import ITEM, NONE, Val, is_outer, outer
+from allcores.plan.effects import ITEM, NONE, Val, bounded, is_outer, outer
 from allcores.plan.model import Commit, Plan, Reason, Step
 from allcores.plan.names import (
     FUNCTIONS,
@@ -27,12 +27,12 @@ from allcores.plan.names import (
 )
 from allcores.plan.source import (
     Module,
-    Summary,
     Surroundings,
     in_class_body,
     names_bound_in,
 )
 from allcores.plan.statements import Statements, names_of_inner_scopes
+from allcores.plan.summaries import Summary
 from allcores.plan.values import State
 
 MAX_PASSES = 40
@@ -54,7 +54,7 @@ def read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
         elif isinstance(n, ast.Nonlocal):
             reader.declared_global |= set(n.names)
     for _ in range(3):
-        before = (dict(reader.changed), dict(reader.contents))
+        before = (dict(reader.changed), dict(reader.contents), dict(reader.loose))
         reader.start_pass()
         reader.ends = []
         reader.st = State()
@@ -66,11 +66,14 @@ def read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
         reader.st.bound = frozenset(local)
         reader.dead = False
         reader.block(node.body)
-        if before == (reader.changed, reader.contents):
+        if before == (reader.changed, reader.contents, reader.loose):
             break
-    summary.changes = {r for r in reader.changed if is_outer(r)}
-    summary.augments = {r for r in reader.augmented & summary.changes if not reader.changed[r]}
-    summary.stores = {r for r in summary.changes - summary.augments if not reader.changed[r]}
+    summary.changes = {bounded(r) for r in reader.changed if is_outer(r)}
+    shallow = {r for r in summary.changes if not reader.changed.get(r, True)}
+    # What has been cut off a longer path is changed inside.
+    shallow -= {bounded(r) for r in reader.changed if bounded(r) != r}
+    summary.augments = reader.augmented & shallow
+    summary.stores = shallow - summary.augments
     summary.fields = reader.fields.get("$0", {})
     if any(
         r.startswith("$0.") and any(is_outer(x) for x in inner)
@@ -81,7 +84,7 @@ def read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
     summary.refusals = list(dict.fromkeys(reader.refusals))
     summary.shared_defaults = _shared_defaults(node.args)
     summary.rebinds = reader.declared_global & summary.changes
-    summary.reads = reader.reads | _parameter_reads(node)
+    summary.reads = {bounded(r) for r in reader.reads | _parameter_reads(node)}
     return summary
 
 
@@ -275,6 +278,8 @@ def _known(reader: Statements) -> tuple[object, ...]:
         frozenset(reader.parent),
         dict(reader.changed),
         dict(reader.contents),
+        dict(reader.loose),
+        reader.maybe_changed,
         frozenset(reader.units),
         len(reader.serial),
         frozenset(reader.rebound_targets),
@@ -290,7 +295,9 @@ def _one_pass(node: ast.For, reader: Statements) -> State | None:
     reader.dead = False
     it = reader.eval(_iterated(node))
     reader.iterable_reads = set(reader.reads)  # type: ignore[attr-defined]
-    for root in reader.iterable_reads & set(reader.changed):  # type: ignore[attr-defined]
+    reader.follow_aliases()
+    changed = reader.maybe_changed.union(reader.changed)
+    for root in reader.iterable_reads & changed:  # type: ignore[attr-defined]
         reader.refuse(
             node,
             f"the loop runs over `{root}` and changes it; loop over a copy, or write to another object",

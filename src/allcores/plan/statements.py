@@ -169,8 +169,9 @@ class Statements(Expressions):
         for tries in self.in_try:
             tries.append(node)
         lifts: list[ast.expr] = []
+        spoken: list[ast.Call] = []
         for e in exprs:
-            lifts += self.lifts_of(e)
+            lifts += self.lifts_of(e, spoken)
         taken = {n for lift in lifts for n in walk(lift)}
         self.leftovers(node, taken, lifts)
         for lift in lifts:
@@ -187,8 +188,8 @@ class Statements(Expressions):
         self.steps[node] = lifts
         self.order.append(node)
 
-    def lifts_of(self, expr: ast.expr) -> list[ast.expr]:
-        found = list(pick(expr, self.info, self.is_temporary))
+    def lifts_of(self, expr: ast.expr, spoken: list[ast.Call]) -> list[ast.expr]:
+        found = list(pick(expr, self.info, self.is_temporary, spoken))
         for call in walk(expr):
             if (
                 isinstance(call, ast.Call)
@@ -568,8 +569,7 @@ class Statements(Expressions):
     def bind(self, name: str, val: Val) -> None:
         if name in self.targets and not self.binding_targets:
             self.rebound_targets.add(name)
-        self.st.env[name] = val
-        self.st.bound |= {name}
+        super().bind(name, val)
 
     binding_targets = False
 

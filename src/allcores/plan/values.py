@@ -11,9 +11,21 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from allcores.plan import effects as fx
-from allcores.plan.effects import ATOM, ITEM, NONE, Roots, Val, is_outer, join, outer, overlaps
+from allcores.plan.effects import (
+    ATOM,
+    ITEM,
+    NONE,
+    Roots,
+    Val,
+    in_words,
+    is_outer,
+    join,
+    outer,
+    overlaps,
+)
 from allcores.plan.names import BUILTINS, children, path_of, walk
-from allcores.plan.source import Summary, Surroundings
+from allcores.plan.source import Surroundings
+from allcores.plan.summaries import Summary
 
 
 class Info(NamedTuple):
@@ -67,8 +79,15 @@ class Expressions:
         self.parent: set[str] = set()
         self.changed: dict[str, bool] = {}
         self.contents: dict[str, Roots] = {}
+        """What has been put into objects."""
+        self.loose: dict[str, Roots] = {}
+        """Outer objects that might be in them as well: results of calls that were put there."""
         self.fields: dict[str, dict[str, Val]] = {}
         """What the attributes of objects hold, of those whose constructor has been read."""
+        self.aliases: dict[str, tuple[Roots, Roots]] = {}
+        """What the values of names that live in the user's process may be, and may hold."""
+        self.maybe_changed: Roots = NONE
+        """What commits change if the values they change are part of it."""
         self.augmented: set[str] = set()
         self.refusals: list[str] = []
         """What makes every loop serial that calls the function being read."""
@@ -103,6 +122,11 @@ class Expressions:
         """A name of the body has this value from here on."""
         self.st.env[name] = val
         self.st.bound |= {name}
+        if name in self.parent:
+            itself = outer(val.own | val.maybe) - {name}
+            inside = outer(self.inside(val) | self.perhaps_inside(val)) - {name}
+            known = self.aliases.get(name, (NONE, NONE))
+            self.aliases[name] = known[0] | itself, known[1] | inside
 
     def inside(self, val: Val) -> Roots:
         """Everything reachable through a value, contents of what the iteration made included."""
@@ -119,6 +143,15 @@ class Expressions:
                 todo.append(r)
         return frozenset(found)
 
+    def perhaps_inside(self, val: Val) -> Roots:
+        """Outer objects that might be reachable through a value."""
+        if not self.loose:
+            return val.inner_maybe
+        found = val.inner_maybe
+        for root in val.own | self.inside(val):
+            found |= self.loose.get(root, NONE)
+        return found
+
     def site(self, node: ast.AST) -> str:
         name = (
             f"#{getattr(node, 'lineno', 0)}.{getattr(node, 'col_offset', 0)}.{type(node).__name__}"
@@ -131,7 +164,7 @@ class Expressions:
         """A new object made from `parts`; maybe: perhaps one of the parts itself."""
         roots: Roots = NONE
         for p in parts:
-            roots |= p.possible | self.inside(p)
+            roots |= p.possible | self.inside(p) | self.perhaps_inside(p)
         roots = frozenset(r for r in roots)
         return Val(
             frozenset({self.site(node)}),
@@ -145,22 +178,33 @@ class Expressions:
         inside = self.inside(val)
         outside = outer(val.own)
         own = outside | inside
-        return Val(own, val.maybe | val.inner_maybe, inside, val.inner_maybe)
+        perhaps = self.perhaps_inside(val)
+        return Val(own, val.maybe | perhaps, inside, perhaps)
 
     def is_changed(self, root: str) -> bool:
         if root in self.changed:
             return True
-        return is_outer(root) and any(overlaps(root, c) for c in self.changed if is_outer(c))
+        changed = (*self.changed, *self.maybe_changed)
+        return is_outer(root) and any(overlaps(root, c) for c in changed if is_outer(c))
+
+    def follow_aliases(self) -> None:
+        """What changes one name may change what it was bound to."""
+        for root, deep in self.changed.items():
+            name, dot, _ = root.partition(".")
+            itself, inside = self.aliases.get(name, (NONE, NONE))
+            found = itself | inside if deep or dot else itself
+            self.maybe_changed |= found - self.changed.keys()
 
     # -- reading
 
     def read_path(self, path: str, node: ast.AST) -> bool:
         """Note that work reads this outer path; True when the loop changes it."""
-        hit = [c for c in self.changed if overlaps(path, c)]
+        hit = [c for c in (*self.changed, *self.maybe_changed) if overlaps(path, c)]
         if not hit:
             self.reads.add(path)
         for c in hit:
-            self.because(node, f"`{path}` is read here, and the loop changes `{c}`")
+            shown = in_words(path), in_words(c)
+            self.because(node, "`{}` is read here, and the loop changes `{}`".format(*shown))
         return bool(hit)
 
     def name(self, node: ast.Name, path: str) -> tuple[Val, bool]:
@@ -169,6 +213,8 @@ class Expressions:
         rest = path[len(name) :]
         if name in self.shadow:
             return self.attribute(self.shadow[name], rest), False
+        if name in self.body_names and not self.own(name):
+            return self.imported(node, path)
         if name in self.body_names:
             if name in self.parent:
                 return Val(frozenset({path})), True
@@ -185,12 +231,23 @@ class Expressions:
             return ATOM, False
         self.outer_names.add(name)
         if self.around.is_code(name):
-            return Val(frozenset({path})), False
+            return self.imported(node, path)
         return Val(frozenset({path})), self.read_path(path, node)
+
+    def imported(self, node: ast.AST, path: str) -> tuple[Val, bool]:
+        """The value of a path that begins with a module, class or function."""
+        root = self.around.canonical(path)
+        if self.around.is_value(path) or any(overlaps(root, c) for c in self.changed):
+            return Val(frozenset({root})), self.read_path(root, node)
+        return Val(frozenset({root})), False
+
+    def own(self, name: str) -> bool:
+        """Whether the body binds the name, and not just by one `import`."""
+        return name in self.body_names and self.around.dotted(name) is None
 
     def held(self, val: Val) -> Val:
         """A value as it is held by an attribute."""
-        return Val(val.own | self.inside(val), val.maybe | val.inner_maybe)
+        return Val(val.own | self.inside(val), val.maybe | self.perhaps_inside(val))
 
     def field(self, val: Val, rest: str) -> Val | None:
         """What the attribute holds where every object that `val` may be is known; else None."""
@@ -216,7 +273,8 @@ class Expressions:
         own = (
             frozenset(r + rest if r.count(".") < 4 else r for r in val.own if is_outer(r)) | inside
         )
-        return Val(own, val.maybe | val.inner_maybe, inside, val.inner_maybe)
+        perhaps = self.perhaps_inside(val)
+        return Val(own, val.maybe | perhaps, inside, perhaps)
 
     # -- changing
 
@@ -343,7 +401,7 @@ class Expressions:
             if node.attr in self.around.module.methods:
                 owner = self.name(base, path.rpartition(".")[0])[0]
                 tainted |= self.computed(node, owner)
-            if node.attr in fx.GIVEN_MUTATORS and not self.around.is_code(base.id):
+            if node.attr in fx.GIVEN_MUTATORS and self.may_be_value(path.rpartition(".")[0]):
                 owner = self.name(base, path.rpartition(".")[0])[0]
                 tainted |= self.taken_method(node, owner)
             return Info(val, tainted, False)
@@ -351,6 +409,20 @@ class Expressions:
         tainted = inner.tainted or self.computed(node, inner.val)
         tainted |= self.taken_method(node, inner.val)
         return Info(self.attribute(inner.val, "." + node.attr), tainted, inner.heavy)
+
+    def may_be_value(self, path: str) -> bool:
+        """Whether a path is, as far as can be told, no module, class or function."""
+        head, _, rest = path.partition(".")
+        if self.own(head) or not self.around.is_code(head):
+            return True
+        known = self.around.is_value(path)
+        if known is not None:
+            return known
+        full = self.around.dotted(path)
+        if full is None or f"{full}.".startswith((*fx.FRESH_MODULES, *fx.STATEFUL_MODULES)):
+            return False
+        # `import a.b` binds modules, `from a import b` may bind anything.
+        return bool(rest) or head not in self.around.module.imported_modules
 
     def taken_method(self, node: ast.Attribute, owner: Val) -> bool:
         """`xs.append` taken without calling it: whoever gets it may; True: must run in order."""
@@ -496,7 +568,7 @@ class Expressions:
         found = []
         for arg in (*node.args, *(k.value for k in node.keywords)):
             path = path_of(arg) if isinstance(arg, (ast.Name, ast.Attribute)) else None
-            if path is None or path.partition(".")[0] in self.body_names or path in self.shadow:
+            if path is None or self.own(path.partition(".")[0]) or path in self.shadow:
                 continue
             if self.around.is_code(path.partition(".")[0]) or self.around.live is not None:
                 summary = self.around.summary(path)
@@ -534,8 +606,8 @@ class Expressions:
             return self.builtin_call(node, name, args, vals, tainted, heavy)
         tainted |= self.info[node.func].tainted
         dotted = self.around.dotted(name)
-        if dotted is not None and name not in self.body_names:
-            return self.function_call(node, dotted, args, vals, tainted)
+        if dotted is not None:
+            return self.function_call(node, name, dotted, args, vals, tainted)
         if name in self.body_names:
             tainted |= self.called_object(node, self.info[node.func].val, vals)
         return self.called(node, name, None, args, vals, tainted)
@@ -563,13 +635,11 @@ class Expressions:
         tainted: bool,
     ) -> Info:
         """A call of something that may be followed: a function or class of the user's."""
-        summary = (
-            self.around.summary(path) if path.partition(".")[0] not in self.body_names else None
-        )
+        summary = None if self.own(path.partition(".")[0]) else self.around.summary(path)
         if summary is None:
             parts = vals if receiver is None else [receiver, *vals]
             return Info(self.fresh(node, *parts, maybe=True), tainted, True)
-        where = f"`{path}` (line {summary.line})" if summary.line else f"`{path}`"
+        where = f"`{path}`{summary.place()}"
         for text in summary.refusals:
             self.refuse(node, f"{where} {text}")
         given = list(vals) if receiver is None else [receiver, *vals]
@@ -615,7 +685,7 @@ class Expressions:
             if not head.startswith("$"):
                 self.effects += 1
                 self.note_change(root, True)
-                self.because(node, f"{where} changes `{root}`")
+                self.because(node, f"{where} changes `{in_words(root)}`")
                 if root in summary.rebinds and root in self.around.locals:
                     self.refuse(
                         node,
@@ -803,9 +873,15 @@ class Expressions:
         return False
 
     def function_call(
-        self, node: ast.Call, dotted: str, args: list[ast.expr], vals: list[Val], tainted: bool
+        self,
+        node: ast.Call,
+        path: str,
+        dotted: str,
+        args: list[ast.expr],
+        vals: list[Val],
+        tainted: bool,
     ) -> Info:
-        """A function of an imported module, by its full name."""
+        """A function of an imported module, by its name here and its full name."""
         for k in node.keywords:
             if k.arg == "out" and not isinstance(k.value, ast.Constant):
                 tainted |= self.mutate(self.info[k.value].val, node, k.value, "out")
@@ -847,24 +923,34 @@ class Expressions:
         if dotted.startswith(fx.FRESH_MODULES) and not dotted.startswith("numpy.lib"):
             roots = [v._replace(own=NONE, inner=NONE, inner_maybe=v.possible) for v in vals]
             return Info(self.fresh(node, *roots), tainted, dotted not in fx.HARMLESS_FUNCTIONS)
-        return self.called(node, dotted, None, args, vals, tainted)
+        return self.called(node, path, None, args, vals, tainted)
 
     def method_call(self, node: ast.Call, func: ast.Attribute, args: list[ast.expr]) -> Info:
         path = path_of(func)
         if path is not None:
             head = path.partition(".")[0]
-            if head not in self.body_names and head not in self.shadow:
+            if not self.own(head) and head not in self.shadow:
                 dotted = self.around.dotted(path)
-                if dotted is not None:
+                if dotted is not None and not self.is_method(path, dotted, func.attr):
                     self.outer_names.add(head)
                     vals, tainted, _ = self.eval_all(args)
-                    return self.function_call(node, dotted, args, vals, tainted)
+                    return self.function_call(node, path, dotted, args, vals, tainted)
                 if self.around.summary(path) is not None:
                     return self.followed_method(node, func, path, args)
         base = self.eval(func.value)
         vals, tainted, heavy = self.eval_all(args)
         tainted |= base.tainted
         return self.unknown_method(node, func, base, args, vals, tainted, heavy)
+
+    def is_method(self, path: str, dotted: str, name: str) -> bool:
+        """Whether an imported path that is called is a method of some object."""
+        if dotted in fx.FIRST_ARGUMENT_CHANGES or dotted.startswith(fx.FRESH_MODULES):
+            return False
+        owner = path.rpartition(".")[0]
+        known = self.around.is_value(owner)
+        if known is not None:
+            return known
+        return name in fx.CONTAINER_CHANGES and self.may_be_value(owner)
 
     def followed_method(
         self, node: ast.Call, func: ast.Attribute, path: str, args: list[ast.expr]
@@ -941,11 +1027,15 @@ class Expressions:
 
     def put_inside(self, container: Val, parts: list[Val]) -> None:
         roots: Roots = NONE
+        perhaps: Roots = NONE
         for p in parts:
             roots |= p.own | self.inside(p)
+            perhaps |= p.maybe | self.perhaps_inside(p)
         for root in fx.shortened(container.own):
             held = self.contents.get(root, NONE) | (roots - {root})
             self.contents[root] = fx.shortened(held)
+            if perhaps:
+                self.loose[root] = fx.shortened(self.loose.get(root, NONE) | outer(perhaps))
 
     def effect_call(self, node: ast.Call) -> Info:
         """A call whose value nobody uses: it is there for what it does."""
@@ -956,7 +1046,7 @@ class Expressions:
         func = node.func
         path = path_of(func)
         head = path.partition(".")[0] if path else ""
-        known = path is not None and head not in self.body_names and head not in self.shadow
+        known = path is not None and not self.own(head) and head not in self.shadow
         if (
             known
             and path is not None
@@ -967,7 +1057,10 @@ class Expressions:
             )
         ):
             return info
-        if isinstance(func, ast.Attribute) and not (known and path and self.around.dotted(path)):
+        dotted = self.around.dotted(path) if known and path is not None else None
+        if isinstance(func, ast.Attribute) and (
+            dotted is None or self.is_method(path or "", dotted, func.attr)
+        ):
             base = self.info.get(func.value) or self.eval(func.value)
             tainted = self.mutate(base.val, node, func.value, func.attr)
             vals = [self.info[a].val for a in node.args if a in self.info]

@@ -1,0 +1,177 @@
+"""What calling a function does: what reading it has shown, and what is being read just now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from allcores.plan.effects import Val
+
+if TYPE_CHECKING:
+    from allcores.plan.source import Module
+
+NEVER = 1_000_000
+ROUNDS = 6
+
+
+@dataclass(slots=True)
+class Summary:
+    """What calling a function does, as far as reading its source tells.
+
+    Roots that start with `$0`, `$1`, ... are the arguments.
+    """
+
+    line: int
+    changes: set[str] = field(default_factory=set)
+    reads: set[str] = field(default_factory=set)
+    rebinds: set[str] = field(default_factory=set)
+    refusals: list[str] = field(default_factory=list)
+    is_class: bool = False
+    is_static: bool = False
+    stores: set[str] = field(default_factory=set)
+    """Those of the changes that only bind an attribute anew: `self.x = ·`."""
+    augments: set[str] = field(default_factory=set)
+    """Those made by `self.x += ·`: in place, if what is there can be changed in place."""
+    fields: dict[str, Val] | None = None
+    """What the attributes of the first argument hold afterwards; None: that cannot be told."""
+    parameters: list[str] = field(default_factory=list)
+    shared_defaults: set[int] = field(default_factory=set)
+    """Positions of parameters with a default that all calls share and may change."""
+    file: str = ""
+    """The file it stands in, if that is another one than the loop's."""
+
+    def renamed(self, rename: Callable[[str], str], file: str) -> Summary:
+        """The same with every root put in other words."""
+
+        def roots(old: Iterable[str]) -> set[str]:
+            return {rename(root) for root in old}
+
+        fields = self.fields
+        if fields is not None:
+            fields = {
+                attr: Val(*(frozenset(roots(part)) for part in val)) for attr, val in fields.items()
+            }
+        return replace(
+            self,
+            changes=roots(self.changes),
+            reads=roots(self.reads),
+            rebinds=roots(self.rebinds),
+            stores=roots(self.stores),
+            augments=roots(self.augments),
+            fields=fields,
+            file=self.file or file,
+        )
+
+    def place(self) -> str:
+        """Where it stands, in words; empty for what has no source."""
+        if not self.line:
+            return ""
+        return f" ({self.file}, line {self.line})" if self.file else f" (line {self.line})"
+
+
+class Known(NamedTuple):
+    """A summary that is kept. Where it lacks what was too deep in calls, depth is its own depth,
+    and it is of use for deeper ones; else 0."""
+
+    depth: int
+    summary: Summary
+    pinned: tuple[object, ...]
+    """Objects of which the identities are in the key."""
+
+
+class Entry:
+    """A function that is being read, or has been and may yet have to be read again."""
+
+    def __init__(self, module: Module, known: Known, read: Callable[[], Summary]) -> None:
+        self.module, self.known, self.read = module, known, read
+        self.lowest = NEVER
+        """The first function on the stack that it depends on."""
+        self.readers: dict[object, None] = {}
+        """Those that went by what was known of it."""
+
+
+class Reading:
+    """The functions that are followed from one loop; those that call each other in a circle are
+    read again until nothing new comes to light."""
+
+    def __init__(self) -> None:
+        self.stack: list[object] = []
+        """What is being read, each called by the one before."""
+        self.entries: dict[object, Entry] = {}
+        self.lowest = NEVER
+        """The first on the stack that what is read now depends on."""
+        self.stale: dict[object, None] = {}
+        """What went by something that more is known of by now."""
+        self.cut = False
+        """Whether something called is too deep in calls to be read."""
+
+    def summarise(
+        self, module: Module, key: object, known: Known, read: Callable[[], Summary]
+    ) -> Summary:
+        """Read a function, and what it calls."""
+        at, before = len(self.stack), len(self.entries)
+        outer = self.lowest
+        entry = self.entries[key] = Entry(module, known, read)
+        self.stack.append(key)
+        try:
+            self.read_again(key)
+            if self.lowest == at:
+                self.settle(before)
+        finally:
+            self.stack.pop()
+        entry.lowest = self.lowest
+        if self.lowest >= at:
+            for late in list(self.entries)[before:]:
+                each = self.entries.pop(late)
+                each.module.summaries[late] = each.known
+            self.lowest = NEVER
+        self.lowest = min(self.lowest, outer)
+        self.note_reader(entry)
+        return entry.known.summary
+
+    def read_again(self, key: object) -> None:
+        """Read a function with what is known of the others now."""
+        entry = self.entries[key]
+        self.stale.pop(key, None)
+        self.lowest, outer_cut, self.cut = NEVER, self.cut, False
+        summary = entry.read()
+        if summary != entry.known.summary:
+            self.stale.update(entry.readers)
+        entry.known = entry.known._replace(
+            summary=summary, depth=entry.known.depth if self.cut else 0
+        )
+        self.cut = self.cut or outer_cut
+
+    def settle(self, before: int) -> None:
+        """Read again what went by less than is known now, among all read since then."""
+        lowest = self.lowest
+        for _ in range(ROUNDS * (len(self.entries) - before)):
+            key = next((k for k in list(self.entries)[before:][::-1] if k in self.stale), None)
+            if key is None:
+                break
+            self.stack.append(key)
+            self.read_again(key)
+            self.stack.pop()
+        self.lowest = lowest
+
+    def note_reader(self, entry: Entry) -> None:
+        if self.stack:
+            entry.readers[self.stack[-1]] = None
+
+    def known(self, module: Module, key: object, depth: int) -> Summary | None:
+        """What is known of a function already, if that is as good as reading it now."""
+        entry = self.entries.get(key)
+        if entry is not None:
+            if key in self.stack:
+                self.lowest = min(self.lowest, self.stack.index(key))
+            self.lowest = min(self.lowest, entry.lowest)
+            self.note_reader(entry)
+            known = entry.known
+        else:
+            kept = module.summaries.get(key)
+            if kept is None or kept.depth > depth:
+                return None
+            known = kept
+        self.cut = self.cut or known.depth > 0
+        return known.summary
