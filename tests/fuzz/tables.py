@@ -158,7 +158,7 @@ def told(f):
     return wrapper
 """,
     "twice": "@told\ndef twice(v):\n    return v * 2",
-    "tally": "@told\ndef tally(v):\n    hidden['n'] += v\n    return hidden['n']",
+    "sum_up": "@told\ndef sum_up(v):\n    hidden['n'] += v\n    return hidden['n']",
     "risky": "def risky(v):\n    if v % 5 == 3:\n        raise ValueError(v)\n    return v * 2",
     "brittle": """\
 def brittle(v):
@@ -524,7 +524,7 @@ COMPOUND = """
     log.append(noisy({n}))
     log.append(there({n} % 5))
     log.append(back({n} % 5))
-    d[i] = tally({n})
+    d[i] = sum_up({n})
     out.append((print({s}), noisy({n})))
     os.environ['ALLCORES_FUZZ'] = {s} ~ out.append(os.environ.get('ALLCORES_FUZZ'))
     out.append(os.environ.setdefault('ALLCORES_FUZZ', str({n})))
