@@ -374,8 +374,6 @@ EASY = [
     {T} = {n} ~ {T} += {n}
     {T} = {n} ~ {T} *= 2 ~ {T} -= {n}
     for {T} in [{n}, {n}]: pass
-    def {T}g(q, r={n}): return q + {n} ~ {T} = {T}g({n})
-    {T}g = lambda q: q * {n} ~ {T} = {T}g(2) + {T}g({n})
     global_free = [{n} for q in [1] for r in [q]]
     if {c}: {T} = 1 ~ else: {T} = 2
     try: {T} = brittle({n}) ~ except (KeyError, ZeroDivisionError): {T} = -1
@@ -532,6 +530,8 @@ COMPOUND = """
 """
 
 NASTY = """
+    def {T}g(q, r={n}): return q + {n} ~ {T} = {T}g({n})
+    {T}g = lambda q: q * {n} ~ {T} = {T}g(2) + {T}g({n})
     r = {b} ~ r = [r]
     r = {b} ~ r.append({n})
     r = {b} ~ r += [{n}]

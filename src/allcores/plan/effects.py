@@ -106,6 +106,7 @@ ATOM_BUILTINS = frozenset(
 SHALLOW_BUILTINS = frozenset(
     "list tuple set frozenset dict sorted reversed zip enumerate map filter bytearray sum object".split()
 )
+CONSUMERS = frozenset("sum min max any all sorted list tuple set frozenset dict bytearray".split())
 ELEMENT_BUILTINS = frozenset({"min", "max"})
 SERIAL_BUILTINS = {
     "exec": "runs code that cannot be read beforehand",

@@ -239,7 +239,8 @@ class Statements(Expressions):
     def keeps_variables(self, stmt: ast.stmt, node: ast.AST) -> bool:
         """Whether the node makes something that looks at the loop's variables later on."""
         if isinstance(node, ast.Lambda):
-            return not self.is_key(stmt, node)
+            called = any(isinstance(n, ast.Call) and n.func is node for n in walk(stmt))
+            return not called and not self.is_key(stmt, node)
         if not isinstance(node, ast.GeneratorExp) or not self.around.in_function():
             return False
         takers = [n for n in walk(stmt) if isinstance(n, ast.Call) and n.args[:1] == [node]]

@@ -815,6 +815,12 @@ class Expressions:
         if name in ("next", "setattr", "delattr") and args:
             tainted |= self.mutate(vals[0], node, args[0], name)
             return Info(self.element(vals[0]), tainted, heavy)
+        if name in fx.CONSUMERS:
+            # A generator expression is used up here: what is kept are its items at most.
+            vals = [
+                v._replace(own=NONE) if isinstance(a, ast.GeneratorExp) else v
+                for a, v in zip(args, vals, strict=True)
+            ]
         if name in fx.ATOM_BUILTINS:
             return Info(ATOM, tainted, heavy)
         if name in fx.ELEMENT_BUILTINS:
