@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from allcores import entry as _entry  # noqa: F401  # here, lest the first loop waits for it
+from allcores.collector import collector_paused as _collector_paused
 from allcores.engine.failures import WorkerDied
 from allcores.loop import NotParallel, ParallelWarning, parallel
 
@@ -53,7 +54,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    value = getattr(importlib.import_module(_LATER[name]), name)
+    with _collector_paused():
+        value = getattr(importlib.import_module(_LATER[name]), name)
     globals()[name] = value
     return value
 

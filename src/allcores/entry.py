@@ -20,7 +20,14 @@ from allcores import sites
 from allcores.ahead import Ahead
 from allcores.collector import collector_paused
 from allcores.inputs import copied, holds_iterator, items_left, plain_source
-from allcores.loop import LoopReport, NotParallel, ParallelWarning, Settings, listeners
+from allcores.loop import (
+    LoopReport,
+    NotParallel,
+    ParallelWarning,
+    Settings,
+    in_worker,
+    listeners,
+)
 from allcores.plan.live import Names, lookup, obstacle
 from allcores.plan.source import Surroundings
 from allcores.plan.split import split
@@ -49,8 +56,7 @@ def segments(
 
     Raises NotParallel under `strict` when the loop has to run serially.
     """
-    crew = sys.modules.get("allcores.engine.crew")
-    if crew is not None and crew.in_worker:
+    if in_worker():
         return None
     if site is None:
         with collector_paused():

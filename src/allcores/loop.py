@@ -177,6 +177,12 @@ def _flag(name: str) -> bool:
 # -- entering a loop
 
 
+def in_worker() -> bool:
+    """Whether this process is a worker: a loop within a loop runs natively there."""
+    crew = sys.modules.get("allcores.engine.crew")
+    return crew is not None and crew.in_worker
+
+
 class _Parallel:
     """What `parallel()` gives: at home in a `for` statement, a plain iterable elsewhere."""
 

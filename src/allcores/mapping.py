@@ -14,8 +14,7 @@ from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
-from allcores.engine import crew
-from allcores.engine.errors import Raised, pack, unpack
+from allcores.collector import collector_paused
 from allcores.engine.randomness import Streams
 from allcores.entry import (
     FEW,
@@ -24,7 +23,7 @@ from allcores.entry import (
     WORTH_SECONDS,
 )
 from allcores.inputs import items_left, plain_source
-from allcores.loop import ParallelWarning, Settings, _settings
+from allcores.loop import ParallelWarning, Settings, _settings, in_worker
 
 if TYPE_CHECKING:
     from allcores.engine.job import Cut
@@ -155,7 +154,7 @@ class _Call:
     def pieces(self, whole: bool) -> Iterator[Iterable[Any]]:
         """The results in order, in pieces. whole: all of them are wanted, and none before."""
         settings = self.settings
-        serial = settings.on == "serial" or settings.workers < 2 or crew.in_worker
+        serial = settings.on == "serial" or settings.workers < 2 or in_worker()
         try:
             if serial or not self.at_once():
                 taste = self.taste_pieces if whole and self.plain else self.taste_items
@@ -294,8 +293,9 @@ class _Call:
 
     def in_workers(self) -> Iterator[Iterable[Any]]:
         """The rest of the results, from workers; items that no worker can do are done here."""
-        from allcores.engine.failures import CannotFork
-        from allcores.engine.schedule import Batch, Run
+        with collector_paused():
+            from allcores.engine.failures import CannotFork
+            from allcores.engine.schedule import Batch, Run
 
         job = _FunctionJob(self.fn, self.star, self.streams, self.seeded)
         settings = self.settings
@@ -346,6 +346,8 @@ class _Call:
             self.done += len(batch.results)
             yield batch.results
             return
+        from allcores.engine.errors import Raised
+
         ready: list[Any] = []
         for item, result in zip(batch.items, batch.results):
             if type(result) is _Said:
@@ -362,6 +364,8 @@ class _Call:
 
     def error(self, raised: Any, item: _Item) -> BaseException:
         import reprlib
+
+        from allcores.engine.errors import unpack
 
         error = unpack(raised)
         try:
@@ -475,6 +479,8 @@ class _FunctionJob:
         try:
             result = self.fn(*item.value) if self.star else self.fn(item.value)
         except BaseException as error:
+            from allcores.engine.errors import pack
+
             self.special = self.raised = True
             result = pack(error)
         if self.relay.pieces or self.said:

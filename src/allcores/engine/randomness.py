@@ -7,7 +7,6 @@ workers.
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Iterator
 from functools import cached_property, partial
@@ -28,7 +27,7 @@ class Streams:
     @cached_property
     def keys(self) -> list[bytes]:
         """What each stream is made from in this call: its state at the call."""
-        return [hashlib.blake2b(repr(s).encode(), digest_size=16).digest() for s in self.first]
+        return [_digest(repr(s).encode(), 16) for s in self.first]
 
     def states(self) -> list[Any]:
         return [_state(s) for s in self.all]
@@ -45,7 +44,7 @@ class Streams:
         """Set all of them to where iteration `index` begins."""
         for k, stream in enumerate(self.all):
             word = self.keys[k] + index.to_bytes(8, "little") + k.to_bytes(4, "little")
-            seed(stream, hashlib.blake2b(word, digest_size=32).digest())
+            seed(stream, _digest(word, 32))
 
     def finish(self) -> None:
         """Leave the streams where neither this call nor the next one of its kind has been."""
@@ -57,7 +56,13 @@ def seed_worker(number: int) -> None:
     for k, stream in enumerate(_global_streams()):
         state = repr(_state(stream)).encode()
         word = number.to_bytes(8, "little") + k.to_bytes(4, "little")
-        seed(stream, hashlib.blake2b(state + word, digest_size=32).digest())
+        seed(stream, _digest(state + word, 32))
+
+
+def _digest(data: bytes, size: int) -> bytes:
+    import hashlib  # only a function that draws needs it, and it takes a while to load
+
+    return hashlib.blake2b(data, digest_size=size).digest()
 
 
 # -- the kinds of streams
