@@ -882,6 +882,18 @@ try:
 except ValueError as e:
     pass
 """,
+    "a signal to this process": """
+import os, signal
+out=[]
+def caught(*args):
+    out.append('signal')
+before = signal.signal(signal.SIGUSR1, caught)
+for i in parallel(range(4)):
+    out.append(i * i)
+    if i == 2: os.kill(os.getpid(), signal.SIGUSR1)
+signal.signal(signal.SIGUSR1, before)
+del before
+""",
 }
 
 

@@ -909,6 +909,9 @@ class Expressions:
             )
             return Info(self.fresh(node, *vals), True, False)
         if dotted in fx.PROCESS_STATE:
+            for arg in args:
+                # Which process `os.getpid()` means, for one.
+                self.info[arg] = self.info[arg]._replace(tainted=True)
             self.effects += 1
             self.because(node, f"`{ast.unparse(node.func)}` changes this process")
             return Info(ATOM, True, False)
