@@ -94,9 +94,7 @@ def test_every_loop_prints_the_same(kind: str, tmp_path: Path) -> None:
     check(kind, tmp_path)
 
 
-# The text is the same under every Python: on two of them it is run each time.
 @pytest.mark.parametrize("kind", ["spawn", "dask", "ray"])
-@(pytest.mark.slow if sys.version_info[:2] == (3, 12) else lambda test: test)
 def test_every_loop_prints_the_same_where_starting_takes_long(kind: str, tmp_path: Path) -> None:
     check(kind, tmp_path)
 
