@@ -78,16 +78,14 @@ def forced(on: bool = True, **others: str) -> Iterator[None]:
     """Every loop that may go to workers does, whatever it costs. others: WORKERS="3" and so on."""
     wanted = {"ALLCORES_FORCE": "1" if on else "0"}
     wanted.update({f"ALLCORES_{name}": value for name, value in others.items()})
-    before = {name: os.environ.get(name) for name in wanted}
+    before = dict(os.environ)
     os.environ.update(wanted)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        # All of it, for what a program puts there must not be there when it is run again.
+        os.environ.clear()
+        os.environ.update(before)
 
 
 # -- placing a loop

@@ -89,8 +89,8 @@ def story(run: Iterator[Batch | Halt]) -> tuple[list[Any], list[tuple[int, str]]
     halts: list[tuple[int, str]] = []
     for step in run:
         if isinstance(step, Halt):
-            assert step.index == len(results)
-            halts.append((step.index, step.kind))
+            assert step.place == len(results)
+            halts.append((step.place, step.kind))
             results.append(step)
         else:
             assert step.start == len(results)
@@ -215,7 +215,7 @@ def test_halts_name_what_stopped_and_the_rest_goes_on(source: Any, chunk: int | 
 def test_a_raised_halt_tells_of_the_exception(source: Any) -> None:
     with going(stops, source(range(5)), chunk=1) as run:
         [halt] = [step for step in run if isinstance(step, Halt)]
-    assert (halt.index, halt.item, halt.detail) == (3, 3, "builtins.ValueError")
+    assert (halt.place, halt.item, halt.detail) == (3, 3, "builtins.ValueError")
     assert "ValueError: three" in halt.text
     assert "in stops" in halt.text
     assert "crew.py" not in halt.text

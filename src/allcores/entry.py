@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from allcores import sites
 from allcores.ahead import Ahead
+from allcores.build.job import LoopJob, immutable, own
+from allcores.build.runtime import compile_plan
 from allcores.collector import collector_paused
+from allcores.engine.failures import CannotFork
+from allcores.engine.forkable import why_not_forkable
+from allcores.engine.job import LEFT
+from allcores.engine.schedule import Batch, Halt, Run
+from allcores.engine.source import Indexed, Streamed
 from allcores.inputs import copied, holds_iterator, items_left, plain_source
 from allcores.loop import (
     LoopReport,
@@ -36,9 +43,7 @@ from allcores.streams import is_stream, random_state
 from allcores.variables import Again, Stop, Variables
 
 if TYPE_CHECKING:
-    from allcores.build.job import LoopJob
     from allcores.build.runtime import Code, Functions
-    from allcores.engine.schedule import Batch, Halt, Run
     from allcores.plan.model import Plan
 
 TASTE_SECONDS = 0.0015
@@ -246,8 +251,6 @@ class _Entry:
 
     def why_not_now(self) -> str | None:
         """Why this entry cannot have workers, though its source allows it."""
-        from allcores.engine.forkable import why_not_forkable
-
         why = why_not_forkable()
         if why is not None:
             return f"workers cannot be made here: {why}"
@@ -296,10 +299,6 @@ class _Entry:
 
     def prepare(self, traced: bool) -> None:
         """Compile the Plan for this entry's variables."""
-        from allcores.build.job import LoopJob, immutable, own
-        from allcores.build.runtime import compile_plan
-        from allcores.engine.job import LEFT
-
         plan = self.plan
         key = (traced, tuple(self.fixed))
         code: Code | None = self.site.code.get(key)
@@ -339,9 +338,6 @@ class _Entry:
 
     def run_of(self, rest: Iterator[Any], plain: bool) -> Run:
         """Everything made ready for workers to do the rest of the loop."""
-        from allcores.engine.schedule import Run
-        from allcores.engine.source import Indexed, Streamed
-
         source: Indexed | Streamed
         if plain:
             items = list(copied(rest) if self.held else rest)
@@ -369,9 +365,6 @@ class _Entry:
         """
         with collector_paused():
             run = self.run_of(rest, plain)
-        from allcores.engine.failures import CannotFork
-        from allcores.engine.schedule import Batch
-
         base = self.done
         stuck = 0
         try:
@@ -486,7 +479,7 @@ class _Entry:
         if sys.gettrace() is not None or not self.settings.asked:
             return False
         frame, wanted = self.frame, event.detail
-        note = f"in iteration {base + event.index} of the parallel loop, with {self.values_of(event.item)}"
+        note = f"in iteration {base + event.place} of the parallel loop, with {self.values_of(event.item)}"
         if event.text:
             inner = "".join("  " + line for line in event.text.splitlines(keepends=True))
             note += f"; a worker saw:\n{inner.rstrip()}"

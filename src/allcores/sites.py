@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import linecache
 import sys
-from dataclasses import dataclass, field
 from types import CodeType, FrameType
 from typing import Any
 
@@ -18,23 +17,28 @@ FUTURE_FLAGS = 0x1FF0000
 """The bits of `co_flags` that stand for `from __future__ import` of the compiled source."""
 
 
-@dataclass(slots=True, eq=False)
 class Site:
     """A loop in the source, its Plan once it is made, and what an iteration cost."""
 
-    filename: str
-    line: int
-    node: ast.For | None = None
-    chain: list[ast.AST] = field(default_factory=list)
-    module: Module | None = None
-    problem: str = ""
-    """Why the loop cannot be read, in words; empty when it can."""
-    plan: Plan | None = None
-    code: dict[tuple[bool, tuple[str, ...]], Any] = field(default_factory=dict)
-    running: CodeType | None = None
-    cost: float | None = None
-    entries: int = 0
-    warned: set[str] = field(default_factory=set)
+    def __init__(
+        self,
+        filename: str,
+        line: int,
+        node: ast.For | None = None,
+        chain: list[ast.AST] | None = None,
+        module: Module | None = None,
+    ) -> None:
+        self.filename, self.line = filename, line
+        self.node, self.module = node, module
+        self.chain: list[ast.AST] = chain or []
+        self.problem = ""
+        """Why the loop cannot be read, in words; empty when it can."""
+        self.plan: Plan | None = None
+        self.running: CodeType | None = None
+        self.code: dict[tuple[bool, tuple[str, ...]], Any] = {}
+        self.cost: float | None = None
+        self.entries = 0
+        self.warned: set[str] = set()
 
 
 _sites: dict[tuple[int, int], Site] = {}

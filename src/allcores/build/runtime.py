@@ -14,18 +14,16 @@ from __future__ import annotations
 import ast
 import types
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from allcores.plan.model import Plan, Step
-from allcores.plan.names import FUNCTIONS, target_names
+from allcores.plan.names import FUNCTIONS, target_names, walk
 from allcores.plan.quiet import quiet_compile
 
 HELPERS = ("__LEFT", "__own", "__immutable", "__output")
 
 
-@dataclass(slots=True)
-class Code:
+class Code(NamedTuple):
     """A Plan compiled; `bind` gives the functions for one entry of the loop."""
 
     make: types.CodeType
@@ -46,8 +44,7 @@ class Code:
         return Functions(work, commit, take, targets, self.lift_count)
 
 
-@dataclass(slots=True)
-class Functions:
+class Functions(NamedTuple):
     """What an entry of a loop runs."""
 
     work: Callable[[Any], Any]
@@ -430,16 +427,14 @@ def _main_continues(stmt: ast.stmt) -> bool:
 
 def _locate(tree: ast.AST, at: ast.AST) -> None:
     """Give every node made here the loop's own place."""
-    for node in ast.walk(tree):
+    ours = {"__make", "__work", "__commit", "__take", "__targets"}
+    for node in walk(tree):
         if "lineno" in node._attributes and getattr(node, "lineno", None) is None:
             ast.copy_location(node, at)
-    ours = {"__make", "__work", "__commit", "__take", "__targets"}
-    for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef) and node.name in ours:
             ast.copy_location(node, at)
             for arg in node.args.args:
                 ast.copy_location(arg, at)
-    ast.fix_missing_locations(tree)
 
 
 class _Replacer(ast.NodeTransformer):

@@ -6,7 +6,8 @@ import os
 import sys
 import threading
 import time
-from typing import Any
+
+from allcores.engine.thread_limits import thread_pools
 
 ENDING_SECONDS = 0.02
 """How long a thread that Python has seen end may take to be gone."""
@@ -54,7 +55,7 @@ def _unknown_threads(python_threads: int) -> str | None:
         unknown -= 4
     if unknown <= 0:
         return None
-    pools = _pools()
+    pools = thread_pools().info()
     unsafe = [p for p in pools if p.get("user_api") == "openmp"]
     safe = sum(p["num_threads"] - 1 for p in pools if p.get("internal_api") == "openblas")
     if unknown <= safe:
@@ -62,9 +63,3 @@ def _unknown_threads(python_threads: int) -> str | None:
     if unsafe:
         return f"the thread pool of {unsafe[0].get('prefix', 'OpenMP')} is running, which does not survive a fork"
     return f"{unknown - safe} threads of unknown kind are running"
-
-
-def _pools() -> list[dict[str, Any]]:
-    from threadpoolctl import threadpool_info
-
-    return list(threadpool_info())

@@ -12,10 +12,9 @@ import select
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 from allcores.engine.crew import Crew, Worker
 from allcores.engine.failures import CannotFork, worker_died
@@ -34,8 +33,7 @@ HELD_BYTES = 64 << 20
 """Results that wait for an earlier one may take this much before no more is handed out."""
 
 
-@dataclass(slots=True)
-class Batch:
+class Batch(NamedTuple):
     """Results of neighbouring iterations, ready to be committed."""
 
     start: int
@@ -46,26 +44,33 @@ class Batch:
     last: bool
 
 
-@dataclass(slots=True)
-class Halt:
+class Halt(NamedTuple):
     """An iteration that no worker can finish: the caller deals with it, then asks for more."""
 
-    index: int
+    place: int
     item: Any
     kind: str
     text: str
     detail: str
 
 
-@dataclass(slots=True, eq=False)
 class Chunk:
-    start: int
-    items: Sequence[Any]
-    last: bool
-    size: int = 0
-    deaths: int = 0
-    status: int | None = None
-    answer: tuple[list[Any], Any, Cut | None, float] | None = None
+    """Neighbouring iterations that a worker does in one go, and what came of them."""
+
+    __slots__ = ("answer", "deaths", "items", "last", "size", "start", "status")
+
+    def __init__(
+        self,
+        start: int,
+        items: Sequence[Any],
+        last: bool,
+        deaths: int = 0,
+        status: int | None = None,
+    ) -> None:
+        self.start, self.items, self.last = start, items, last
+        self.deaths, self.status = deaths, status
+        self.size = 0
+        self.answer: tuple[list[Any], Any, Cut | None, float] | None = None
 
     @property
     def stop(self) -> int:

@@ -14,6 +14,22 @@ from typing import Any
 
 from allcores.engine.cores import usable_cores
 
+_found: list[Any] = [0, None]
+"""How many modules there were at the last look, and what was found."""
+
+
+def thread_pools() -> Any:
+    """threadpoolctl's view of the libraries with thread pools of their own.
+
+    Looking takes some ms, so that it is done again only when modules were imported since.
+    """
+    from threadpoolctl import ThreadpoolController
+
+    modules = len(sys.modules)
+    if _found[0] != modules:
+        _found[:] = modules, ThreadpoolController()
+    return _found[1]
+
 
 class ThreadLimits:
     """The limit of this process. It is lifted when all that asked for it have let go."""
@@ -26,11 +42,9 @@ class ThreadLimits:
         """Leave each of so many workers its part of the cores. True: to be let go once."""
         if "numpy" not in sys.modules:
             return False
-        from threadpoolctl import ThreadpoolController
-
         if self.holders == 0:
             each = max(1, usable_cores() // max(workers, 1))
-            found = ThreadpoolController()
+            found = thread_pools()
             if all(library["num_threads"] <= each for library in found.info()):
                 return False
             self.before = found.limit(limits=each)

@@ -7,7 +7,6 @@ import linecache
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from types import BuiltinMethodType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -192,7 +191,7 @@ class _Reader:
             module, chain, Names(cells, obj.__globals__), self.depth, self.reading
         )
         inner = around.summarise(node, tuple(v for v in cells.values() if callable(v)))
-        inner = replace(inner, is_static=static or inner.is_static)
+        inner = inner.but(is_static=static or inner.is_static)
         if obj.__globals__ is self.namespace:
             return inner
         return self.brought_here(inner, obj, os.path.basename(code.co_filename))
@@ -204,7 +203,7 @@ class _Reader:
         if inner is None:
             return None
         plain = owner.__mro__ == (owner, object) and "__new__" not in cls.__dict__
-        return replace(inner, is_class=True, fields=inner.fields if plain else None)
+        return inner.but(is_class=True, fields=inner.fields if plain else None)
 
     def summary_of_instance(self, path: str, obj: Any) -> Summary | None:
         """What calling an object does that is no function: a bound builtin, a partial, an instance."""
@@ -222,10 +221,12 @@ class _Reader:
         inner = self.summary_of(call) if isinstance(call, FunctionType) else None
         if inner is None:
             return None
-        return Summary(
+        seen = Summary(
             inner.line,
             {_seen_from(r, path) for r in inner.changes},
             {_seen_from(r, path) for r in inner.reads},
+        )
+        return seen.but(
             stores={_seen_from(r, path) for r in inner.stores},
             augments={_seen_from(r, path) for r in inner.augments},
         )
@@ -235,7 +236,7 @@ class _Reader:
         name = function.__globals__.get("__name__")
         module = sys.modules.get(name) if isinstance(name, str) else None
         if module is None or module.__dict__ is not function.__globals__:
-            return replace(inner, file=file)
+            return inner.but(file=file)
         here = self.namespace.get("__name__")
         home = f"{module_root(here)}." if isinstance(here, str) else "."
         own = frozenset(function.__code__.co_freevars)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 from typing import Protocol
 
 from allcores.plan.effects import GIVEN_MUTATORS
@@ -314,15 +313,15 @@ class Surroundings:
                 owner = bases[0]
                 assert isinstance(owner, ast.ClassDef)
                 if owner is not node:
-                    return replace(self.class_summary(owner), line=node.lineno)
-            return replace(unknown, fields={}) if _is_plain(node) else unknown
+                    return self.class_summary(owner).but(line=node.lineno)
+            return unknown.but(fields={}) if _is_plain(node) else unknown
         if len(inits) != 1 or inits[0].name != "__init__":
             return unknown
         inner = self.within(node).summarise(inits[0])
         if node.bases and inner.fields is not None:
             # What a base class keeps is not told by this constructor alone.
-            inner = replace(inner, fields=None)
-        return replace(inner, line=node.lineno, is_class=True, is_static=False)
+            inner = inner.but(fields=None)
+        return inner.but(line=node.lineno, is_class=True, is_static=False)
 
     def summarise(self, node: ast.FunctionDef, pinned: tuple[object, ...] = ()) -> Summary:
         """Read a function's body for what it changes and reads outside itself.

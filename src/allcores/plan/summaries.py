@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from allcores.plan.effects import Val
 
@@ -15,31 +14,48 @@ NEVER = 1_000_000
 ROUNDS = 6
 
 
-@dataclass(slots=True)
 class Summary:
     """What calling a function does, as far as reading its source tells.
 
     Roots that start with `$0`, `$1`, ... are the arguments.
     """
 
-    line: int
-    changes: set[str] = field(default_factory=set)
-    reads: set[str] = field(default_factory=set)
-    rebinds: set[str] = field(default_factory=set)
-    refusals: list[str] = field(default_factory=list)
-    is_class: bool = False
-    is_static: bool = False
-    stores: set[str] = field(default_factory=set)
-    """Those of the changes that only bind an attribute anew: `self.x = ·`."""
-    augments: set[str] = field(default_factory=set)
-    """Those made by `self.x += ·`: in place, if what is there can be changed in place."""
-    fields: dict[str, Val] | None = None
-    """What the attributes of the first argument hold afterwards; None: that cannot be told."""
-    parameters: list[str] = field(default_factory=list)
-    shared_defaults: set[int] = field(default_factory=set)
-    """Positions of parameters with a default that all calls share and may change."""
-    file: str = ""
-    """The file it stands in, if that is another one than the loop's."""
+    def __init__(
+        self,
+        line: int,
+        changes: set[str] | None = None,
+        reads: set[str] | None = None,
+        *,
+        is_class: bool = False,
+        is_static: bool = False,
+    ) -> None:
+        self.line, self.is_class, self.is_static = line, is_class, is_static
+        self.changes: set[str] = changes or set()
+        self.reads: set[str] = reads or set()
+        self.rebinds: set[str] = set()
+        self.refusals: list[str] = []
+        self.stores: set[str] = set()
+        """Those of the changes that only bind an attribute anew: `self.x = ·`."""
+        self.augments: set[str] = set()
+        """Those made by `self.x += ·`: in place, if what is there can be changed in place."""
+        self.fields: dict[str, Val] | None = None
+        """What the attributes of the first argument hold afterwards; None: that cannot be told."""
+        self.parameters: list[str] = []
+        self.shared_defaults: set[int] = set()
+        """Positions of parameters with a default that all calls share and may change."""
+        self.file = ""
+        """The file it stands in, if that is another one than the loop's."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Summary) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def but(self, **changes: Any) -> Summary:
+        """A copy with some attributes changed."""
+        new = Summary(self.line)
+        vars(new).update(vars(self), **changes)
+        return new
 
     def renamed(self, rename: Callable[[str], str], file: str) -> Summary:
         """The same with every root put in other words."""
@@ -52,8 +68,7 @@ class Summary:
             fields = {
                 attr: Val(*(frozenset(roots(part)) for part in val)) for attr, val in fields.items()
             }
-        return replace(
-            self,
+        return self.but(
             changes=roots(self.changes),
             reads=roots(self.reads),
             rebinds=roots(self.rebinds),

@@ -7,7 +7,6 @@ it is *tainted* (it must run in order, in the user's process) and what it may gi
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from allcores.plan import effects as fx
@@ -48,13 +47,19 @@ class Guard(NamedTuple):
     """What outlives the iteration and the value may be part of."""
 
 
-@dataclass(slots=True)
 class State:
     """What is known at a point of the body: names' values, and which are surely bound."""
 
-    env: dict[str, Val] = field(default_factory=dict)
-    bound: frozenset[str] = NONE
-    escaped: Roots = NONE
+    __slots__ = ("bound", "env", "escaped")
+
+    def __init__(
+        self,
+        env: dict[str, Val] | None = None,
+        bound: frozenset[str] = NONE,
+        escaped: Roots = NONE,
+    ) -> None:
+        self.env: dict[str, Val] = {} if env is None else env
+        self.bound, self.escaped = bound, escaped
 
     def copy(self) -> State:
         return State(dict(self.env), self.bound, self.escaped)
