@@ -13,16 +13,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from allcores import entry as _entry  # noqa: F401  # here, lest the first loop waits for it
 from allcores.collector import collector_paused as _collector_paused
 from allcores.engine.failures import WorkerDied
 from allcores.loop import NotParallel, ParallelWarning, parallel
+from allcores.mapping import imap, map, starmap
 
 if TYPE_CHECKING:
     from allcores.executor import Executor as Executor
-    from allcores.mapping import imap as imap
-    from allcores.mapping import map as map
-    from allcores.mapping import starmap as starmap
     from allcores.pool import Pool as Pool
 
 __version__ = "0.1.0"
@@ -31,9 +28,6 @@ __version__ = "0.1.0"
 _LATER = {
     "Executor": "allcores.executor",
     "Pool": "allcores.pool",
-    "imap": "allcores.mapping",
-    "map": "allcores.mapping",
-    "starmap": "allcores.mapping",
 }
 
 __all__ = [

@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import chain, islice
 from time import perf_counter
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from allcores import sites
 from allcores.ahead import Ahead
@@ -52,6 +52,10 @@ WORTH_SECONDS = 0.008
 WORTH_ITERATION = 4e-6
 """An iteration must cost this much: less is lost again in sending its result."""
 FEW = 50
+PIECE = 8192
+"""So many iterations run here before the next look: the last of them may be the heavy ones."""
+SURE = 1000
+"""What so many iterations cost in workers is what the others may be expected to cost."""
 
 
 def segments(
@@ -137,6 +141,14 @@ def _surely_small(site: Site, iterable: Any) -> bool:
 # -- one entry of a loop
 
 
+class Rest(NamedTuple):
+    """What is left of a loop, and how it is to be done."""
+
+    items: Iterator[Any]
+    how: Literal["workers", "taste", "plain"]
+    """By workers, natively until workers are worth it, or natively to the end."""
+
+
 class _Entry:
     """One run through a loop, from its first item to its end."""
 
@@ -150,7 +162,7 @@ class _Entry:
         self.done = 0
         self.variables = Variables(self.plan, frame)
         self.left_by_commit = False
-        self.commit_seconds = 0.0
+        self.commit_seconds = self.tasted = 0.0
         self.job: LoopJob
         self.functions: Functions
         self.fixed: list[str] = []
@@ -172,18 +184,21 @@ class _Entry:
                 taste = self.taste_plain if plain else self.taste_stream
                 if not (yield from taste(iterator)):
                     return
-            rest: Iterator[Any] | None = iterator
+            rest: Rest | None = Rest(iterator, "workers")
             while rest is not None:
+                if rest.how == "plain" or (rest.how == "taste" and not self.may_taste(plain)):
+                    yield self.plainly(rest.items)
+                    return
+                if rest.how == "taste":
+                    self.variables.settle()
+                    if not (yield from self.taste_plain(rest.items)):
+                        return
                 with collector_paused():
                     why = self.why_not_now()
                 if why is not None:
-                    if why:
-                        _say(self.site, why, self.settings)
-                    self.report.reason = why
-                    self.variables.settle()
-                    yield self.in_turn(rest)
+                    yield self.plainly(self.give_up(rest.items, why).items)
                     return
-                rest = yield from self.in_workers(rest, plain)
+                rest = yield from self.in_workers(rest.items, plain)
         finally:
             self.finish()
 
@@ -196,9 +211,28 @@ class _Entry:
             return False
         cost = self.site.cost
         if cost is not None:
-            return number * cost > WORTH_SECONDS and cost > WORTH_ITERATION
+            # A few tiny iterations in a new worker seem to cost far more than many do.
+            sure = number <= FEW * self.settings.workers or self.site.seconds > WORTH_SECONDS
+            return sure and number * cost > WORTH_SECONDS and cost > WORTH_ITERATION
         # A few items that nobody asked about may well be tiny: they are tasted first.
         return self.settings.asked and number <= FEW * self.settings.workers
+
+    def may_taste(self, plain: bool) -> bool:
+        """Whether what workers leave can be run here in pieces."""
+        return plain and not self.held
+
+    def plainly(self, items: Iterator[Any]) -> Iterator[Any]:
+        """The rest of the loop as the plain loop."""
+        remaining = self.in_turn(items)
+        self.variables.settle()
+        return remaining
+
+    def give_up(self, items: Iterator[Any], why: str) -> Rest:
+        """What is left is for the plain loop, for a reason that is said if there is one."""
+        if why:
+            _say(self.site, why, self.settings)
+        self.report.reason = why
+        return Rest(items, "plain")
 
     def worth(self, cost: float, left: int | None, spent: float) -> bool:
         """Whether what is left is worth bringing in workers."""
@@ -209,7 +243,7 @@ class _Entry:
 
     def taste_plain(self, iterator: Any) -> Generator[Iterable[Any], None, bool]:
         """Run natively in pieces while that is the best thing to do; True: bring in workers."""
-        size = 1
+        size, done, heavy = 1, 0, 0
         left = items_left(iterator)
         spent = 0.0
         while left is None or left > 0:
@@ -218,17 +252,19 @@ class _Entry:
             yield islice(iterator, size)
             seconds = perf_counter() - start
             spent += seconds
+            self.tasted += seconds
+            done += size
             self.done += size
-            cost = spent / self.done
-            self.site.cost = cost
+            self.site.cost = spent / done
             left = items_left(iterator)
             if not left:
                 return False
-            if self.worth(cost, left, spent):
+            # Iterations may grow; but what one look sees may be other programs' work.
+            heavy = heavy + 1 if self.worth(seconds / size, left, spent) else 0
+            if heavy == 2 or self.worth(spent / done, left, spent):
                 return True
-            piece = max(TASTE_SECONDS, spent / 16)
-            grown = int(piece / max(seconds / size, 1e-8)) + 1
-            size = max(1, min(grown, size * 8, 100_000))
+            grown = int(TASTE_SECONDS / max(seconds / size, 1e-8)) + 1
+            size = max(1, min(grown, size * 8, PIECE))
         return False
 
     def taste_stream(self, iterator: Any) -> Generator[Iterable[Any], None, bool]:
@@ -358,15 +394,16 @@ class _Entry:
 
     def in_workers(
         self, rest: Iterator[Any], plain: bool
-    ) -> Generator[Iterable[Any], None, Iterator[Any] | None]:
+    ) -> Generator[Iterable[Any], None, Rest | None]:
         """Do the rest of the loop in workers; what must run natively is yielded.
 
-        Returns the items still to be done in another way, or None when the loop is over.
+        Returns what is still to be done in another way, or None when the loop is over.
         """
         with collector_paused():
             run = self.run_of(rest, plain)
         base = self.done
         stuck = 0
+        self.stay = Stay()
         try:
             while True:
                 try:
@@ -374,11 +411,7 @@ class _Entry:
                 except StopIteration:
                     return None
                 except CannotFork as error:
-                    _say(self.site, str(error), self.settings)
-                    remaining = self.in_turn(run.rest())
-                    self.variables.settle()
-                    yield remaining
-                    return None
+                    return self.give_up(run.rest(), str(error))
                 except BaseException as error:
                     # What the input raises, a dead worker, Ctrl-C: variables are up to date first.
                     self.variables.settle()
@@ -391,51 +424,21 @@ class _Entry:
                     if self.left_by_commit:
                         return None
                     if self.slow_commits():
-                        run_rest = self.in_turn(run.rest())
-                        self.variables.settle()
-                        yield run_rest
-                        return None
+                        return Rest(run.rest(), "plain")
+                    if self.stay.too_cheap() and not self.settings.force:
+                        return Rest(run.rest(), "taste")
                     continue
                 if event.kind == "spilled":
                     self.site.warned.add("spilled")
-                    return chain([event.item], run.rest())
-                if event.kind == "drawn":
-                    self.report.reason = "it draws from a random stream that all iterations share"
-                    _say(
-                        self.site,
-                        "a random stream that all iterations share is drawn from in the loop; make one for "
-                        "each iteration, such as `rng = random.Random(seed + i)`",
-                        self.settings,
-                    )
-                    remaining = self.in_turn(chain([event.item], run.rest()))
-                    self.variables.settle()
-                    yield remaining
-                    return None
-                if event.detail.endswith(".MustRunNatively"):
-                    # What it is about to change may be what the workers' copies were made of.
-                    self.report.reason = "it changes something that outlives the iteration"
-                    _say(
-                        self.site,
-                        "an iteration changes something in place that outlives it; change a copy",
-                        self.settings,
-                    )
-                    remaining = self.in_turn(chain([event.item], run.rest()))
-                    self.variables.settle()
-                    yield remaining
-                    return None
+                    return Rest(chain([event.item], run.rest()), "workers")
+                why = why_stop(event)
+                if why is not None:
+                    return self.give_up(chain([event.item], run.rest()), why)
                 stuck += event.kind == "unshippable"
                 yield from self.natively(event, base)
                 if stuck > 8 and not self.settings.force:
-                    self.report.reason = event.text
-                    _say(
-                        self.site,
-                        f"{event.text}, so results cannot be sent from workers",
-                        self.settings,
-                    )
-                    remaining = self.in_turn(run.rest())
-                    self.variables.settle()
-                    yield remaining
-                    return None
+                    why = f"{event.text}, so results cannot be sent from workers"
+                    return self.give_up(run.rest(), why)
         finally:
             run.close()
 
@@ -518,6 +521,7 @@ class _Entry:
         """Commit a batch's iterations in order."""
         self.report.in_workers += len(batch.results)
         self.report.worker_seconds += batch.seconds
+        self.stay.add(batch)
         if batch.results:
             self.site.cost = batch.seconds / len(batch.results)
         start = perf_counter()
@@ -601,6 +605,7 @@ class _Entry:
 
     def finish(self) -> None:
         """The loop is over, in whatever way."""
+        self.site.seconds = self.tasted + self.report.worker_seconds
         normally = sys.exc_info()[0] is None
         if normally and (self.variables.by_worker or self.variables.pending):
             self.variables.settle()
@@ -621,6 +626,34 @@ class _Entry:
             )
             for listener in list(listeners):
                 listener(report)
+
+
+class Stay:
+    """What iterations cost in the workers that are there now."""
+
+    def __init__(self) -> None:
+        self.iterations, self.seconds = 0, 0.0
+
+    def add(self, batch: Batch) -> None:
+        self.iterations += len(batch.results)
+        self.seconds += batch.seconds
+
+    def too_cheap(self) -> bool:
+        """Whether iterations cost less than sending what came of them."""
+        return self.iterations > SURE and self.seconds < self.iterations * WORTH_ITERATION / 2
+
+
+def why_stop(event: Halt) -> str | None:
+    """Why what workers saw leaves the rest of the loop to the plain loop, or None."""
+    if event.kind == "drawn":
+        return (
+            "a random stream that all iterations share is drawn from in the loop; make one for "
+            "each iteration, such as `rng = random.Random(seed + i)`"
+        )
+    if event.detail.endswith(".MustRunNatively"):
+        # What it is about to change may be what the workers' copies were made of.
+        return "an iteration changes something in place that outlives it; change a copy"
+    return None
 
 
 def outlook(

@@ -10,24 +10,29 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
-from allcores.collector import collector_paused
+from allcores.engine.failures import CannotFork
+from allcores.engine.forkable import why_not_forkable
 from allcores.engine.randomness import Streams
+from allcores.engine.relay import Relay
+from allcores.engine.schedule import Batch, Halt, Run
+from allcores.engine.source import Indexed, Streamed
 from allcores.entry import (
     FEW,
+    PIECE,
     TASTE_SECONDS,
     WORTH_ITERATION,
     WORTH_SECONDS,
+    Stay,
 )
 from allcores.inputs import items_left, plain_source
 from allcores.loop import ParallelWarning, Settings, _settings, in_worker
 
 if TYPE_CHECKING:
     from allcores.engine.job import Cut
-    from allcores.engine.schedule import Batch, Halt
 
 T = TypeVar("T")
 
@@ -124,8 +129,8 @@ SURE = 1000
 """A function that drew no random number in so many calls is taken for one that draws none."""
 MANY = 1_000_000
 """More items than this are not put in a list, so that workers have them, but sent as they come."""
-_costs: dict[Any, float] = {}
-"""Seconds that an item took lately, by the function's code."""
+_costs: dict[Any, tuple[float, float]] = {}
+"""Seconds that an item took lately, and what those took by which that is known; by code."""
 
 
 class _Call:
@@ -141,6 +146,8 @@ class _Call:
         self.key = getattr(getattr(fn, "__func__", fn), "__code__", None)
         self.done = 0
         self.streams = Streams(fn)
+        self.came_home = False
+        """Whether workers were given up, for the items cost less than sending them."""
         self.seeded = False
         """Whether each item has random streams of its own: from the first draw on."""
 
@@ -148,7 +155,12 @@ class _Call:
         """The results in order."""
         results: list[Any] = []
         for piece in self.pieces(whole=True):
-            results += piece
+            if type(piece) is list and len(piece) > len(results):
+                # The longer one grows, for that copies less.
+                piece[:0] = results
+                results = piece
+            else:
+                results += piece
         return results
 
     def pieces(self, whole: bool) -> Iterator[Iterable[Any]]:
@@ -156,17 +168,22 @@ class _Call:
         settings = self.settings
         serial = settings.on == "serial" or settings.workers < 2 or in_worker()
         try:
-            if serial or not self.at_once():
-                taste = self.taste_pieces if whole and self.plain else self.taste_items
-                yield from taste(for_ever=serial)
-            if serial or (self.plain and not self.left()):
-                return
-            why = self.why_serial()
-            if why is not None:
-                self.say(f"workers cannot be made here: {why}")
-                yield from self.taste_items(for_ever=True)
-                return
-            yield from self.in_workers()
+            at_once = not serial and self.at_once()
+            while True:
+                if not at_once:
+                    taste = self.taste_pieces if whole and self.plain else self.taste_items
+                    yield from taste(for_ever=serial)
+                if serial or (self.plain and not self.left()):
+                    return
+                why = why_not_forkable()
+                if why is not None:
+                    self.say(f"workers cannot be made here: {why}")
+                    yield from self.taste_items(for_ever=True)
+                    return
+                yield from self.in_workers()
+                if not self.came_home:
+                    return
+                at_once = self.came_home = False
         finally:
             if self.seeded:
                 self.streams.finish()
@@ -183,10 +200,13 @@ class _Call:
         left = self.left()
         if left is None or left < 2:
             return False
-        cost = _costs.get(self.key)
-        if cost is not None:
-            return self.worth(cost, left, WORTH_SECONDS)
-        return left <= FEW * self.settings.workers
+        few = left <= FEW * self.settings.workers
+        known = _costs.get(self.key)
+        if known is None:
+            return few
+        # A few tiny items in a new worker seem to cost far more than many do.
+        cost, seconds = known
+        return (few or seconds > WORTH_SECONDS) and self.worth(cost, left, WORTH_SECONDS)
 
     def worth(self, cost: float, left: int | None, spent: float) -> bool:
         if cost < WORTH_ITERATION or spent < TASTE_SECONDS / 2:
@@ -194,36 +214,37 @@ class _Call:
         return (left * cost if left is not None else spent) > WORTH_SECONDS
 
     def taste_pieces(self, for_ever: bool) -> Iterator[Iterable[Any]]:
-        """Call the function here, for pieces that grow, until workers are worth it."""
-        size, spent, sure = 1, 0.0, False
+        """Call the function here until workers are worth it."""
+        pieces = self.timed_pieces(for_ever)
+        for piece in pieces:
+            yield self.watched(list(piece))
+            if self.done >= SURE and not self.seeded:
+                # In one comprehension, for no other way of calling a function is as fast.
+                results = self.results(chain.from_iterable(pieces))
+                self.done += len(results)
+                yield results
+
+    def timed_pieces(self, for_ever: bool) -> Iterator[Iterator[Any]]:
+        """Pieces of the input, each timed while it is used up, until workers are worth it."""
+        size, done, heavy, spent = 1, 0, 0, 0.0
         while left := self.left():
             size = min(size, left)
             start = perf_counter()
-            items = islice(self.iterator, size)
-            if self.done < SURE and not self.seeded:
-                yield self.watched(list(items))
-            elif self.seeded:
-                yield [self.one(item) for item in items]
-            else:
-                yield self.results(items)
-                self.done += size
-                self.seeded = self.streams.drawn()
+            yield islice(self.iterator, size)
             seconds = perf_counter() - start
             spent += seconds
-            cost = spent / self.done
-            self.remember(cost)
-            if not for_ever and self.worth(min(cost, seconds / size), self.left(), spent):
-                # A look at a busy machine may see others' work: two looks have to agree.
-                if sure or seconds > 0.05:
-                    return
-                sure = True
-                continue
-            sure = False
-            grown = int(TASTE_SECONDS / max(seconds / size, 1e-8)) + 1
-            size = max(1, min(grown, size * 8, 100_000))
+            done += size
+            self.remember(spent / done, spent)
+            # A look at a busy machine may see others' work: two looks have to agree.
+            cost = max(spent / done, seconds / size)
+            heavy = heavy + 1 if self.worth(cost, self.left(), spent) else 0
+            if not for_ever and (heavy == 2 or (heavy and seconds > 0.05)):
+                return
+            if not heavy:
+                grown = int(TASTE_SECONDS / max(seconds / size, 1e-8)) + 1
+                size = max(1, min(grown, size * 8, PIECE))
 
     def results(self, items: Iterable[Any]) -> list[Any]:
-        # Comprehensions, for no other way of calling a Python function is as fast.
         fn = self.fn
         return [fn(*item) for item in items] if self.star else [fn(item) for item in items]
 
@@ -257,22 +278,18 @@ class _Call:
                 continue
             cost = spent / self.done
             if self.done & (self.done - 1) == 0:
-                self.remember(cost)
+                self.remember(cost, spent)
             if self.worth(cost, self.left(), spent):
                 return
 
-    def remember(self, cost: float) -> None:
+    def remember(self, cost: float, seconds: float) -> None:
+        """Note what an item costs, and how long all took by which that is known."""
         if self.key is not None:
             if len(_costs) > 10_000:
                 _costs.clear()
-            _costs[self.key] = cost
+            _costs[self.key] = cost, seconds
 
     # -- with workers
-
-    def why_serial(self) -> str | None:
-        from allcores.engine.forkable import why_not_forkable
-
-        return why_not_forkable()
 
     def say(self, why: str) -> None:
         level, frame = 1, sys._getframe()
@@ -281,29 +298,26 @@ class _Call:
         text = f"{self.name}() runs serially: {why}"
         warnings.warn(text, ParallelWarning, stacklevel=level)
 
-    def source(self) -> Any:
-        from allcores.engine.source import Indexed, Streamed
-
+    def source(self) -> tuple[Any, Any]:
+        """What workers get, and the sequence it is made of, if it is one."""
         rest: Any = _as_range(self.iterator)
         if rest is None and self.plain and (self.left() or 0) <= MANY:
             rest = list(self.iterator)
         if rest is None:
-            return Streamed(_Item(k, item) for k, item in enumerate(self.iterator, self.done))
-        return Indexed(_Numbered(rest, self.done))
+            numbered = (_Item(k, item) for k, item in enumerate(self.iterator, self.done))
+            return Streamed(numbered), None
+        return Indexed(_Numbered(rest, self.done)), rest
 
     def in_workers(self) -> Iterator[Iterable[Any]]:
         """The rest of the results, from workers; items that no worker can do are done here."""
-        with collector_paused():
-            from allcores.engine.failures import CannotFork
-            from allcores.engine.schedule import Batch, Run
-
         job = _FunctionJob(self.fn, self.star, self.streams, self.seeded)
         settings = self.settings
-        estimate = _costs.get(self.key)
-        run = Run(
-            job, self.source(), workers=settings.workers, chunk=settings.chunk, estimate=estimate
-        )
+        estimate, _ = _costs.get(self.key, (None, 0.0))
+        first = self.done
+        source, held = self.source()
+        run = Run(job, source, workers=settings.workers, chunk=settings.chunk, estimate=estimate)
         stuck = 0
+        stay = Stay()
         try:
             while True:
                 try:
@@ -316,6 +330,13 @@ class _Call:
                 if isinstance(event, Batch):
                     stuck = 0
                     yield from self.delivered(event)
+                    stay.add(event)
+                    self.remember(stay.seconds / max(stay.iterations, 1), stay.seconds)
+                    if held is not None and stay.too_cheap() and not settings.force:
+                        self.came_home = True
+                        self.iterator = iter(held)
+                        self.iterator.__setstate__(self.done - first)
+                        return
                     continue
                 stuck += 1
                 yield [self.one_here(event)]
@@ -340,8 +361,6 @@ class _Call:
         """A batch's results, with what was printed on the way; raises what the function raised."""
         special, drawn = batch.extra or (True, False)
         self.seeded |= drawn
-        if batch.results:
-            self.remember(batch.seconds / len(batch.results))
         if not special:
             self.done += len(batch.results)
             yield batch.results
@@ -444,8 +463,6 @@ class _FunctionJob:
     """Implements `engine.Job` for a function: exceptions and output travel with the results."""
 
     def __init__(self, fn: Callable[..., Any], star: bool, streams: Streams, seeded: bool) -> None:
-        from allcores.engine.relay import Relay
-
         self.fn, self.star, self.streams, self.seeded = fn, star, streams, seeded
         self.work: Callable[[Any], Any] = self.call
         self.relay = Relay()

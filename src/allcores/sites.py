@@ -37,6 +37,9 @@ class Site:
         self.running: CodeType | None = None
         self.code: dict[tuple[bool, tuple[str, ...]], Any] = {}
         self.cost: float | None = None
+        """Seconds that an iteration took lately."""
+        self.seconds = 0.0
+        """What the iterations took, by which that is known, the last time."""
         self.entries = 0
         self.warned: set[str] = set()
 

@@ -12,7 +12,6 @@ import select
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -435,7 +434,7 @@ class Run:
         """Stop the workers; all items not given in a Batch or Halt, lazily."""
         waiting = [c.items for c in self.order]
         self.close()
-        return chain(chain.from_iterable(waiting), self.source.rest())
+        return self.source.rest(waiting)
 
     def close(self) -> None:
         """End the workers and free everything. May be called again."""

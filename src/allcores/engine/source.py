@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 _END = object()
@@ -31,10 +32,15 @@ class Indexed:
         self.position = stop
         return start, _Slice(self.items, start, stop), stop == self.length
 
-    def rest(self) -> Iterator[Any]:
-        """The items not taken yet."""
+    def rest(self, waiting: list[Sequence[Any]]) -> Iterator[Any]:
+        """The items not finished: those of chunks that wait, and those not taken yet."""
         assert self.length is not None
-        return iter(_Slice(self.items, self.position, self.length))
+        first = self.position - sum(map(len, waiting))
+        if type(self.items) is list:
+            left = iter(self.items)
+            left.__setstate__(first)  # type: ignore[attr-defined]  # it still knows its length
+            return left
+        return iter(_Slice(self.items, first, self.length))
 
 
 class _Slice(Sequence[Any]):
@@ -105,7 +111,11 @@ class Streamed:
         self.position += len(items)
         return start, items, self.ahead is _END
 
-    def rest(self) -> Iterator[Any]:
+    def rest(self, waiting: list[Sequence[Any]]) -> Iterator[Any]:
+        """The items not finished: those of chunks that wait, and those not taken yet."""
+        return chain(chain.from_iterable(waiting), self.untaken())
+
+    def untaken(self) -> Iterator[Any]:
         """The items not taken yet."""
         if self.started and self.ahead is not _END:
             ahead, self.ahead = self.ahead, _END

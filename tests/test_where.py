@@ -1,0 +1,115 @@
+"""Where iterations run: in workers while that pays, and here when it does not, whatever came before."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+import allcores
+from allcores import loop, parallel
+
+TINY, HEAVY = 0, 300e-6
+
+
+@pytest.fixture(autouse=True)
+def two_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALLCORES_WORKERS", "2")
+
+
+@pytest.fixture
+def reports() -> Iterator[list[loop.LoopReport]]:
+    found: list[loop.LoopReport] = []
+    loop.listeners.append(found.append)
+    yield found
+    loop.listeners.remove(found.append)
+
+
+def spend(seconds: float) -> float:
+    """Compute for so long."""
+    end = time.perf_counter() + seconds
+    while seconds and time.perf_counter() < end:
+        pass
+    return seconds
+
+
+def spend_all(items: list[float]) -> list[float]:
+    results = []
+    for x in parallel(items):
+        results.append(spend(x))
+    return results
+
+
+def spend_mapped(items: list[float]) -> list[float]:
+    return allcores.map(spend, items)
+
+
+@pytest.fixture(params=[spend_all, spend_mapped])
+def run(request: pytest.FixtureRequest) -> Callable[[list[float]], list[float]]:
+    made: Callable[[list[float]], list[float]] = request.param
+    return made
+
+
+class Here:
+    """Counts the calls of `spend` in this process."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, seconds: float) -> float:
+        self.count += 1
+        return spend(seconds)
+
+
+def calls_here(items: list[float]) -> int:
+    here = Here()
+    assert allcores.map(here, items) == items
+    return here.count
+
+
+def test_a_few_tiny_iterations_say_nothing_of_many(reports: list[loop.LoopReport]) -> None:
+    for count in (10, 10, 200_000):
+        assert spend_all([TINY] * count) == [TINY] * count
+    assert reports[-1].in_workers < 20_000
+
+
+def test_workers_are_left_when_iterations_turn_out_tiny(reports: list[loop.LoopReport]) -> None:
+    items = [HEAVY] * 300 + [TINY] * 400_000
+    assert spend_all(items) == items
+    assert 100 < reports[-1].in_workers < 200_000
+
+
+def test_iterations_that_grow_heavy_late_get_workers(reports: list[loop.LoopReport]) -> None:
+    items = [TINY] * 300_000 + [HEAVY / 4] * 12_000
+    assert spend_all(items) == items
+    assert reports[-1].in_workers > 2_000
+
+
+def test_from_workers_home_and_back(reports: list[loop.LoopReport]) -> None:
+    heavy = [HEAVY] * 400
+    items = heavy + [TINY] * 400_000 + [HEAVY / 4] * 12_000
+    assert spend_all(items) == items
+    assert reports[-1].iterations == len(items)
+    assert 2_000 < reports[-1].in_workers < 300_000
+
+
+@pytest.mark.parametrize("kind", [list, tuple, iter])
+def test_map_leaves_workers_when_items_turn_out_tiny(kind: Callable[[list[float]], object]) -> None:
+    items = [HEAVY] * 300 + [TINY] * 200_000 + [HEAVY] * 300
+    here = Here()
+    assert allcores.map(here, kind(items)) == items  # type: ignore[arg-type]
+    assert 100_000 < here.count < len(items) - 200
+
+
+def test_map_over_a_few_tiny_items_says_nothing_of_many() -> None:
+    for count in (10, 10, 100_000):
+        here = calls_here([TINY] * count)
+    assert here > 80_000
+
+
+def test_every_result_is_there_wherever_it_was_made(
+    run: Callable[[list[float]], list[float]],
+) -> None:
+    items = [float(k) * 1e-12 + (HEAVY if k % 5_000 < 200 else TINY) for k in range(20_000)]
+    assert run(items) == items
