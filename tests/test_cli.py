@@ -166,6 +166,14 @@ def test_all_loops_in_order_and_several_files(folder: Path) -> None:
     assert 'for name in [ "a", "b", ]:' in allcores("explain", "nested.py", cwd=folder).stdout
 
 
+@pytest.mark.timeout(60)
+def test_methods_that_call_each_other_in_circles_are_read_in_time(folder: Path) -> None:
+    import argparse
+
+    done = allcores("explain", "--json", argparse.__file__, cwd=folder)
+    assert len(json.loads(done.stdout)) > 40
+
+
 def test_a_directory(folder: Path) -> None:
     done = allcores("explain", "--json", ".", cwd=folder)
     files = {plan["file"] for plan in json.loads(done.stdout)}

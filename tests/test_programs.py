@@ -882,6 +882,14 @@ try:
 except ValueError as e:
     pass
 """,
+    "a function is given on, and has a parameter named as the call's keyword": """
+out, seen = [], []
+def noted(a, b=0, c=0, key=None):
+    seen.append(a)
+    return a
+for x in parallel([[2, 1], [3, 0]]):
+    out.append(sorted(x, key=noted))
+""",
     "a signal to this process": """
 import os, signal
 out=[]

@@ -8,10 +8,10 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
@@ -20,10 +20,14 @@ from allcores.commands.files import Action, Refusal, complain, path_and_line, pl
 from allcores.commands.find import find
 from allcores.commands.running import RunCommand
 from allcores.commands.verify import verify
+from allcores.mapping import imap
 from allcores.plan import Plan
 
 if TYPE_CHECKING:
+    from allcores.show.plans import Line
     from allcores.show.summary import Summary
+
+T = TypeVar("T")
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -136,10 +140,11 @@ def explain(as_json: bool, targets: tuple[str, ...]) -> Action:
         show.prepare(sys.stdout)
         # What the parser has to say about the files' string escapes is not asked for here.
         warnings.simplefilter("ignore")
-        found = (each for target in targets for each in _explained(target))
+        form: Callable[[Plan, Sequence[str]], Any] = _as_data if as_json else show.lines_of
+        found = _explained(targets, form)
         try:
             if as_json:
-                _write_json([show.as_data(plan) for plan, _source in found])
+                _write_json(list(found))
             else:
                 _write_words(found)
             sys.stdout.flush()
@@ -158,41 +163,57 @@ def _write_json(plans: list[dict[str, Any]]) -> None:
     sys.stdout.write("\n")
 
 
-def _write_words(found: Iterator[tuple[Plan, Sequence[str]]]) -> None:
+def _write_words(found: Iterator[list[Line]]) -> None:
     from allcores.show import plans as show
 
     count = 0
-    for plan, source in found:
+    for lines in found:
         if count:
             sys.stdout.write("\n")
-        show.write(show.lines_of(plan, source), sys.stdout)
+        show.write(lines, sys.stdout)
         count += 1
     if not count:
         sys.stdout.write("There is no `for` loop here.\n")
 
 
-def _explained(target: str) -> Iterator[tuple[Plan, Sequence[str]]]:
-    """The Plans asked for, each with the lines of its file."""
+def _as_data(plan: Plan, _source: Sequence[str]) -> dict[str, Any]:
+    from allcores.show import plans as show
+
+    return show.as_data(plan)
+
+
+def _explained(targets: Iterable[str], form: Callable[[Plan, Sequence[str]], T]) -> Iterator[T]:
+    """The Plans asked for, in this form."""
+    parts = [part for target in targets for part in _parts(target)]
+    for found in imap(partial(_explained_in, form), parts):
+        if isinstance(found, Refusal):
+            raise found
+        yield from found
+
+
+def _parts(target: str) -> list[tuple[str, int | None, bool]]:
+    """Path, line, and whether it was asked for by name, of what a target stands for."""
     path, line = path_and_line(target)
     if os.path.isdir(path) and line is None:
-        yield from _explained_below(path)
-        return
-    plans, source = plans_in(path)
-    if line is not None:
-        plans = [plan_at(plans, path, line)]
-    for plan in plans:
-        yield plan, source
+        return [(str(each), None, False) for each in sorted(Path(path).rglob("*.py"))]
+    return [(path, line, True)]
 
 
-def _explained_below(directory: str) -> Iterator[tuple[Plan, Sequence[str]]]:
-    for path in sorted(Path(directory).rglob("*.py")):
-        try:
-            plans, source = plans_in(str(path))
-        except Refusal as refusal:
-            complain(refusal.format_message())
-            continue
-        for plan in plans:
-            yield plan, source
+def _explained_in(
+    form: Callable[[Plan, Sequence[str]], T], part: tuple[str, int | None, bool]
+) -> list[T] | Refusal:
+    """The Plans of one file, or why there are none; of a file in a folder, that is said."""
+    path, line, asked = part
+    try:
+        plans, source = plans_in(path)
+        if line is not None:
+            plans = [plan_at(plans, path, line)]
+    except Refusal as refusal:
+        if asked:
+            return refusal
+        complain(refusal.format_message())
+        return []
+    return [form(plan, source) for plan in plans]
 
 
 allcores.add_command(find)

@@ -536,7 +536,7 @@ NASTY = """
     r = {b} ~ r.append({n})
     r = {b} ~ r += [{n}]
     r = {b} ~ r[0] = {n}
-    r = {b} ~ r.sort(key=str)
+    r = {b} ~ r.sort(key=lambda q: type(q).__name__)
     r = {b} ~ r[:] = [{n}]
     {b}.append({n})
     grid[{n} % 8].append({n})
@@ -624,7 +624,7 @@ NASTY = """
     if out and {c}: out.pop()
     if len(out) > 2: del out[0]
     del out[:1]
-    out.sort(key=str)
+    out.sort(key=lambda q: type(q).__name__)
     out = out + [{n}]
     out, log = log, out
     out = []

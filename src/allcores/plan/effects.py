@@ -8,6 +8,7 @@ makes it).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 Roots = frozenset[str]
@@ -62,19 +63,33 @@ def in_words(root: str) -> str:
 LONGEST_PATH = 4
 
 
-def bounded(root: str) -> str:
+def bounded(root: str, longest: int = LONGEST_PATH) -> str:
     """The path, or what it begins with if it is long or comes to the same attribute again.
 
     Functions that call each other would make ever longer paths.
     """
     parts = root.split(".")
     for k in range(1, len(parts)):
-        if k == LONGEST_PATH or parts[k] in parts[:k]:
+        if k == longest or parts[k] in parts[:k]:
             return ".".join(parts[:k])
     return root
 
 
 MANY_ROOTS = 48
+
+
+def all_bounded(roots: Iterable[str]) -> dict[str, str]:
+    """Each path and what stands for it: less of it the more of them there are.
+
+    What a call changes is gone through at every call: a thousand paths took minutes.
+    """
+    found: dict[str, str] = {}
+    for longest in range(LONGEST_PATH, 0, -1):
+        # The name of a module alone says nothing.
+        found = {r: bounded(r, max(longest, 2) if r[0] == "@" else longest) for r in roots}
+        if len(set(found.values())) <= MANY_ROOTS:
+            break
+    return found
 
 
 def shortened(roots: Roots) -> Roots:

@@ -162,6 +162,7 @@ class Surroundings:
         self.local_defs: dict[str, ast.stmt] = {}
         self.local_imports: dict[str, str] = {}
         self.local_taken: dict[str, str] = {}
+        self.inside_classes: dict[ast.ClassDef, Surroundings] = {}
         for scope in chain:
             if isinstance(scope, FUNCTIONS):
                 self.note_scope(scope)
@@ -300,7 +301,12 @@ class Surroundings:
 
     def within(self, owner: ast.ClassDef) -> Surroundings:
         """Those of the methods of a class of this module."""
-        return Surroundings(self.module, [owner], self.live, self.depth, self.reading, self.unknown)
+        known = self.inside_classes.get(owner)
+        if known is None:
+            known = self.inside_classes[owner] = Surroundings(
+                self.module, [owner], self.live, self.depth, self.reading, self.unknown
+            )
+        return known
 
     def class_summary(self, node: ast.ClassDef) -> Summary:
         unknown = Summary(node.lineno, is_class=True)

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Sequence
 from typing import Any
 
-from allcores.plan.effects import ITEM, NONE, Val, bounded, is_outer, outer
+from allcores.plan.effects import ITEM, NONE, Val, all_bounded, is_outer, outer
 from allcores.plan.model import Commit, Plan, Reason, Step
 from allcores.plan.names import (
     FUNCTIONS,
@@ -68,10 +68,11 @@ def read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
         reader.block(node.body)
         if before == (reader.changed, reader.contents, reader.loose):
             break
-    summary.changes = {bounded(r) for r in reader.changed if is_outer(r)}
+    changed = all_bounded([r for r in reader.changed if is_outer(r)])
+    summary.changes = set(changed.values())
     shallow = {r for r in summary.changes if not reader.changed.get(r, True)}
     # What has been cut off a longer path is changed inside.
-    shallow -= {bounded(r) for r in reader.changed if bounded(r) != r}
+    shallow -= {short for r, short in changed.items() if short != r}
     summary.augments = reader.augmented & shallow
     summary.stores = shallow - summary.augments
     summary.fields = reader.fields.get("$0", {})
@@ -84,7 +85,7 @@ def read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
     summary.refusals = list(dict.fromkeys(reader.refusals))
     summary.shared_defaults = _shared_defaults(node.args)
     summary.rebinds = reader.declared_global & summary.changes
-    summary.reads = {bounded(r) for r in reader.reads | _parameter_reads(node)}
+    summary.reads = set(all_bounded(reader.reads | _parameter_reads(node)).values())
     return summary
 
 

@@ -357,18 +357,20 @@ class Expressions:
     def operators(self, node: ast.expr, vals: list[Val]) -> bool:
         """Operators of the module's own classes may change something; True: must run in order."""
         tainted = False
-        for name in self.around.module.operators:
-            for summary in self.around.methods_named(name):
-                if not summary.changes:
-                    continue
-                for val in vals:
-                    if any(r.startswith("$0") for r in summary.changes) and val.possible:
-                        tainted |= self.mutate(val._replace(maybe=NONE), node, None, name)
-                if any(not r.startswith("$") for r in summary.changes):
-                    self.because(
-                        node, f"`{name}` (line {summary.line}) changes what iterations share"
-                    )
-                    tainted = True
+        found = [
+            (name, summary)
+            for name in self.around.module.operators
+            for summary in self.around.methods_named(name)
+            if summary.changes
+        ]
+        changing = [n for n, s in found if any(r.startswith("$0") for r in s.changes)]
+        for val in vals if changing else ():
+            if val.possible:
+                tainted |= self.mutate(val._replace(maybe=NONE), node, None, changing[0])
+        for name, summary in found:
+            if any(not r.startswith("$") for r in summary.changes):
+                self.because(node, f"`{name}` (line {summary.line}) changes what iterations share")
+                tainted = True
         return tainted
 
     def e_Constant(self, node: ast.Constant) -> Info:
@@ -1100,7 +1102,7 @@ def _by_position(
     names = summary.parameters
     count = len(given) - len(node.keywords)
     keywords = {k.arg: i for i, k in enumerate(node.keywords)}
-    if starred or None in keywords or not names:
+    if starred or None in keywords or not names or len(exprs) < len(given):
         # Any of them may be any of the parameters.
         every = Val()
         for val in given:
