@@ -403,7 +403,7 @@ class _Entry:
             run = self.run_of(rest, plain)
         base = self.done
         stuck = 0
-        self.stay = Stay()
+        self.stay = Stay(WORTH_ITERATION / 2)
         try:
             while True:
                 try:
@@ -631,7 +631,9 @@ class _Entry:
 class Stay:
     """What iterations cost in the workers that are there now."""
 
-    def __init__(self) -> None:
+    def __init__(self, least: float) -> None:
+        """least: seconds that an iteration must cost there to be worth sending."""
+        self.least = least
         self.iterations, self.seconds = 0, 0.0
 
     def add(self, batch: Batch) -> None:
@@ -640,7 +642,7 @@ class Stay:
 
     def too_cheap(self) -> bool:
         """Whether iterations cost less than sending what came of them."""
-        return self.iterations > SURE and self.seconds < self.iterations * WORTH_ITERATION / 2
+        return self.iterations > SURE and self.seconds < self.iterations * self.least
 
 
 def why_stop(event: Halt) -> str | None:

@@ -317,7 +317,7 @@ class _Call:
         source, held = self.source()
         run = Run(job, source, workers=settings.workers, chunk=settings.chunk, estimate=estimate)
         stuck = 0
-        stay = Stay()
+        stay = Stay(WORTH_ITERATION)  # of which the worker itself takes 1 or 2 µs
         try:
             while True:
                 try:
