@@ -888,3 +888,19 @@ except StopIteration:
 print(firsts([[1], [2]]))
 """,
 )
+case(
+    "elif_in_order",
+    HELPERS
+    + """
+out, total = [], 0
+for x in range(8):  # here
+    if is_odd(x):
+        for k in range(2):
+            out.append(square(x) + k)
+    elif total > 5:
+        total -= 1
+    else:
+        total += x
+print(out, total)
+""",
+)

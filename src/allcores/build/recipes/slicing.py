@@ -470,6 +470,9 @@ class StepSlicer(Slicer):
             new = f"{self.list_name}.append({entry})"
             if isinstance(node, ast.Return):
                 new += f"\n{self.source.indent(node)}return {GIVES}"
+            if self.source.of(node).startswith("elif"):
+                # What is swapped for the rest of a chain of tests is done where none before holds.
+                new = f"else:\n{self.source.indent(node)}{self.source.unit}{new}"
             swaps.append((node, new))
         for jump in self.jumps(self.node.body, True):
             if not isinstance(jump, ast.Return):
