@@ -904,3 +904,16 @@ for x in range(8):  # here
 print(out, total)
 """,
 )
+case(
+    "raises_and_tells_where",
+    """
+xs = [3, 2, 1, 0, 5]
+out = []
+try:
+    for x in xs:  # here
+        out.append(60 / x**2)
+except ZeroDivisionError:
+    print("stopped at", x)
+print(out)
+""",
+)

@@ -160,6 +160,12 @@ REFUSED = {
         1,
         "`y` is read after the loop",
     ),
+    "bound_when_it_raised": (
+        "try:\n    for x in xs:\n        y = x * 2\n        out.append(6 / y)\n"
+        "except ZeroDivisionError:\n    print(y)\n",
+        2,
+        "`y` is read where an exception of the loop has been caught",
+    ),
     "in_place": (
         "def f(grid):\n    out = []\n    for row in grid:\n        row += 1\n"
         "        out.append(row * 2)\n    return out\n",

@@ -1,4 +1,4 @@
-"""Which variables a loop binds are read when it is over."""
+"""Which variables a loop binds are read when it is over, or when an exception has ended it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from allcores.plan.names import (
     LOOKS_AT_NAMES,
     bound_names,
     captured_names,
+    path_of,
     read_names,
     walk_scope,
 )
@@ -37,6 +38,37 @@ def read_after(loop: ast.stmt, scope: ast.Module | ast.AST, names: set[str]) -> 
         if name in captured or name in declared or _after(body, loop, name) == "read":
             found.add(name)
     return found
+
+
+def read_on_failure(loop: ast.stmt, scope: ast.Module | ast.AST, names: set[str]) -> set[str]:
+    """Those of `names` that may be read once an exception of the loop has been caught."""
+    found: set[str] = set()
+    for node in walk_scope(*getattr(scope, "body", [])):
+        if isinstance(node, (ast.Try, ast.TryStar)) and _holds(node.body, loop):
+            found |= names & read_names(*node.handlers, *node.finalbody)
+            if any(_goes_on(handler.body) for handler in node.handlers):
+                found |= read_after(node, scope, names)
+        elif isinstance(node, (ast.Try, ast.TryStar)) and _holds([node], loop):
+            found |= names & read_names(*node.finalbody)
+        elif isinstance(node, ast.With) and _holds(node.body, loop):
+            if any(may_swallow(item.context_expr) for item in node.items):
+                found |= read_after(node, scope, names)
+    return found
+
+
+def _holds(body: Sequence[ast.stmt], loop: ast.stmt) -> bool:
+    return any(n is loop for node in body for n in ast.walk(node))
+
+
+def _goes_on(body: Sequence[ast.stmt]) -> bool:
+    """Whether what follows a block may be reached from it."""
+    return not isinstance(body[-1], (ast.Raise, ast.Return))
+
+
+def may_swallow(manager: ast.expr) -> bool:
+    """Whether the manager may be one that ends exceptions: anything but `open` and its like."""
+    name = path_of(manager.func) if isinstance(manager, ast.Call) else path_of(manager)
+    return (name or "").rpartition(".")[2] not in {"open", "Path", "Pool"}
 
 
 def _after(body: Sequence[ast.stmt], loop: ast.stmt, name: str) -> Answer:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from allcores.build.recipes.definite import at_returns
 from allcores.build.recipes.job import HOLE, Job
-from allcores.build.recipes.later import read_after
+from allcores.build.recipes.later import read_after, read_on_failure
 from allcores.build.recipes.place import Place
 from allcores.build.recipes.reach import reached
 from allcores.build.recipes.slicing import (
@@ -56,6 +56,7 @@ class _Taker:
         self.over = _looped_over(self.node)
         bound = set(plan.varying) | plan.parent_names | bound_names(*self.node.body)
         self.live = read_after(self.node, place.scope, bound)
+        self.live_on_failure = read_on_failure(self.node, place.scope, bound)
         caught = may_be_caught(plan, self.source.tree)
         self.seen = seen_commits(plan, place.scope, caught)
         # Nor may an iteration behind the one that leaves the loop stop it by an exception.
@@ -93,6 +94,12 @@ class _Taker:
                 plan.line,
                 f"`{name}` is read after the loop, and some iterations leave it unbound; set it to"
                 " None at the top of the body",
+            )
+        for name in sorted(self.live_on_failure & set(plan.temporaries)):
+            raise CannotSliceError(
+                plan.line,
+                f"`{name}` is read where an exception of the loop has been caught, and what it then"
+                " holds only the worker knows; catch the exception inside the loop",
             )
         if plan.mirrors and self.live & {n for names in plan.mirrors.values() for n in names}:
             raise CannotSliceError(
@@ -134,6 +141,8 @@ class _Taker:
         simple = IfSlicer(self.source, plan, place.names)
         early = work_follows(plan, self.seen, self.node.body)
         caught = early or (place.target in IN_TURN and self.exact) or self.may_stop_iteration()
+        # Raised by the library's own iterator, it would leave the target at the item before.
+        caught = caught or bool(self.live_on_failure & set(plan.varying))
         if simple.fits(self.node.body) and not early:
             return simple.sliced(), caught
         steps = StepSlicer(self.source, plan, place.names)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
+from allcores.build.recipes.later import may_swallow
 from allcores.plan import Plan
 from allcores.plan.names import FUNCTIONS, path_of
 
@@ -23,19 +24,13 @@ def may_be_caught(plan: Plan, tree: ast.AST) -> bool:
             continue
         holds = any(n is loop for n in ast.walk(node))
         if isinstance(node, ast.With):
-            if any(_swallows(item.context_expr) for item in node.items) and (
+            if any(may_swallow(item.context_expr) for item in node.items) and (
                 holds or not plan.module_level
             ):
                 return True
         elif holds or (node.handlers and not plan.module_level and not _imports_only(node)):
             return True
     return False
-
-
-def _swallows(manager: ast.expr) -> bool:
-    """Whether the manager may be one that ends exceptions: anything but `open` and its like."""
-    name = path_of(manager.func) if isinstance(manager, ast.Call) else path_of(manager)
-    return (name or "").rpartition(".")[2] not in {"open", "Path", "Pool"}
 
 
 def _imports_only(node: ast.Try | ast.TryStar) -> bool:
