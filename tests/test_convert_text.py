@@ -178,6 +178,12 @@ REFUSED = {
         7,
         "`noisy` prints",
     ),
+    "iterable_raises": (
+        "out = []\ntry:\n    for x in map(int, words):\n        out.append((x, 2**x))\n"
+        "except ValueError:\n    print(out)\n",
+        3,
+        r"line 3: `map\(int, words\)` may raise on the way",
+    ),
     "private": (
         "class A:\n    def f(self, xs):\n        out = []\n        for x in xs:\n"
         "            out.append(self.__k * x)\n        return out\n",

@@ -79,6 +79,9 @@ class _Taker:
         work = self.work_nodes()
         self.place.refuse_reached(work, self.node.lineno)
         job = self.job(item, fixed)
+        listed = job.target is not None and not job.again
+        if self.exact and (listed or self.place.target != "multiprocessing"):
+            self.place.refuse_lazy_raises(self.over, self.plan.line)
         replaces = self.collect(job)
         doc = self.doc(job)
         return Taken(

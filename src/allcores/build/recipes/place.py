@@ -18,6 +18,11 @@ from allcores.plan.source import Module, Surroundings
 BY_NAME = frozenset({"multiprocessing", "concurrent.futures", "mpi4py.futures"})
 """Targets that send functions by their name, and so only those of a module."""
 ENDS = frozenset({"exit", "quit", "sys.exit", "os._exit", "os.abort"})
+HARMLESS = frozenset(
+    """bool id len list repr set str tuple range str.strip str.rstrip str.lstrip str.lower
+    str.upper str.split str.splitlines""".split()
+)
+"""Functions that do not raise for what they are usually given."""
 SIZED = frozenset(
     """list tuple set frozenset dict range sorted str bytes bytearray len split rsplit splitlines
     readlines arange linspace array zeros ones sort unique""".split()
@@ -195,14 +200,25 @@ class Place:
 
     def refuse_lazy_prints(self, over: ast.expr, line: int) -> None:
         """What is looped over is gone through ahead of the loop: its prints would come too early."""
-        lazy = any(
-            isinstance(n, ast.GeneratorExp)
-            or (isinstance(n, ast.Call) and path_of(n.func) in {"map", "filter"})
-            or (isinstance(n, ast.Call) and self.is_generator(path_of(n.func) or ""))
-            for n in ast.walk(over)
-        )
-        if lazy:
+        if any(self.is_lazy(n) for n in ast.walk(over)):
             self.refuse_reached([over], line)
+
+    def refuse_lazy_raises(self, over: ast.expr, line: int) -> None:
+        """What it raises on the way would come before the iterations ahead of it are done."""
+        lazy = next((n for n in ast.walk(over) if self.is_lazy(n) and _may_raise(n)), None)
+        if lazy is not None:
+            raise CannotSliceError(
+                line,
+                f"`{ast.unparse(lazy)}` may raise on the way, and would do so before the iterations"
+                " ahead of that are done; make a list of it first, or compute it inside the loop",
+            )
+
+    def is_lazy(self, node: ast.AST) -> bool:
+        """Whether it runs code of the program's own as the loop goes on."""
+        name = path_of(node.func) if isinstance(node, ast.Call) else None
+        return isinstance(node, ast.GeneratorExp) or (
+            name is not None and (name in {"map", "filter"} or self.is_generator(name))
+        )
 
     def is_generator(self, name: str) -> bool:
         """Whether it names a generator function of this module."""
@@ -305,3 +321,17 @@ class Place:
                         if found or last in {"open", "map", "filter", "zip", "enumerate", "iter"}:
                             return f"`{n.id}`"
         return None
+
+
+def _may_raise(lazy: ast.AST) -> bool:
+    """Whether going through something lazy may raise: it does more than compare and convert text."""
+    if isinstance(lazy, ast.Call):
+        if path_of(lazy.func) not in {"map", "filter"}:
+            return True
+        function = lazy.args[0] if lazy.args else lazy
+        return not (isinstance(function, ast.Constant) or path_of(function) in HARMLESS)
+    return any(
+        isinstance(n, (ast.Subscript, ast.BinOp))
+        or (isinstance(n, ast.Call) and path_of(n.func) not in HARMLESS)
+        for n in ast.walk(lazy)
+    )
