@@ -184,6 +184,47 @@ REFUSED = {
         3,
         r"line 3: `map\(int, words\)` may raise on the way",
     ),
+    "other_name": (
+        "grid = [[1], [2]]\nrow = grid[1]\nfor i in range(9):\n"
+        "    out.append(sum(grid[1]) + i**2)\n    row.append(i)\n",
+        3,
+        "the loop changes `row`, which its workers may have a copy of, as `grid`",
+    ),
+    "held": (
+        "out = []\nmirror = {'o': out}\nfor i in range(9):\n"
+        "    log.append(len(out) + i**2)\n    mirror['o'].append(i)\n",
+        3,
+        "the loop changes `mirror`, which its workers may have a copy of, as `out`",
+    ),
+    "view": (
+        "import numpy as np\na = np.arange(6.0)\nview = a[1:3]\nfor i in range(4):\n"
+        "    out.append(float((a * i).sum()))\n    view[0] = i * 3\n",
+        4,
+        "the loop changes `view`, which its workers may have a copy of, as `a`",
+    ),
+    "given_back": (
+        "def same(x):\n    return x\n\n\nb = same(a)\nfor i in range(4):\n"
+        "    out.append(sum(a) * i)\n    b.append(i**2)\n",
+        6,
+        "the loop changes `b`, which its workers may have a copy of, as `a`",
+    ),
+    "items_of_another_iteration": (
+        "for i, x in enumerate(xs):\n    xs[(i + 1) % 4] = x**2 + 1\n",
+        1,
+        "the loop changes `xs`, and what it runs over shows it",
+    ),
+    "rows_of_another_iteration": (
+        "def touch(row, v):\n    row.append(v)\n\n\nfor i, row in enumerate(grid):\n"
+        "    touch(grid[i - 1], i**2)\n    out.append(sum(row) * 2)\n",
+        5,
+        "the loop changes `grid`, and what it runs over shows it",
+    ),
+    "module_state": (
+        "import os\nfor x in range(4):\n    os.environ['K'] = str(x * 2)\n"
+        "    out.append(os.getenv('K') + str(x**2))\n",
+        2,
+        "the loop changes `os.environ`, which its workers may have a copy of, as `os`",
+    ),
     "private": (
         "class A:\n    def f(self, xs):\n        out = []\n        for x in xs:\n"
         "            out.append(self.__k * x)\n        return out\n",
@@ -204,6 +245,27 @@ def test_refusals_say_why_and_where(name: str) -> None:
     text, line, why = REFUSED[name]
     with pytest.raises(CannotConvertError, match=why):
         convert(text, line, "multiprocessing")
+
+
+UNSHARED = {
+    "its_own_place": "for i, x in enumerate(xs):  # here\n    xs[i] = x**2 + 1\n",
+    "its_own_key": "for k, v in d.items():  # here\n    d[k] = v**2 + 1\n",
+    "a_copy": "for x in list(xs):  # here\n    xs.append(x**2)\n",
+    "a_number": "total = start = 5\nfor x in xs:  # here\n    total += x**start\n",
+    "bound_anew": "new = old\nnew = []\nfor x in old:  # here\n    new.append(x**2)\n",
+    "given_away_later": (
+        "state = [1]\nfor _ in range(3):\n    new = []\n    for x in state:  # here\n"
+        "        new.append(x**2)\n    state = new\n"
+    ),
+    "beside_it": "both = [xs, out]\nfor x in xs:  # here\n    out.append(x**2)\n",
+    "an_item_of_it": "out = [first]\nfor x in range(9):  # here\n    out.append(first**x)\n",
+}
+
+
+@pytest.mark.parametrize("name", UNSHARED)
+def test_what_workers_have_copies_of_does_not_change(name: str) -> None:
+    text = UNSHARED[name]
+    assert "with Pool() as pool:" in convert(text, line_of(text), "multiprocessing").text
 
 
 # -- the command

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
+from allcores.build.recipes.aliases import Aliases, shared
 from allcores.build.recipes.definite import at_returns
 from allcores.build.recipes.job import HOLE, Job
 from allcores.build.recipes.later import read_after, read_on_failure
@@ -22,7 +23,7 @@ from allcores.build.recipes.slicing import (
 from allcores.build.recipes.text import HELD, indented, moved, one_line
 from allcores.build.recipes.visible import may_be_caught, seen_commits, work_follows
 from allcores.plan import Plan
-from allcores.plan.names import bound_names, path_of, read_names
+from allcores.plan.names import FUNCTIONS, bound_names, path_of, read_names
 
 IN_TURN = frozenset({"joblib", "ray"})
 """Targets that raise at once, or raise another type: exceptions are given back as values."""
@@ -121,7 +122,27 @@ class _Taker:
             for kind, name in guards:
                 self.refuse_in_place(stmt.lineno, kind, name)
         self.place.refuse_lazy_prints(self.over, plan.line)
+        self.refuse_shared()
         self.place.notes[:] = list(dict.fromkeys(self.place.notes))
+
+    def refuse_shared(self) -> None:
+        """What the loop changes in order must not be what workers have copies of."""
+        aliases = Aliases(self.place.module, self.node)
+        for scope in [self.source.tree, *self.place.chain]:
+            if isinstance(scope, (ast.Module, *FUNCTIONS)) and isinstance(scope.body, list):
+                aliases.note(scope.body)
+        work = self.work_nodes()
+        work += reached(work, self.place.module)
+        found = shared(self.plan, self.over, work, aliases)
+        if found is not None:
+            changed, seen = found
+            raise CannotSliceError(
+                self.plan.line,
+                f"the loop changes `{changed}`, and what it runs over shows it"
+                if changed == seen
+                else f"the loop changes `{changed}`, which its workers may have a copy of, as"
+                f" `{seen}`",
+            )
 
     def refuse_in_place(self, line: int, kind: str, name: str) -> None:
         """`row += 1` on a list or an array changes what the parent holds; on a number it does not."""
