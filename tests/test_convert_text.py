@@ -225,6 +225,13 @@ REFUSED = {
         2,
         "the loop changes `os.environ`, which its workers may have a copy of, as `os`",
     ),
+    "exception_of_two": (
+        "class Bad(Exception):\n    def __init__(self, x, y):\n        super().__init__(f'{x} {y}')\n"
+        "\n\ndef f(x):\n    if x > 3:\n        raise Bad(x, 1)\n    return x**2\n\n\n"
+        "for x in xs:\n    out.append(f(x) + 1)\n",
+        12,
+        "line 8: `Bad` would not come back from a worker as it was raised",
+    ),
     "private": (
         "class A:\n    def f(self, xs):\n        out = []\n        for x in xs:\n"
         "            out.append(self.__k * x)\n        return out\n",
@@ -247,9 +254,19 @@ def test_refusals_say_why_and_where(name: str) -> None:
         convert(text, line, "multiprocessing")
 
 
-UNSHARED = {
+CONVERTED = {
     "its_own_place": "for i, x in enumerate(xs):  # here\n    xs[i] = x**2 + 1\n",
     "its_own_key": "for k, v in d.items():  # here\n    d[k] = v**2 + 1\n",
+    "caught_there": (
+        "class Bad(Exception):\n    def __init__(self, x):\n        super().__init__(f'bad {x}')\n"
+        "\n\ndef f(x):\n    if x > 3:\n        raise Bad(x)\n    return x**2\n\n\n"
+        "for x in xs:  # here\n    try:\n        y = f(x)\n    except Bad:\n        continue\n"
+        "    out.append(y)\n"
+    ),
+    "handed_on": (
+        "class Bad(Exception):\n    def __init__(self, x, y):\n        super().__init__(x, y)\n"
+        "\n\nfor x in xs:  # here\n    if x > 3:\n        raise Bad(x, 1)\n    out.append(x**2)\n"
+    ),
     "a_copy": "for x in list(xs):  # here\n    xs.append(x**2)\n",
     "a_number": "total = start = 5\nfor x in xs:  # here\n    total += x**start\n",
     "bound_anew": "new = old\nnew = []\nfor x in old:  # here\n    new.append(x**2)\n",
@@ -262,9 +279,9 @@ UNSHARED = {
 }
 
 
-@pytest.mark.parametrize("name", UNSHARED)
-def test_what_workers_have_copies_of_does_not_change(name: str) -> None:
-    text = UNSHARED[name]
+@pytest.mark.parametrize("name", CONVERTED)
+def test_what_comes_out_the_same_is_converted(name: str) -> None:
+    text = CONVERTED[name]
     assert "with Pool() as pool:" in convert(text, line_of(text), "multiprocessing").text
 
 

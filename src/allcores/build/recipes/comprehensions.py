@@ -134,6 +134,7 @@ class _Taker:
         worker = self.place.names.new("worker")
         fixed, imports = self.place.worker(body, item, line)
         self.place.refuse_reached(work, line)
+        self.place.refuse_raised(work)
         job = Job(
             worker=worker,
             fixed=fixed,

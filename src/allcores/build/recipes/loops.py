@@ -79,6 +79,7 @@ class _Taker:
             )
         work = self.work_nodes()
         self.place.refuse_reached(work, self.node.lineno)
+        self.place.refuse_raised(self.node.body)
         job = self.job(item, fixed)
         listed = job.target is not None and not job.again
         if self.exact and (listed or self.place.target != "multiprocessing"):

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from allcores.build.recipes.exceptions import changed_on_the_way
 from allcores.build.recipes.imports import Imports
 from allcores.build.recipes.job import WIDTH
 from allcores.build.recipes.names import Names
@@ -197,6 +198,17 @@ class Place:
                         f"{who} prints, and what workers print comes in any order; give it back as"
                         " a value and print it in the loop",
                     )
+
+    def refuse_raised(self, body: Sequence[ast.AST]) -> None:
+        """Exceptions that pickling would change, or fail at."""
+        found = changed_on_the_way(body, self.module)
+        if found is not None:
+            line, name = found
+            raise CannotSliceError(
+                line,
+                f"`{name}` would not come back from a worker as it was raised: pickle makes it anew"
+                " from what `super().__init__` was given; hand on the arguments of its own",
+            )
 
     def refuse_lazy_prints(self, over: ast.expr, line: int) -> None:
         """What is looped over is gone through ahead of the loop: its prints would come too early."""
