@@ -149,6 +149,24 @@ REFUSED = {
         4,
         "`f` is a lambda",
     ),
+    "lambda_of_outer_function": (
+        "def main(xs):\n    f = lambda x: x**2\n    def inner():\n        nonlocal f\n"
+        "        for i in xs:\n            out.append(f(i) + 1)\n    inner()\n",
+        5,
+        "`f` is a lambda",
+    ),
+    "lambda_declared_global": (
+        "f = lambda x: x**2\ndef main(xs):\n    global f\n"
+        "    for i in xs:\n        out.append(f(i) + 1)\n",
+        4,
+        "`f` is a lambda",
+    ),
+    "local_class": (
+        "def main(n):\n    class P:\n        pass\n    ps = [P() for _ in range(n)]\n"
+        "    for i, p in enumerate(ps):\n        out.append(i**2)\n",
+        5,
+        "`ps` holds instances of `P`, which is defined inside a function",
+    ),
     "endless": (
         "from itertools import count\n\n\ndef f(n):\n    return n**2\n\n\nfor n in count():\n"
         "    if f(n) > 50:\n        break\n    out.append(n * 2)\n",

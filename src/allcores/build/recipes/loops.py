@@ -80,6 +80,9 @@ class _Taker:
         work = self.work_nodes()
         self.place.refuse_reached(work, self.node.lineno)
         self.place.refuse_raised(self.node.body)
+        for name in sorted(read_names(self.over)):
+            for value in self.place.values_seen(name):
+                self.place.refuse_local_class(name, value, self.plan.line)
         job = self.job(item, fixed)
         listed = job.target is not None and not job.again
         if self.exact and (listed or self.place.target != "multiprocessing"):

@@ -10,7 +10,7 @@ from allcores.build.recipes.exceptions import changed_on_the_way
 from allcores.build.recipes.imports import Imports
 from allcores.build.recipes.job import WIDTH
 from allcores.build.recipes.names import Names
-from allcores.build.recipes.reach import is_definition, reached
+from allcores.build.recipes.reach import CLASS_MAKERS, is_definition, reached
 from allcores.build.recipes.slicing import CannotSliceError
 from allcores.build.recipes.text import HELD, Source, indented
 from allcores.plan.names import FUNCTIONS, bound_names, free_names, path_of, read_names
@@ -133,7 +133,8 @@ class Place:
                 f"`{name}` is defined inside a function, and {self.target} can send functions of a"
                 " module only; move it to the module's level, or convert to joblib, dask or ray",
             )
-        for value in self.values(name):
+        for value in self.values_seen(name):
+            self.refuse_local_class(name, value, line)
             if isinstance(value, ast.Lambda) and self.target in BY_NAME:
                 raise CannotSliceError(
                     line,
@@ -151,6 +152,29 @@ class Place:
                     f"`{name}` holds {ast.unparse(value)}, which cannot be sent to another process",
                 )
 
+    def refuse_local_class(self, name: str, value: ast.expr, line: int) -> None:
+        """Instances are sent with their class by its name, and so only of a module's classes."""
+        if self.target not in BY_NAME:
+            return
+        for n in ast.walk(value):
+            made = path_of(n.func) if isinstance(n, ast.Call) else None
+            if made and self.is_local_class(made):
+                raise CannotSliceError(
+                    line,
+                    f"`{name}` holds instances of `{made}`, which is defined inside a function, and"
+                    f" {self.target} can send those of a module's classes only; move it to the"
+                    " module's level, or convert to joblib, dask or ray",
+                )
+
+    def is_local_class(self, name: str) -> bool:
+        around = self.around
+        if isinstance(around.local_defs.get(name), ast.ClassDef):
+            return True
+        return name in around.locals and any(
+            isinstance(v, ast.Call) and (path_of(v.func) or "").rpartition(".")[2] in CLASS_MAKERS
+            for v in self.values_seen(name)
+        )
+
     def refuse_bound_method(self, name: str, function: ast.AST, line: int) -> None:
         """`push = out.append`, called in a worker, would change the worker's copy."""
         called = any(
@@ -163,10 +187,17 @@ class Place:
                     line, f"`{name}` is `{ast.unparse(value)}`, which may change what it belongs to"
                 )
 
-    def values(self, name: str) -> list[ast.expr]:
+    def values_seen(self, name: str) -> list[ast.expr]:
+        """All that is assigned to a name in the innermost scope about the loop that does so."""
+        scopes = [n for n in self.chain if isinstance(n, FUNCTIONS)]
+        return next(
+            filter(None, (self.values(name, s) for s in [*scopes[::-1], self.source.tree])), []
+        )
+
+    def values(self, name: str, scope: ast.AST | None = None) -> list[ast.expr]:
         """All that is assigned to a name in the loop's scope, where that is all it is given."""
         found: list[ast.expr] = []
-        for n in ast.walk(self.scope):
+        for n in ast.walk(scope or self.scope):
             if isinstance(n, (ast.Assign, ast.AnnAssign)) and n.value is not None:
                 targets = n.targets if isinstance(n, ast.Assign) else [n.target]
                 if any(isinstance(t, ast.Name) and t.id == name for t in targets):
