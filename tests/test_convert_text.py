@@ -184,6 +184,12 @@ REFUSED = {
         2,
         "`y` is read where an exception of the loop has been caught",
     ),
+    "found_or_not": (
+        "for x in xs:\n    y = x**2\n    if y == 9:\n        found = x\n        break\n"
+        "else:\n    found = -1\nprint(found)\n",
+        1,
+        "`found` is read after the loop",
+    ),
     "in_place": (
         "def f(grid):\n    out = []\n    for row in grid:\n        row += 1\n"
         "        out.append(row * 2)\n    return out\n",

@@ -78,10 +78,26 @@ def _after(body: Sequence[ast.stmt], loop: ast.stmt, name: str) -> Answer:
             continue
         if node is loop:
             answer = _block(loop.orelse, name) if isinstance(loop, ast.For) else "open"
+            if answer == "bound" and _may_break(loop):
+                # What `else` binds is bound there only when the loop has come to its end.
+                answer = "open"
         else:
             answer = _inside(node, loop, name)
         return answer if answer != "open" else _block(body[index + 1 :], name)
     return "open"
+
+
+def _may_break(loop: ast.AST) -> bool:
+    """Whether a `break` within leaves this loop."""
+    for node in ast.iter_child_nodes(loop):
+        if isinstance(node, ast.Break):
+            return True
+        if isinstance(node, (ast.For, ast.While, ast.AsyncFor)):
+            if any(_may_break(n) or isinstance(n, ast.Break) for n in node.orelse):
+                return True
+        elif not isinstance(node, (*FUNCTIONS, ast.ClassDef)) and _may_break(node):
+            return True
+    return False
 
 
 def _inside(node: ast.stmt, loop: ast.stmt, name: str) -> Answer:
