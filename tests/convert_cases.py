@@ -917,3 +917,11 @@ except ZeroDivisionError:
 print(out)
 """,
 )
+case(
+    "filtered_pairs",
+    """
+xs = [("a", 1), ("b", 2), ("c", 3)]
+big = [k * v for k, v in xs if v > 1]  # here
+print(big)
+""",
+)

@@ -190,6 +190,11 @@ REFUSED = {
         1,
         "`found` is read after the loop",
     ),
+    "half_extended": (
+        "try:\n    out.extend(12 // x for x in xs)\nexcept ZeroDivisionError:\n    print(out)\n",
+        2,
+        "an exception in it leaves `extend` half done",
+    ),
     "in_place": (
         "def f(grid):\n    out = []\n    for row in grid:\n        row += 1\n"
         "        out.append(row * 2)\n    return out\n",

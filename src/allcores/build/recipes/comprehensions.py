@@ -149,7 +149,7 @@ class _Taker:
             whole=self.statement(),
             error="",
             partly=False,
-            exact=may_be_caught(self.plan, self.source.tree),
+            exact=may_be_caught(self.plan, self.source.tree, self.found.stmt),
             unit=self.source.unit,
             indent=self.indent,
             names=self.place.names,
@@ -193,6 +193,17 @@ class _Taker:
         name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
         return name in TAKE_ALL and name not in self.place.module.bound
 
+    def refuse_partly(self, parent: ast.Call) -> None:
+        """An exception on the way leaves those before it done, which all at once does not."""
+        name = getattr(parent.func, "attr", "")
+        seen = name == "writelines" or may_be_caught(self.plan, self.source.tree, self.found.stmt)
+        if name in {"extend", "update", "writelines"} and seen:
+            raise CannotSliceError(
+                self.node.lineno,
+                f"an exception in it leaves `{name}` half done, which may be seen; make it a list"
+                " first",
+            )
+
     def statement(self) -> list[str]:
         """The statement's lines with a hole for the results."""
         stmt, node = self.found.stmt, self.node
@@ -212,6 +223,7 @@ class _Taker:
                 )
             parent = self.found.parents[-1]
             assert isinstance(parent, ast.Call)
+            self.refuse_partly(parent)
             if isinstance(parent.func, ast.Name) and parent.func.id == "list":
                 swapped = parent
             elif isinstance(node, ast.GeneratorExp):
@@ -261,10 +273,12 @@ class _ComprehensionTaker(_Taker):
             and not any(isinstance(n, ast.Call) for t in tests for n in ast.walk(t))
         ):
             shown = one_line(self.source.of(first.target))
+            bare = isinstance(first.target, ast.Tuple) and not shown.startswith("(")
+            given = f"({shown})" if bare else shown
             test = " if ".join(self.text(t) for t in tests)
             return (
                 item,
-                f"[{shown} for {shown} in {iterable} if {test}]",
+                f"[{given} for {shown} in {iterable} if {test}]",
                 False,
                 None,
                 [

@@ -15,9 +15,12 @@ IN_MEMORY = frozenset(
 )
 
 
-def may_be_caught(plan: Plan, tree: ast.AST) -> bool:
-    """Whether an exception of the loop may be caught by something in its file."""
-    loop = plan.node
+def may_be_caught(plan: Plan, tree: ast.AST, loop: ast.stmt | None = None) -> bool:
+    """Whether an exception of the loop may be caught by something in its file.
+
+    `loop`: the statement of the file that the Plan is of, where it is not the Plan's own.
+    """
+    loop = loop or plan.node
     below = {id(n) for n in ast.walk(loop)}
     for node in ast.walk(tree):
         if id(node) in below or not isinstance(node, (ast.Try, ast.TryStar, ast.With)):
