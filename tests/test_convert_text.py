@@ -167,6 +167,19 @@ REFUSED = {
         5,
         "`ps` holds instances of `P`, which is defined inside a function",
     ),
+    "made_inside": (
+        "def adder(n):\n    return lambda x: x + n\n\n\nadd = adder(3)\nfor i in xs:\n"
+        "    out.append(add(i) ** 2)\n",
+        6,
+        "`add` is made inside `adder`",
+    ),
+    "counts_its_calls": (
+        "def counter():\n    n = 0\n\n    def tick():\n        nonlocal n\n        n += 1\n"
+        "        return n\n\n    return tick\n\n\ntick = counter()\nfor i in xs:\n"
+        "    out.append(tick() + i**2)\n",
+        13,
+        "`tick` keeps something from one call to the next",
+    ),
     "endless": (
         "from itertools import count\n\n\ndef f(n):\n    return n**2\n\n\nfor n in count():\n"
         "    if f(n) > 50:\n        break\n    out.append(n * 2)\n",

@@ -13,7 +13,7 @@ from allcores.build.recipes.names import Names
 from allcores.build.recipes.reach import CLASS_MAKERS, is_definition, reached
 from allcores.build.recipes.slicing import CannotSliceError
 from allcores.build.recipes.text import HELD, Source, indented
-from allcores.plan.names import FUNCTIONS, bound_names, free_names, path_of, read_names
+from allcores.plan.names import FUNCTIONS, bound_names, free_names, path_of, read_names, walk_scope
 from allcores.plan.source import Module, Surroundings
 
 BY_NAME = frozenset({"multiprocessing", "concurrent.futures", "mpi4py.futures"})
@@ -135,6 +135,7 @@ class Place:
             )
         for value in self.values_seen(name):
             self.refuse_local_class(name, value, line)
+            self.refuse_closure(name, value, line)
             if isinstance(value, ast.Lambda) and self.target in BY_NAME:
                 raise CannotSliceError(
                     line,
@@ -151,6 +152,27 @@ class Place:
                     line,
                     f"`{name}` holds {ast.unparse(value)}, which cannot be sent to another process",
                 )
+
+    def refuse_closure(self, name: str, value: ast.expr, line: int) -> None:
+        """What a function of this module makes inside itself, and gives back."""
+        made = path_of(value.func) if isinstance(value, ast.Call) else None
+        definition = self.module.defs.get(made or "")
+        if not isinstance(definition, ast.FunctionDef):
+            return
+        inner = [
+            n for n in ast.walk(definition) if isinstance(n, FUNCTIONS) and n is not definition
+        ]
+        names = {getattr(n, "name", "") for n in inner}
+        given = [n.value for n in walk_scope(*definition.body) if isinstance(n, ast.Return)]
+        if not any(v in inner or (isinstance(v, ast.Name) and v.id in names) for v in given):
+            return
+        if any(isinstance(n, ast.Nonlocal) for each in inner for n in ast.walk(each)):
+            why = "keeps something from one call to the next, which workers would do apart"
+        elif self.target in BY_NAME:
+            why = f"is made inside `{made}`, and {self.target} can send functions of a module only"
+        else:
+            return
+        raise CannotSliceError(line, f"`{name}` {why}")
 
     def refuse_local_class(self, name: str, value: ast.expr, line: int) -> None:
         """Instances are sent with their class by its name, and so only of a module's classes."""
