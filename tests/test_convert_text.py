@@ -180,6 +180,12 @@ REFUSED = {
         13,
         "`tick` keeps something from one call to the next",
     ),
+    "own_zip": (
+        "def zip(*args):\n    return [(1, 2)]\n\n\nfor a, b in zip(xs):\n"
+        "    print(a)\n    out.append(a**2)\n",
+        5,
+        "`zip` is the program's own",
+    ),
     "endless": (
         "from itertools import count\n\n\ndef f(n):\n    return n**2\n\n\nfor n in count():\n"
         "    if f(n) > 50:\n        break\n    out.append(n * 2)\n",

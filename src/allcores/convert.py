@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -42,6 +43,9 @@ RECIPES = {
 TARGETS = ("allcores", *RECIPES)
 GUARDED = frozenset({"multiprocessing", "concurrent.futures", "dask", "mpi4py.futures"})
 """Targets whose workers import the program's main module anew."""
+
+NEEDED = frozenset("Exception bool dict len list set zip".split())
+"""Builtins that recipes use."""
 
 SETTING = frozenset({"joblib", "dask", "ray"})
 """Targets whose workers, or their threads, lack what the main module has set."""
@@ -193,6 +197,7 @@ def _rewritten(place: Place, plan: Plan, found: Found | None) -> Edits:
         taken.job.indent += len(source.unit.expandtabs())
     recipe = importlib.import_module(f"allcores.build.recipes.{RECIPES[place.target]}")
     lines = indented(recipe.lines(taken.job), indent)
+    _refuse_shadowed(place, [*lines, *taken.body])
     edits = Edits(source, deeper=runs)
     dropped = _drop(taken.replaces, edits) if taken.replaces is not None else None
     edits.replace(node.lineno, node.end_lineno or node.lineno, lines)
@@ -205,6 +210,17 @@ def _rewritten(place: Place, plan: Plan, found: Found | None) -> Edits:
         edits.insert(first, [GUARD])
     _import(place, edits)
     return edits
+
+
+def _refuse_shadowed(place: Place, lines: list[str]) -> None:
+    """Builtins that the new code needs must not have another meaning here."""
+    bound = place.module.bound.keys() | place.around.locals.keys()
+    words = set(re.findall(r"\w+", "\n".join(lines)))
+    for name in sorted(NEEDED & bound & words):
+        raise CannotSliceError(
+            place.loop.lineno,
+            f"`{name}` is the program's own here, and the new code needs the builtin; rename it",
+        )
 
 
 def _runs(place: Place, node: ast.stmt, taken: Taken) -> list[tuple[int, int]]:
