@@ -925,3 +925,30 @@ big = [k * v for k, v in xs if v > 1]  # here
 print(big)
 """,
 )
+case(
+    "table_filled_by_a_function",
+    """
+TABLE = {}
+
+
+def fill():
+    for i in range(5):
+        TABLE[i] = i * 2
+
+
+def look(x):
+    return TABLE[x] + shift
+
+
+def main():
+    out = []
+    for x in range(5):  # here
+        out.append(look(x) ** 2)
+    print(out)
+
+
+shift = 7
+fill()
+main()
+""",
+)

@@ -16,6 +16,7 @@ from allcores.plan.names import (
     BUILTINS,
     FUNCTIONS,
     bound_names,
+    parameter_names,
     path_of,
     read_names,
     walk_scope,
@@ -128,7 +129,7 @@ class _Staying:
     ) -> None:
         self.body, self.module = body, module
         self.nodes = {n for n in body if _defines(n) or is_guard(n)}
-        self.at = next(i for i, n in enumerate(body) if any(m is loop for m in ast.walk(n)))
+        self.at = _first_run(body, module, loop)
         self.work = reached(work, module)
         self.because: dict[str, str] = {}
         self.constants()
@@ -156,7 +157,7 @@ class _Staying:
             before = len(self.nodes)
             needed = self.needed()
             for node in self.body[: self.at]:
-                name = next((n for n in sorted(needed) if _may_change(node, n)), None)
+                name = next((n for n in sorted(needed) if self.may_change(node, n)), None)
                 if node not in self.nodes and name is not None:
                     self.keep(node, name)
             if len(self.nodes) == before:
@@ -184,6 +185,18 @@ class _Staying:
                 " another outcome or its output twice; pass it as an argument",
             )
         self.nodes.add(node)
+
+    def may_change(self, node: ast.stmt, name: str) -> bool:
+        """Whether a top-level statement, or a function that it runs, binds or changes the name."""
+        if _may_change(node, name):
+            return True
+        if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+            return False
+        return any(
+            _changes_global(each, name)
+            for each in reached([node], self.module)
+            if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef))
+        )
 
     def is_setting(self, node: ast.stmt) -> bool:
         """Whether it sets something in an imported module, that workers must have set as well."""
@@ -240,6 +253,27 @@ def _may_change(node: ast.stmt, name: str) -> bool:
             if not builtin and any(isinstance(a, ast.Name) and a.id == name for a in n.args):
                 return True
     return False
+
+
+def _changes_global(function: ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> bool:
+    """Whether a function binds or changes what the module's name holds."""
+    declared = any(isinstance(n, ast.Global) and name in n.names for n in ast.walk(function))
+    if name in bound_names(*function.body) | set(parameter_names(function.args)) and not declared:
+        return False
+    return any(_may_change(statement, name) for statement in function.body)
+
+
+def _first_run(body: Sequence[ast.stmt], module: Module, loop: ast.stmt) -> int:
+    """Which of the top-level statements is the first to run the loop."""
+    at = next(i for i, n in enumerate(body) if any(m is loop for m in ast.walk(n)))
+    if not isinstance(body[at], (*FUNCTIONS, ast.ClassDef)):
+        return at
+    for index, node in enumerate(body[at:], at):
+        if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+            continue
+        if any(any(n is loop for n in ast.walk(d)) for d in reached([node], module)):
+            return index
+    return at
 
 
 def _base(node: ast.expr) -> str:
