@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -483,6 +484,19 @@ def test_a_read_only_file_is_left_alone(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert b"a.py is read-only" in done.stderr
     assert (tmp_path / "a.py").read_text() == LOOP
+
+
+def test_nothing_takes_the_place_of_a_pipe_or_a_read_only_file(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(LOOP)
+    (tmp_path / "kept.py").write_text("")
+    (tmp_path / "kept.py").chmod(0o444)
+    os.mkfifo(tmp_path / "pipe")
+    for out, why in (("kept.py", b"kept.py is read-only"), ("pipe", b"pipe is not a file")):
+        done = run("a.py:2", "--to", "joblib", "--out", out, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, b"")
+        assert why in done.stderr
+    assert (tmp_path / "kept.py").read_text() == ""
+    assert (tmp_path / "pipe").is_fifo()
 
 
 # -- notebooks

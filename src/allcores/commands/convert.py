@@ -67,8 +67,8 @@ def convert(
         warnings.simplefilter("ignore")
         path, cell, line = _place(place)
         file = _read(path)
-        if write:
-            _refuse_read_only(path)
+        if write or out:
+            _refuse_read_only(out or path)
         new = _converted(file, cell, line, target)
         _print_diff(file.text, new, path)
         if verify:
@@ -120,6 +120,13 @@ def _encoding(data: bytes) -> str:
 
 
 def _refuse_read_only(path: str) -> None:
+    if not os.path.exists(path):
+        return
+    if not os.path.isfile(path):
+        # What is put in the place of a device or a pipe is not one any more.
+        raise Refusal(
+            f"{path} is not a file that could be written whole or not at all; name another."
+        )
     if not os.stat(path).st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH):
         raise Refusal(f"{path} is read-only; write to another file with --out.")
 
