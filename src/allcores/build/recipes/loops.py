@@ -7,19 +7,13 @@ from dataclasses import dataclass
 
 from allcores.build.recipes.aliases import Aliases, shared
 from allcores.build.recipes.definite import at_returns
+from allcores.build.recipes.if_slicer import IfSlicer
 from allcores.build.recipes.job import HOLE, Job
 from allcores.build.recipes.later import read_after, read_on_failure
 from allcores.build.recipes.place import Place
 from allcores.build.recipes.reach import reached
-from allcores.build.recipes.slicing import (
-    GIVES,
-    LEAVES,
-    CannotSliceError,
-    IfSlicer,
-    Sliced,
-    StepSlicer,
-    blocks,
-)
+from allcores.build.recipes.slicing import GIVES, LEAVES, CannotSliceError, Sliced, blocks
+from allcores.build.recipes.step_slicer import StepSlicer
 from allcores.build.recipes.text import HELD, indented, moved, one_line
 from allcores.build.recipes.visible import may_be_caught, seen_commits, work_follows
 from allcores.plan import Plan
