@@ -1,9 +1,14 @@
-"""Input that has to be read ahead of the loop: what reading it prints waits for the item's turn."""
+"""Input that has to be read ahead of the loop: whether that changes the items read before, and how
+what reading it prints waits for the item's turn.
+"""
 
 from __future__ import annotations
 
+import pickle
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import chain
+from time import perf_counter
 from typing import Any
 
 from allcores.engine.relay import Capture, Tape
@@ -71,3 +76,70 @@ class _Passing(Capture):
     @property
     def buffer(self) -> Any:
         return self.original.buffer
+
+
+# -- whether it can be read ahead
+
+LOOK, LOOK_BYTES, LOOK_SECONDS = 8, 1 << 20, 0.005
+"""Items that are read to see what becomes of those before; no more than so many bytes or seconds."""
+
+
+def first_read(iterator: Iterator[Any]) -> tuple[Iterator[Any], str | None]:
+    """Read a few items, to see whether reading on leaves the earlier ones alone.
+
+    Gives an iterator over all items, each as it was when it was read, and why no more of them may
+    be read before they are used; None when they may. Readers fill one buffer again and again, and
+    the groups of `groupby` are empty once the next one is there.
+    """
+    items: list[Any] = []
+    seen: list[bytes | None] = []
+    why: str | None = None
+    rest = iterator
+    deadline = perf_counter() + LOOK_SECONDS
+    while why is None and len(items) <= LOOK:
+        try:
+            item = next(iterator)
+        except Exception as error:
+            rest = _ended(error)
+            break
+        if items and item is items[-1] and _changeable(item):
+            why = "its input gives the same object each time"
+        items.append(item)
+        seen.append(_pickled(item))
+        if (found := _iterator_in(item)) is not None:
+            why = f"its input gives iterators ({found}), which have to be used up before the next item is read; make lists of them first"
+        taken = sum(len(data) for data in seen if data)
+        if len(items) > 1 and (taken > LOOK_BYTES or perf_counter() > deadline):
+            break
+    for k, data in enumerate(seen[:-1]):
+        if data is not None and _pickled(items[k]) != data:
+            items[k] = pickle.loads(data)
+            why = "reading its input changes the items read before; have each item be a copy"
+    return chain(items, rest), why
+
+
+def _ended(error: Exception) -> Iterator[Any]:
+    """What is left of an iterator that raised: the same again."""
+    if not isinstance(error, StopIteration):
+        raise error
+    yield from ()
+
+
+def _changeable(item: Any) -> bool:
+    return isinstance(item, (list, dict, set, bytearray)) or type(item).__name__ == "ndarray"
+
+
+def _iterator_in(item: Any, depth: int = 2) -> str | None:
+    """The type of an iterator that the item is or contains."""
+    if hasattr(type(item), "__next__"):
+        return type(item).__name__
+    parts = item if depth and isinstance(item, (tuple, list)) else ()
+    return next((found for p in parts if (found := _iterator_in(p, depth - 1))), None)
+
+
+def _pickled(item: Any) -> bytes | None:
+    """What an item holds now, where it can be pickled."""
+    try:
+        return pickle.dumps(item, protocol=5)
+    except Exception:
+        return None

@@ -17,7 +17,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from allcores import sites
-from allcores.ahead import Ahead
+from allcores.ahead import Ahead, first_read
 from allcores.build.job import LoopJob, immutable, own
 from allcores.build.runtime import compile_plan
 from allcores.collector import collector_paused
@@ -195,6 +195,10 @@ class _Entry:
                         return
                 with collector_paused():
                     why = self.why_not_now()
+                if why is None and not plain and self.ahead is None:
+                    self.ahead = Ahead(rest.items, self.done)
+                    items, why = first_read(self.ahead)
+                    rest = Rest(items, "workers")
                 if why is not None:
                     yield self.plainly(self.give_up(rest.items, why).items)
                     return
@@ -380,8 +384,7 @@ class _Entry:
             self.held_from = self.done
             source = Indexed(items)
         else:
-            self.ahead = self.ahead or Ahead(rest, self.done)
-            source = Streamed(rest if rest is not self.ahead.iterator else self.ahead)
+            source = Streamed(rest)
         self.prepare(self.report.reason == "spilled" or "spilled" in self.site.warned)
         self.report.workers = self.settings.workers
         return Run(

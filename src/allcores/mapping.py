@@ -14,6 +14,7 @@ from itertools import chain, islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
+from allcores.ahead import first_read
 from allcores.engine.failures import CannotFork
 from allcores.engine.forkable import why_not_forkable
 from allcores.engine.randomness import Streams
@@ -177,7 +178,11 @@ class _Call:
                     return
                 why = why_not_forkable()
                 if why is not None:
-                    self.say(f"workers cannot be made here: {why}")
+                    why = f"workers cannot be made here: {why}"
+                elif not self.plain:
+                    self.iterator, why = first_read(self.iterator)
+                if why is not None:
+                    self.say(why)
                     yield from self.taste_items(for_ever=True)
                     return
                 yield from self.in_workers()

@@ -1,0 +1,121 @@
+"""Input whose items live only until the next one is read: used one by one, as by the plain loop."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import allcores
+from allcores import ParallelWarning
+from allcores.ahead import LOOK, first_read
+from tests.same import assert_same
+
+HELPERS = """\
+import itertools
+import numpy as np
+def filled(n=30):
+    buffer = np.zeros(3)
+    for i in range(n):
+        buffer[:] = i
+        yield buffer
+def nested(n=30):
+    row = [0]
+    for i in range(n):
+        row[0] = i
+        yield i, {"row": row}
+def late(n=30):
+    state = [0]
+    for i in range(n):
+        state[0] += i > 20
+        yield state
+def swapped(n=30):
+    one, other = [0], [0]
+    for i in range(n):
+        one[0] = i
+        yield one
+        one, other = other, one
+def pieces(n=30):
+    numbers = iter(range(n))
+    for _ in range(n // 5):
+        yield itertools.islice(numbers, 5)
+def broken(n=5):
+    yield from filled(n)
+    raise LookupError("no more")
+"""
+LOOPS = {
+    "an array filled again": "for b in parallel(filled()):\n    out.append(b.sum() + 1)",
+    "a list in each item": "for i, d in parallel(nested()):\n    out.append(d['row'][0] * i)",
+    "an object that changes late": "for s in parallel(late()):\n    out.append(s[0] + 1)",
+    "two buffers in turn": "for s in parallel(swapped()):\n    out.append(s[0] + 1)",
+    "groups": "for k, g in parallel(itertools.groupby('aaabbccccd')):\n    out.append((k, len(list(g))))",
+    "slices of one iterator": "for p in parallel(pieces()):\n    out.append(sum(p))",
+    "zipped": "for b, x in parallel(zip(filled(), range(20))):\n    out.append(b[0] * x)",
+    "the input raises": "for b in parallel(broken()):\n    out.append(b.sum())",
+    "the loop leaves": "for b in parallel(filled()):\n    if b[0] > 12:\n        break\n    out.append(b.sum())",
+}
+
+
+@pytest.mark.parametrize("loop", LOOPS.values(), ids=LOOPS.keys())
+def test_a_loop_over_items_that_do_not_last(loop: str) -> None:
+    assert_same(loop, "serial", helpers=HELPERS, data="out = []\n")
+
+
+def test_other_input_is_read_ahead() -> None:
+    loop = "for a, x in parallel((shared, x) for x in range(40)):\n    out.append(a[0] + x)"
+    assert_same(loop, "parallel", data="out, shared = [], [3]\n")
+
+
+INPUTS: dict[str, Callable[[], Iterator[Any]]] = {}
+exec(HELPERS, namespace := {"__name__": "helpers"})
+for _name in ("filled", "nested", "late", "swapped", "pieces"):
+    INPUTS[_name] = namespace[_name]
+INPUTS["groups"] = lambda: itertools.groupby("aaabbccccd")
+
+
+def content(item: Any) -> str:
+    if isinstance(item, itertools.islice):
+        return repr(list(item))
+    if type(item) is tuple and hasattr(item[1], "__next__"):
+        return repr((item[0], list(item[1])))
+    return repr(item)
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_a_map_of_items_that_do_not_last(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALLCORES_FORCE", "1")
+    expected = [content(item) for item in INPUTS[name]()]
+    with pytest.warns(ParallelWarning, match=r"map\(\) runs serially: (its|reading its) input"):
+        assert allcores.map(content, INPUTS[name](), workers=2) == expected
+    with pytest.warns(ParallelWarning, match=r"imap\(\) runs serially"):
+        assert list(allcores.imap(content, INPUTS[name](), workers=2)) == expected
+
+
+def test_only_a_few_items_are_read() -> None:
+    read = 0
+
+    def numbers() -> Iterator[Any]:
+        nonlocal read
+        for read in itertools.count():
+            yield np.zeros(100_000) if read < 3 else read
+
+    items, why = first_read(numbers())
+    assert why is None
+    assert read == 1  # large ones: two are enough
+    assert [type(next(items)) for _ in range(4)] == [np.ndarray] * 3 + [int]
+    assert read == 3
+    small = iter(range(100))
+    assert first_read(small)[1] is None
+    assert next(small) == LOOK + 1
+
+
+def test_the_end_and_errors_of_input_come_in_their_turn() -> None:
+    items, why = first_read(iter("abc"))
+    assert (list(items), why) == (["a", "b", "c"], None)
+    items, _ = first_read(namespace["broken"](3))
+    assert [b[0] for b in itertools.islice(items, 3)] == [0, 1, 2]
+    with pytest.raises(LookupError):
+        next(items)
