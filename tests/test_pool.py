@@ -869,6 +869,52 @@ def test_many_threads_use_one_pool(pool: Pool) -> None:
     assert wrong == []
 
 
+def test_a_program_s_own_threads_may_wait_for_results(pool: Pool) -> None:
+    def dies(k: int) -> int:
+        if k % 2:
+            os._exit(1)
+        return os.getpid()
+
+    results = [pool.apply_async(dies, (k,)) for k in range(8)]
+    caught: list[Any] = []
+
+    def collect() -> None:
+        for result in results:
+            try:
+                caught.append(result.get(PATIENCE))
+            except WorkerDied:
+                caught.append(None)
+
+    lock = threading.Lock()
+    thread = threading.Thread(target=collect)
+    thread.start()
+    assert pool.map(lambda x: (lock, x)[1], range(20)) == list(range(20))
+    thread.join()
+    assert caught.count(None) == 4
+    assert os.getpid() not in caught
+
+
+def test_where_no_other_worker_can_be_made_the_tasks_do_not_kill_the_program() -> None:
+    stop = threading.Event()
+    thread = threading.Thread(target=stop.wait, name="theirs")
+    with Pool(2) as pool:
+        thread.start()
+        try:
+            results = [pool.apply_async(os._exit, (3,)) for _ in range(9)]
+            for result in results:
+                with pytest.raises(WorkerDied, match="code 3"):
+                    result.get(PATIENCE)
+            with pytest.raises(WorkerDied, match="no others can be made: thread 'theirs'"):
+                pool.map(square, range(3))
+            lock = threading.Lock()
+            with pytest.raises(Exception, match="pickle") as caught:
+                pool.map(lambda x: (lock, x), range(3))
+            assert "'theirs'" in caught.value.__notes__[0]
+        finally:
+            stop.set()
+            thread.join()
+
+
 def test_input_that_waits_for_results(pool: Pool) -> None:
     answers: queue.Queue[int] = queue.Queue()
 

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Container
 
 from allcores.engine.thread_limits import thread_pools
 
@@ -15,16 +16,24 @@ SAFE_OWNERS = frozenset({"tqdm", "IPython", "ipykernel", "zmq", "jupyter_client"
 """Packages whose threads hold no lock that a worker needs: progress bars, notebook kernels, pools."""
 
 
-def why_not_forkable() -> str | None:
-    """None when forking is safe, else a plain phrase that says what is in the way."""
+def why_not_forkable(
+    beside_main: bool = False, apart_from: Container[threading.Thread] = ()
+) -> str | None:
+    """None when forking is safe, else a plain phrase that says what is in the way.
+
+    beside_main: the main thread may go on with something else meanwhile. apart_from: threads that
+    are known to hold no lock that a worker needs.
+    """
     if not sys.platform.startswith("linux") or not hasattr(os, "fork"):
         return "forked workers need Linux for now"
     me = threading.current_thread()
     others = [t for t in threading.enumerate() if t is not me]
     for t in others:
         if t is threading.main_thread():
+            if beside_main:
+                continue
             return "the loop runs in a thread beside the main one"
-        if not _known(t):
+        if t not in apart_from and not _known(t):
             return f"thread {t.name!r} is running, and a forked worker could wait for it for ever"
     return _native_threads(len(others) + 1)
 

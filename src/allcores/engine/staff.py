@@ -22,7 +22,8 @@ import time
 import warnings
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -30,6 +31,7 @@ from allcores.engine import crew, service, wire
 from allcores.engine.crew import Worker
 from allcores.engine.errors import Raised, unpack
 from allcores.engine.failures import CannotFork, WorkerDied, how_it_ended
+from allcores.engine.forkable import why_not_forkable
 from allcores.engine.functions import Snapshot, dumps
 from allcores.engine.service import FUNCTION, ORDER, STARTING, TOKEN, do
 from allcores.engine.thread_limits import thread_limits
@@ -61,6 +63,8 @@ class Function:
         self.needs = needs
         """The oldest generation of workers that has it (or all it names)."""
         self.cost_key = cost_key
+        self.stuck: BaseException | None = None
+        """Why it cannot be pickled, if so."""
 
 
 class Order:
@@ -187,6 +191,8 @@ class Staff:
         self.broken: BaseException | None = None
         self.ended: str | None = None
         self.false_starts = 0
+        self.lost: str | None = None
+        """How a worker died that nobody had told to end, if one did."""
         self.generation = 0
         self.snapshot = Snapshot()
         self.inherited: dict[int, Any] = {}
@@ -201,7 +207,7 @@ class Staff:
         self.seq = itertools.count(1)
         self.changed = threading.Condition(threading.RLock())
         self.driver: threading.Thread | None = None
-        self.waiting = 0
+        self.waiting: set[threading.Thread] = set()
         self.parked = False
         self.helper: threading.Thread | None = None
         self.linger = 0.0
@@ -256,7 +262,7 @@ class Staff:
             for fd in tokens:
                 os.close(fd)
             if not self.members:
-                self.go_inline(str(error))
+                self.no_workers(str(error))
             return None
         member = Member(*made, number, (self.generation, memory, place, tokens))
         self.members.append(member)
@@ -264,6 +270,19 @@ class Staff:
         self.by_fd[fd] = member
         self.epoll.register(fd, select.EPOLLIN)
         return member
+
+    def why_no_more(self) -> str | None:
+        """Why no worker can be forked now. With the lock held, which those who wait need to go on."""
+        return why_not_forkable(beside_main=True, apart_from=self.waiting)
+
+    def no_workers(self, why: str) -> None:
+        """None is left, and none can be made."""
+        if self.lost is None:
+            self.go_inline(why)
+            return
+        # What killed them would end this process.
+        text = f"all workers are gone, the last one {self.lost}, and no others can be made: {why}"
+        self.broken = WorkerDied(text)
 
     def go_inline(self, why: str) -> None:
         """From now on all work is done by this process, in turn."""
@@ -322,7 +341,7 @@ class Staff:
 
     def introduce_by_fork(self, function: Any, cost_key: Any, error: Exception) -> Function:
         """Workers forked now have it already. Done at every call, for it may have changed."""
-        why = why_not_forkable()
+        why = self.why_no_more()
         if why is not None:
             error.add_note(f"and no workers that hold it already can be forked now: {why}")
             raise error
@@ -330,7 +349,9 @@ class Staff:
         self.inherited.clear()
         number = next(_serial)
         self.inherited[number] = function
-        return Function(number, b"", self.generation, cost_key)
+        known = Function(number, b"", self.generation, cost_key)
+        known.stuck = error
+        return known
 
     def renew(self) -> None:
         """What is forked from now on knows more than those before."""
@@ -360,12 +381,15 @@ class Staff:
         """Give everyone who is idle something to do."""
         if self.inline is not None:
             return
-        if self.broken is not None or self.ended is not None:
-            self.give_up()
-            return
-        while self.hand_out():
+        while not self.hopeless() and self.hand_out():
             pass
+        if self.hopeless():
+            self.give_up()
         self.send_all()
+
+    def hopeless(self) -> bool:
+        """Whether nothing will be done any more."""
+        return self.broken is not None or self.ended is not None
 
     def hand_out(self) -> bool:
         """One round of handing out; True when it left something behind to hand out at once."""
@@ -418,13 +442,13 @@ class Staff:
                 best, most = member, load
         if older is None and len(self.members) >= self.size:
             return best
-        why = why_not_forkable()
+        why = self.why_no_more()
         if why is not None and self.members:
             return older or best
         if older is not None:
             self.let_go(older)
         if why is not None:
-            self.go_inline(why)
+            self.no_workers(why)
             return None
         return self.hire()
 
@@ -484,22 +508,16 @@ class Staff:
         end = None if timeout is None else time.monotonic() + timeout
         looked = False
         while True:
-            with self.changed:
-                self.waiting += 1
-                try:
-                    while not self.completed:
-                        if done():
-                            return True
-                        left = None if end is None else max(0.0, end - time.monotonic())
-                        if left == 0 and looked:
-                            return False
-                        self.drive(left)
-                        looked = True
-                    completed, self.completed = self.completed, []
-                finally:
-                    self.waiting -= 1
-                    if self.parked:
-                        self.changed.notify_all()
+            with self.changed, self.counted():
+                while not self.completed:
+                    if done():
+                        return True
+                    left = None if end is None else max(0.0, end - time.monotonic())
+                    if left == 0 and looked:
+                        return False
+                    self.drive(left)
+                    looked = True
+                completed, self.completed = self.completed, []
             self.report(completed)
 
     def drive(self, timeout: float | None) -> None:
@@ -519,6 +537,18 @@ class Staff:
         finally:
             self.driver = None
             self.changed.notify_all()
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Be among those who wait. With the lock held."""
+        me = threading.current_thread()
+        self.waiting.add(me)
+        try:
+            yield
+        finally:
+            self.waiting.discard(me)
+            if self.parked:
+                self.changed.notify_all()
 
     def listen(self, timeout: float | None) -> None:
         self.changed.release()
@@ -620,15 +650,20 @@ class Staff:
     def not_understood(self, order: Order, raised: Raised) -> None:
         """The worker lacks something that was defined after it was forked."""
         function = order.job.function
-        if not order.deaths and why_not_forkable() is None:
+        why = self.why_no_more()
+        if not order.deaths and why is None:
             order.deaths += 1
             if function.needs <= self.generation:
                 self.renew()
             function.needs = self.generation
             self.again.append(order)
             return
-        error = unpack(raised)
-        error.add_note(f"a worker could not unpickle what it was given:\n{raised.text}")
+        error = function.stuck
+        if error is not None:
+            error.add_note(f"and no workers that hold it already can be forked now: {why}")
+        else:
+            error = unpack(raised)
+            error.add_note(f"a worker could not unpickle what it was given:\n{raised.text}")
         self.finished(order.job, order.job.fail(order, 0, error))
 
     def bury(self, member: Member) -> None:
@@ -637,6 +672,8 @@ class Staff:
         orders, member.orders = member.orders, deque()
         self.forget(member)
         seq, at = member.last
+        if not left:
+            self.lost = how_it_ended(member.status)
         if seq == STARTING and not left:
             self.false_starts += 1
             if self.false_starts >= FALSE_STARTS:
@@ -875,20 +912,6 @@ def _outside() -> int:
 
 
 # -- this process, its forks and its end
-
-
-def why_not_forkable() -> str | None:
-    """As the engine's, but the main thread may well wait while a helper forks."""
-    from allcores.engine import forkable
-
-    if getattr(threading.current_thread(), "_target", None) is _help:
-        others = [
-            t
-            for t in threading.enumerate()
-            if t is not threading.main_thread() and getattr(t, "_target", None) is not _help
-        ]
-        return f"thread {others[0].name!r} is running" if others else None
-    return forkable.why_not_forkable()
 
 
 def _help(staff: Staff) -> None:
