@@ -946,6 +946,39 @@ def test_imap_of_endless_input_reads_ahead_a_little_only() -> None:
         assert read < 10_000
 
 
+def refilled(total: int, size: int = 1) -> Iterator[list[int]]:
+    buffer = [0] * size
+    for k in range(total):
+        buffer[0] = k
+        yield buffer
+
+
+def first(values: list[int]) -> int:
+    return values[0]
+
+
+def test_imap_takes_items_as_they_are_when_they_are_read(pool: Pool) -> None:
+    assert list(pool.imap(first, refilled(300))) == list(range(300))
+    assert sorted(pool.imap_unordered(first, refilled(300))) == list(range(300))
+
+
+@pytest.mark.parametrize("chunksize", [1, 3])
+def test_imap_reads_only_so_much_of_large_input(pool: Pool, chunksize: int) -> None:
+    read = 0
+
+    def large() -> Iterator[bytes]:
+        nonlocal read
+        for read in range(1, 60):
+            yield bytes(4 << 20)
+
+    gate = multiprocessing.get_context("fork").Event()
+    iterator = pool.imap(lambda data: gate.wait(PATIENCE) and len(data), large(), chunksize)
+    wait_for(lambda: not iterator._hungry())
+    assert 16 <= read < 40
+    gate.set()
+    assert list(iterator) == [4 << 20] * 59
+
+
 # -- whole programs
 
 
@@ -1111,6 +1144,7 @@ def test_with_threads_of_unknown_kind_the_tasks_run_here() -> None:
             assert pool.map(pid, range(3)) == [os.getpid()] * 3
             assert list(pool.imap(square, iter(range(5)))) == [0, 1, 4, 9, 16]
             assert list(pool.imap(square, range(5))) == [0, 1, 4, 9, 16]
+            assert list(pool.imap(first, refilled(30))) == list(range(30))
             done = threading.Event()
             pool.apply_async(square, (3,), callback=lambda _: done.set())
             assert done.wait(PATIENCE)

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from allcores.engine.errors import Raised, unpack, with_cause
-from allcores.engine.functions import dumps
+from allcores.engine.functions import try_dumps
 from allcores.engine.service import CALL
 from allcores.engine.staff import Job, Order, Staff
 from allcores.loop import _count, _workers
@@ -166,10 +166,7 @@ class _Task(Job):
         super().__init__(staff, fn)
         self.order: Order | None = Order(self, 0, [(args, kwargs)], CALL)
         if staff.inline is None:
-            try:
-                self.order.payload = dumps(self.order.items)
-            except Exception:
-                self.order.payload = None  # handing it out will say why
+            self.order.payload = try_dumps(self.order.items)
 
     def take(self) -> Order | None:
         order, self.order = self.order, None

@@ -5,17 +5,18 @@ What differs from multiprocessing.Pool, and why, is in docs/pool.md.
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from allcores.engine.errors import Raised, unpack, with_cause
 from allcores.engine.failures import WorkerDied
-from allcores.engine.functions import dumps
+from allcores.engine.functions import try_dumps
 from allcores.engine.service import CALL, MAP, STAR
 from allcores.engine.staff import TINY_SECONDS, Job, Order, Staff
 from allcores.inputs import plain_source
@@ -358,10 +359,7 @@ class ApplyResult(Job, Generic[T]):
             return
         while (order := self._next()) is not None:
             if self.staff.inline is None:
-                try:
-                    order.payload = dumps(order.items)
-                except Exception:
-                    order.payload = None  # handing it out will say why
+                order.payload = try_dumps(order.items)
             self._cut.append(order)
 
     def _next(self) -> Order | None:
@@ -472,7 +470,8 @@ class IMapIterator(Job, Iterator[T]):
         self._iterator: Iterator[Any] | None = iterator if plain else None
         self._size, self._ordered = size, ordered
         self._bounded = True
-        self._fed: deque[Any] = deque()
+        self._fed: deque[_Fed] = deque()
+        self._fed_bytes = 0
         self._fed_all = False
         self._input_error: BaseException | None = None
         self._at = self._taken = self._pending = self._bytes = 0
@@ -535,19 +534,22 @@ class IMapIterator(Job, Iterator[T]):
     def take(self) -> Order | None:
         if self._over or (not self._room()):
             return None
-        items = self._input(self._size)
+        items, payload = self._input(self._size)
         if not items:
             if self._nothing_left():
                 self.staff.finished(self, True)
             return None
-        order = Order(self, self._at, items, MAP)
+        order = Order(self, self._at, items, MAP, payload)
         self._at += len(items)
         self._pending += 1
         return order
 
-    def _input(self, count: int) -> list[Any]:
+    def _input(self, count: int) -> tuple[list[Any], bytes | None]:
+        """The next items, and their pickle where that was made as they were read."""
         if self._iterator is None:
-            return [self._fed.popleft() for _ in range(min(count, len(self._fed)))]
+            fed = [self._fed.popleft() for _ in range(min(count, len(self._fed)))]
+            self._fed_bytes -= sum(f.size for f in fed)
+            return [f.item for f in fed], fed[0].payload if count == len(fed) == 1 else None
         items: list[Any] = []
         try:
             items.extend(islice(self._iterator, count))
@@ -555,7 +557,23 @@ class IMapIterator(Job, Iterator[T]):
             self._input_error = error
         if len(items) < count:
             self._fed_all = True
-        return items
+        return items, None
+
+    def _hungry(self) -> bool:
+        """Whether more input should be read."""
+        if self.staff.inline is not None:
+            return not self._fed and not self._pending
+        few = len(self._fed) < AHEAD * self.staff.size and self._fed_bytes < AHEAD_BYTES
+        return few and self._room()
+
+    def _feed(self, item: Any, payload: bytes | None, size: int) -> None:
+        """An item has been read."""
+        self._fed.append(_Fed(item, payload, size))
+        self._fed_bytes += size
+        if len(self._fed) == 1:
+            self.staff.dispatch()
+            if self.staff.inline is not None:
+                self.staff.tell()
 
     def exhausted(self) -> bool:
         return self._over or (self._fed_all and not self._fed)
@@ -597,6 +615,7 @@ class IMapIterator(Job, Iterator[T]):
 
     def give_up(self, error: BaseException) -> bool:
         self._fed.clear()
+        self._fed_bytes = 0
         self._fed_all = True
         self._input_error = error
         return self._nothing_left()
@@ -612,13 +631,22 @@ class _Failed:
         self.error = error
 
 
+class _Fed(NamedTuple):
+    """An item that was read ahead, and what it takes."""
+
+    item: Any
+    payload: bytes | None
+    size: int
+
+
 def _feed(result: IMapIterator[Any], iterator: Iterator[Any]) -> None:
     """Read the input of an imap in a thread of its own: it may wait for what the results do."""
     staff = result.staff
     error: BaseException | None = None
-    while True:
+    size = 0
+    for count in itertools.count():
         with staff.changed:
-            staff.changed.wait_for(lambda: result._over or result._fed_all or _hungry(result))
+            staff.changed.wait_for(lambda: result._over or result._fed_all or result._hungry())
             if result._over or result._fed_all:
                 return
         try:
@@ -628,15 +656,16 @@ def _feed(result: IMapIterator[Any], iterator: Iterator[Any]) -> None:
         except BaseException as e:
             error = e
             break
+        payload = None
+        if staff.inline is None and count % result._size == 0:
+            # At once, for reading on may change it, as where one buffer is filled again and again.
+            payload = try_dumps([item])
+            size = len(payload or b"")
         with staff.changed:
             if result.exhausted():
                 return
-            result._fed.append(item)
-            if len(result._fed) == 1:
-                staff.dispatch()
-                if staff.inline is not None:
-                    staff.tell()
-        del item
+            result._feed(item, payload, size)
+        del item, payload
     with staff.changed:
         if not result._fed_all:
             result._fed_all = True
@@ -644,10 +673,6 @@ def _feed(result: IMapIterator[Any], iterator: Iterator[Any]) -> None:
             staff.dispatch()
             staff.finished(result, result._nothing_left())
             staff.tell()
-
-
-def _hungry(result: IMapIterator[Any]) -> bool:
-    return (result._room() and len(result._fed) < AHEAD * result.staff.size) or not result._bounded
 
 
 def raised_in_worker(raised: Raised, index: int) -> BaseException:

@@ -47,6 +47,14 @@ def dumps(value: Any) -> bytes:
         return stream.getvalue()
 
 
+def try_dumps(value: Any) -> bytes | None:
+    """As `dumps`; None where it cannot be pickled, for handing it out will say why."""
+    try:
+        return dumps(value)
+    except Exception:
+        return None
+
+
 def _module_of(function: FunctionType) -> str | None:
     """The name of the module that holds the function's variables."""
     name = function.__globals__.get("__name__")
