@@ -527,7 +527,22 @@ def test_results_that_cannot_be_pickled(pool: Pool) -> None:
         assert "lock" in caught.value.exc and "lock" in caught.value.value
     with pytest.raises(multiprocessing.pool.MaybeEncodingError):
         pool.map(lambda x: x if x < 5 else threading.Lock(), range(10))
+    for nameless in (Nameless, nested):
+        with pytest.raises(multiprocessing.pool.MaybeEncodingError):
+            pool.apply(nameless)
     assert pool.map(square, range(3)) == [0, 1, 4]
+
+
+class Nameless(Stubborn):
+    def __repr__(self) -> str:
+        raise RuntimeError("has no repr either")
+
+
+def nested() -> list[Any]:
+    inner: list[Any] = []
+    for _ in range(100_000):
+        inner = [inner]
+    return inner
 
 
 class Unreadable:

@@ -145,16 +145,24 @@ def _encoded(outcomes: list[Any], seconds: float) -> tuple[bytes, list[pickle.Pi
 
 def _without_stuck(outcomes: list[Any], error: Exception) -> list[Any]:
     """Errors in the place of results that cannot be pickled."""
-    from multiprocessing.pool import MaybeEncodingError  # type: ignore[attr-defined]
-
     found = False
     for k, outcome in enumerate(outcomes):
         try:
             pickle.dumps(outcome, protocol=5)
         except Exception as why:
-            outcomes[k] = pack(MaybeEncodingError(why, outcome))
+            outcomes[k] = pack(_encoding_error(why, outcome))
             found = True
-    return outcomes if found else [pack(MaybeEncodingError(error, "the results of a chunk"))]
+    return outcomes if found else [pack(_encoding_error(error, "the results of a chunk"))]
+
+
+def _encoding_error(why: Exception, outcome: Any) -> Exception:
+    from multiprocessing.pool import MaybeEncodingError  # type: ignore[attr-defined]
+
+    try:
+        error: Exception = MaybeEncodingError(why, outcome)
+    except Exception:  # it has no repr
+        error = MaybeEncodingError(why, f"a {type(outcome).__name__}")
+    return error
 
 
 def _flush() -> None:
