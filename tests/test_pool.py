@@ -252,6 +252,30 @@ def test_a_callback_that_raises_hurts_nobody(
     assert pool.map(square, range(3)) == [0, 1, 4]
 
 
+def test_a_callback_may_end_the_pool() -> None:
+    for waits in (True, False):
+        pool = Pool(2)
+        ended = threading.Event()
+
+        def end(_: Any, pool: Pool = pool, ended: threading.Event = ended) -> None:
+            pool.terminate()
+            pool.join()
+            ended.set()
+
+        result = pool.apply_async(square, (3,), callback=end)
+        assert result.get(PATIENCE) == 9 if waits else ended.wait(PATIENCE)
+        assert ended.wait(PATIENCE)
+        pool.join()
+
+
+def test_a_callback_cannot_wait_for_its_own_end(capsys: pytest.CaptureFixture[str]) -> None:
+    pool = Pool(2)
+    result = pool.apply_async(square, (3,), callback=lambda _: (pool.close(), pool.join()))
+    assert result.get(PATIENCE) == 9
+    pool.join()
+    assert "RuntimeError: join() was called by a callback" in capsys.readouterr().err
+
+
 def test_arguments_are_taken_as_they_are_at_the_call(pool: Pool) -> None:
     buffer = [0]
     results = []

@@ -228,7 +228,8 @@ class Pool:
     def join(self) -> None:
         """Wait until all tasks are done and the workers have ended.
 
-        Raises ValueError when neither `close` nor `terminate` was called before.
+        Raises ValueError when neither `close` nor `terminate` was called before, RuntimeError in a
+        callback.
         """
         if self._state == "RUN":
             raise ValueError(
@@ -236,6 +237,10 @@ class Pool:
             )
         staff = self._staff
         if self._state == "CLOSE":
+            if threading.current_thread() in staff.reporting:
+                raise RuntimeError(
+                    "join() was called by a callback, whose end it would wait for; join elsewhere"
+                )
             staff.wait_for(lambda: not staff.unfinished or staff.ended is not None)
             staff.dismiss_all()
         staff.free_all()

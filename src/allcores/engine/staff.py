@@ -208,6 +208,8 @@ class Staff:
         self.changed = threading.Condition(threading.RLock())
         self.driver: threading.Thread | None = None
         self.waiting: set[threading.Thread] = set()
+        self.reporting: list[threading.Thread] = []
+        """Threads that are in a callback."""
         self.parked = False
         self.helper: threading.Thread | None = None
         self.linger = 0.0
@@ -587,11 +589,15 @@ class Staff:
 
     def report(self, completed: list[Job]) -> None:
         """Tell of finished jobs. Without the lock, for callbacks may do anything."""
+        me = threading.current_thread()
         for job in completed:
+            self.reporting.append(me)
             try:
                 job.report()
             except Exception:
                 sys.excepthook(*sys.exc_info())
+            finally:
+                self.reporting.remove(me)
             with self.changed:
                 job.done = True
                 self.unfinished -= 1
@@ -775,6 +781,8 @@ class Staff:
 
     def may_leave(self, idle_since: float | None) -> bool:
         """Whether the helper is of no more use."""
+        if self.ended is not None:
+            return True
         if idle_since is None:
             return self.exiting and self.linger == 0 and not _others_alive()
         return self.exiting or self.last or time.monotonic() - idle_since >= self.linger
