@@ -190,6 +190,28 @@ def test_many_results_that_cannot_be_pickled_are_made_here(
     assert caught[0].filename == __file__
 
 
+@pytest.mark.usefixtures("workers")
+def test_a_function_that_fills_one_object_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    array, inner = np.zeros(2), [0]
+
+    def fill(x: int) -> Any:
+        array[:] = x * x
+        return array
+
+    def fill_inner(x: int) -> Any:
+        inner[0] = x * x
+        return x, inner
+
+    for source in (range(24), iter(list(range(24))), (x for x in range(24))):
+        results = allcores.imap(fill, source, chunk=8)
+        assert [r[1] for r in results] == [x * x for x in range(24)]
+    pairs = allcores.imap(fill_inner, range(24), chunk=8)
+    assert [held[0] for _, held in pairs] == [x * x for x in range(24)]
+    monkeypatch.delenv("ALLCORES_FORCE")
+    with pytest.warns(ParallelWarning, match="gives the same object each time"):
+        assert allcores.map(lambda x: fill(x), range(24), chunk=12)[0][0] == 23 * 23
+
+
 # -- imap
 
 

@@ -464,6 +464,15 @@ class _Numbered(Sequence[_Item]):
 # -- in a worker
 
 
+def _same_again(last: Any, result: Any) -> bool:
+    """Whether a result is, or holds, what the last one did and may have been filled anew."""
+    if type(result) is tuple and type(last) is tuple:
+        return any(_same_again(a, b) for a, b in zip(last, result))
+    if result is not last or isinstance(result, (int, float, str)):
+        return False
+    return isinstance(result, (list, dict, set, bytearray)) or type(result).__name__ == "ndarray"
+
+
 class _FunctionJob:
     """Implements `engine.Job` for a function: exceptions and output travel with the results."""
 
@@ -473,7 +482,8 @@ class _FunctionJob:
         self.relay = Relay()
         self.items: list[_Item] = []
         self.said: list[tuple[int, Any]] = []
-        self.special = self.raised = False
+        self.special = self.raised = self.again = False
+        self.last: Any = None
 
     def enter_worker(self) -> None:
         self.relay.install()
@@ -490,7 +500,8 @@ class _FunctionJob:
 
     def before_chunk(self) -> None:
         self.items, self.said = [], []
-        self.special = self.raised = False
+        self.special = self.raised = self.again = False
+        self.last = None
 
     def call(self, item: _Item) -> Any:
         if self.raised:
@@ -505,6 +516,8 @@ class _FunctionJob:
 
             self.special = self.raised = True
             result = pack(error)
+        self.again = self.again or _same_again(self.last, result)
+        self.last = result
         if self.relay.pieces or self.said:
             self.special = True
             said, self.said = [*self.said, *self.relay.take()], []
@@ -523,6 +536,11 @@ class _FunctionJob:
             results[:] = [self.call(item) for item in items]
         elif self.seeded:
             self.streams.seen = []
+        if self.again:
+            from allcores.engine.job import Cut
+
+            # The earlier results of the chunk are gone; done one by one, each is seen in time.
+            return None, Cut(0, "unshippable", "the function gives the same object each time")
         spilled = self.spilled()
         if spilled and results:
             self.special = True
