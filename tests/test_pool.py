@@ -478,6 +478,30 @@ def test_exceptions_that_pickle_cannot_bring_back(pool: Pool) -> None:
         pool.apply(holding, (1,))
 
 
+class Together(ExceptionGroup[Exception]):
+    pass
+
+
+@pytest.mark.parametrize("kind", [ExceptionGroup, Together])
+def test_groups_of_exceptions_that_pickle_cannot_bring_back(pool: Pool, kind: Any) -> None:
+    def fails(_: Any) -> None:
+        inner = kind("inner", [Awkward(3, reason="why not"), KeyError(threading.Lock())])
+        raise kind("outer", [ValueError(1), inner])
+
+    caught: list[BaseException] = []
+    try:
+        pool.apply(fails, (1,))
+    except* Awkward as group:
+        caught += group.exceptions
+    except* (KeyError, ValueError) as group:
+        caught += group.exceptions
+    (first,) = caught[0].exceptions  # type: ignore[attr-defined]
+    assert (type(first), first.code, first.reason) == (Awkward, 3, "why not")
+    assert caught[1].args == (1,)
+    with pytest.raises(kind, match="outer"):
+        pool.apply(fails, (1,))
+
+
 @pytest.mark.parametrize("chunksize", [1, 2, 4])
 def test_exceptions_of_the_input(pool: Pool, chunksize: int) -> None:
     for _ in range(2):

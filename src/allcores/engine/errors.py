@@ -19,6 +19,8 @@ class Raised(NamedTuple):
     attributes: dict[str, bytes]
     text: str
     """The traceback as the worker saw it."""
+    group: tuple[str, list[Raised]] | None = None
+    """Of a group of exceptions: its message and its members."""
 
 
 def pack(error: BaseException) -> Raised:
@@ -32,9 +34,12 @@ def pack(error: BaseException) -> Raised:
         for kind in type(error).__mro__
         if issubclass(kind, BaseException)
     ]
-    args = [_pickled(a) or _shown(a) for a in error.args]
+    group = None
+    if isinstance(error, BaseExceptionGroup):
+        group = error.message, [pack(e) for e in error.exceptions]
+    args = [] if group else [_pickled(a) or _shown(a) for a in error.args]
     attributes = {n: _pickled(v) for n, v in getattr(error, "__dict__", {}).items()}
-    return Raised(None, kinds, args, {n: v for n, v in attributes.items() if v}, text)
+    return Raised(None, kinds, args, {n: v for n, v in attributes.items() if v}, text, group)
 
 
 def unpack(raised: Raised) -> BaseException:
@@ -46,8 +51,10 @@ def unpack(raised: Raised) -> BaseException:
                 return found
         except Exception:
             return RuntimeError(f"a worker raised what cannot be unpickled here:\n{raised.text}")
-    kind, exactly = _find(raised.kinds)
-    args = [a if isinstance(a, str) else _loaded(a) for a in raised.args]
+    args: list[Any] = [a if isinstance(a, str) else _loaded(a) for a in raised.args]
+    if raised.group is not None:
+        args = [raised.group[0], [unpack(member) for member in raised.group[1]]]
+    kind, exactly = _find(raised.kinds, args if raised.group else [])
     # Its own __init__ may want arguments that nobody kept; it was run in the worker.
     error = kind.__new__(kind, *args)
     error.args = tuple(args)
@@ -72,15 +79,18 @@ def with_cause(error: BaseException, text: str) -> BaseException:
     return error
 
 
-def _find(kinds: list[tuple[int, str, str]]) -> tuple[type[BaseException], bool]:
-    """The nearest of these types that exists here, and whether it is the very first."""
+def _find(kinds: list[tuple[int, str, str]], needs: list[Any]) -> tuple[type[BaseException], bool]:
+    """The nearest of these types that exists here, and whether it is the very first.
+
+    needs: what one cannot be made without.
+    """
     known = {(id(k), k.__module__, k.__qualname__): k for k in _below(BaseException)}
     for k, each in enumerate(kinds):
         kind = known.get(each)
         if kind is None:
             continue
         try:
-            kind.__new__(kind)
+            kind.__new__(kind, *needs)
         except TypeError:
             continue
         return kind, k == 0
