@@ -296,6 +296,30 @@ def test_imap_gives_what_came_before_the_exception() -> None:
 
 
 @pytest.mark.usefixtures("forced")
+@pytest.mark.parametrize("how", [{}, {"on": "serial"}])
+def test_a_function_that_raises_stopiteration(how: dict[str, Any]) -> None:
+    def inner(x: int) -> Iterator[int]:
+        yield next(iter(()))
+
+    for source in (range(9), iter(range(9)), (x for x in range(9))):
+        with pytest.raises(StopIteration) as caught:
+            allcores.map(lambda x: next(iter(())), source, **how)
+        assert caught.value.__cause__ is None
+    with pytest.raises(RuntimeError, match="generator raised StopIteration"):
+        allcores.map(lambda x: list(inner(x)), range(9), **how)
+    with pytest.raises(RuntimeError, match="generator raised StopIteration"):
+        list(allcores.imap(lambda x: next(iter(())), range(9), **how))
+
+
+@pytest.mark.usefixtures("forced")
+def test_an_iterator_that_is_passed_in_is_used_up() -> None:
+    for source in (iter(range(30)), iter(list(range(30))), iter(range(2**70, 2**70 + 30))):
+        first = next(source)
+        assert allcores.map(slow_square, source) == [(first + k) ** 2 for k in range(1, 30)]
+        assert list(source) == []
+
+
+@pytest.mark.usefixtures("forced")
 def test_of_two_exceptions_the_first_in_order() -> None:
     def bad(x: int) -> int:
         if x >= 3:

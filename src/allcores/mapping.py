@@ -111,6 +111,15 @@ def _one_by_one(call: _Call) -> Iterator[Any]:
         yield from piece
 
 
+def _left_generator(error: RuntimeError) -> bool:
+    """Whether this stands for a StopIteration of the function, which cannot leave our generators."""
+    tb = error.__traceback__
+    while tb is not None and tb.tb_next is not None:
+        tb = tb.tb_next
+    ours = tb is not None and tb.tb_frame.f_globals is globals()
+    return ours and isinstance(error.__cause__, StopIteration)
+
+
 def _call(name: str, fn: Any, iterables: tuple[Any, ...], star: bool, settings: Settings) -> _Call:
     if not callable(fn):
         raise TypeError(f"{name}() needs a function first, not {type(fn).__name__}")
@@ -155,13 +164,18 @@ class _Call:
     def all(self) -> list[Any]:
         """The results in order."""
         results: list[Any] = []
-        for piece in self.pieces(whole=True):
-            if type(piece) is list and len(piece) > len(results):
-                # The longer one grows, for that copies less.
-                piece[:0] = results
-                results = piece
-            else:
-                results += piece
+        try:
+            for piece in self.pieces(whole=True):
+                if type(piece) is list and len(piece) > len(results):
+                    # The longer one grows, for that copies less.
+                    piece[:0] = results
+                    results = piece
+                else:
+                    results += piece
+        except RuntimeError as error:
+            if _left_generator(error):
+                raise error.__cause__ from None  # type: ignore[misc]
+            raise
         return results
 
     def pieces(self, whole: bool) -> Iterator[Iterable[Any]]:
@@ -445,6 +459,8 @@ def _as_range(iterator: Any) -> range | None:
         return None
     _iter, arguments, *state = cast(Any, iterator.__reduce__())
     left: range = arguments[0][state[0] if state and state[0] else 0 :]
+    # Others may hold it, and it has been used up.
+    cast(Any, iterator).__setstate__(len(arguments[0]))
     return left
 
 
