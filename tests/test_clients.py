@@ -173,6 +173,37 @@ JOBLIB = """
     """
 
 
+def test_joblib_sees_what_is_defined_later(tmp_path: Path) -> None:
+    pytest.importorskip("joblib")
+    outcome = run(
+        tmp_path,
+        """
+        from joblib import Parallel, delayed, parallel_config
+        import allcores.on.joblib
+
+        factor = 2
+
+        def f(x):
+            return x * factor
+
+        def apply(function, x):
+            return function(x)
+
+        with parallel_config(backend="allcores", n_jobs=2):
+            print(Parallel()(delayed(f)(k) for k in range(3)))
+            factor = 5
+            print(Parallel()(delayed(apply)(f, k) for k in range(3)))
+
+            def f(x):
+                return -x
+
+            print(Parallel()(delayed(f)(k) for k in range(3)))
+            print(Parallel()(delayed(lambda x: x + factor)(k) for k in range(3)))
+        """,
+    )
+    assert outcome == (0, "[0, 2, 4]\n[0, 5, 10]\n[0, -1, -2]\n[5, 6, 7]\n", "")
+
+
 def test_joblib(tmp_path: Path) -> None:
     pytest.importorskip("joblib")
     outcome = run(tmp_path, JOBLIB)

@@ -64,6 +64,62 @@ def test_map(chunksize: int) -> None:
             executor.map(square, [1], chunksize=0)
 
 
+class Held:
+    def __init__(self) -> None:
+        self.pickled = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        self.pickled += 1
+        return {}
+
+    def look(self, x: int) -> int:
+        return x
+
+
+class Locked:
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+    def look(self, x: int) -> int:
+        with self.lock:
+            return x
+
+
+def test_what_a_mapped_function_holds_travels_once_or_is_inherited() -> None:
+    held, locked = Held(), Locked()
+    with Executor(2) as executor:
+        assert list(executor.map(held.look, range(100))) == list(range(100))
+        assert held.pickled == 1
+        for _ in range(2):
+            assert list(executor.map(locked.look, range(10), chunksize=3)) == list(range(10))
+            assert executor.submit(locked.look, 3).result(PATIENCE) == 3
+
+
+def test_scripts_go_on_defining_things_after_the_executor_is_made(tmp_path: Path) -> None:
+    outcome = run(
+        tmp_path,
+        """
+        from allcores import Executor
+
+        factor = 2
+
+        def f(x):
+            return x * factor
+
+        with Executor(2) as executor:
+            print(list(executor.map(f, range(3))), executor.submit(f, 3).result())
+            factor = 5
+            print(list(executor.map(f, range(3))), executor.submit(f, 3).result())
+
+            def f(x):
+                return -x
+
+            print(list(executor.map(f, range(3))), executor.submit(f, 3).result())
+        """,
+    )
+    assert outcome == (0, "[0, 2, 4] 6\n[0, 5, 10] 15\n[0, -1, -2] -3\n", "")
+
+
 def test_map_gives_up_in_time() -> None:
     with Executor(1) as executor:
         with pytest.raises(TimeoutError):

@@ -9,13 +9,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor as _Base
 from concurrent.futures import Future
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
 from allcores.engine.errors import Raised, unpack, with_cause
 from allcores.engine.functions import try_dumps
 from allcores.engine.service import CALL
-from allcores.engine.staff import Job, Order, Staff
+from allcores.engine.staff import Function, Job, Order, Staff
 from allcores.loop import _count, _workers
 
 T = TypeVar("T")
@@ -59,16 +60,23 @@ class Executor(_Base):
 
         Raises RuntimeError after `shutdown`.
         """
-        staff = self._staff
-        staff.check_owner()
-        with staff.changed:
-            if self._shut:
-                raise RuntimeError("the executor has been shut down: it takes no more tasks")
-            if staff.exiting:
-                raise RuntimeError("the program is ending: it takes no more tasks")
-            task = _Task(staff, fn, args, kwargs)
-            staff.add(task)
-            staff.need_helper()
+        with self._staff.changed:
+            self._check_running()
+            return self._start(fn, self._staff.introduce(fn), args, kwargs)
+
+    def _check_running(self) -> None:
+        self._staff.check_owner()
+        if self._shut:
+            raise RuntimeError("the executor has been shut down: it takes no more tasks")
+        if self._staff.exiting:
+            raise RuntimeError("the program is ending: it takes no more tasks")
+
+    def _start(self, fn: Any, function: Function, args: Any, kwargs: Any) -> Future[Any]:
+        with self._staff.changed:
+            self._check_running()
+            task = _Task(self._staff, fn, function, args, kwargs)
+            self._staff.add(task)
+            self._staff.need_helper()
         return task.future
 
     def map(
@@ -89,8 +97,12 @@ class Executor(_Base):
         end = None if timeout is None else time.monotonic() + timeout
         items = zip(*iterables)
         chunks = iter(lambda: list(islice(items, size)), [])
-        futures = deque(self.submit(_chunk, fn, c) for c in islice(chunks, ahead))
-        return _results(self, fn, chunks, futures, end)
+        each = partial(_each, fn)
+        with self._staff.changed:
+            self._check_running()
+            function = self._staff.introduce(each)
+        calls = (self._start(each, function, (c,), {}) for c in chunks)
+        return _results(calls, deque(islice(calls, ahead)), end)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more tasks. wait: return when all are done and the workers have ended.
@@ -132,23 +144,19 @@ class Executor(_Base):
         )
 
 
-def _chunk(fn: Callable[..., Any], items: list[tuple[Any, ...]]) -> list[Any]:
+def _each(fn: Callable[..., Any], items: list[tuple[Any, ...]]) -> list[Any]:
     return [fn(*item) for item in items]
 
 
 def _results(
-    executor: Executor,
-    fn: Callable[..., Any],
-    chunks: Iterator[Any],
-    futures: deque[Future[list[Any]]],
-    end: float | None,
+    calls: Iterator[Future[list[Any]]], futures: deque[Future[list[Any]]], end: float | None
 ) -> Iterator[Any]:
+    """What calls give, one by one. calls: makes the further ones; futures: those made."""
     try:
         while futures:
             left = None if end is None else end - time.monotonic()
             results = futures.popleft().result(left)
-            for chunk in islice(chunks, 1):
-                futures.append(executor.submit(_chunk, fn, chunk))
+            futures.extend(islice(calls, 1))
             results.reverse()
             while results:
                 yield results.pop()
@@ -160,10 +168,10 @@ def _results(
 class _Task(Job):
     """One submitted call."""
 
-    def __init__(self, staff: Staff, fn: Any, args: Any, kwargs: Any) -> None:
+    def __init__(self, staff: Staff, fn: Any, function: Function, args: Any, kwargs: Any) -> None:
         self.future: Future[Any] = Future()
         self.outcome: Any = None
-        super().__init__(staff, fn)
+        super().__init__(staff, fn, function)
         self.order: Order | None = Order(self, 0, [(args, kwargs)], CALL)
         if staff.inline is None:
             self.order.payload = try_dumps(self.order.items)

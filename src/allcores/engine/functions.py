@@ -104,6 +104,31 @@ def _fill(f: FunctionType, state: dict[str, Any]) -> None:
         setattr(f, name, value)
 
 
+def functions_in(value: Any) -> list[Any]:
+    """The functions and classes that come up when a value is pickled."""
+    finder = _Finder(io.BytesIO(), protocol=5, buffer_callback=lambda _: None)
+    try:
+        finder.dump(value)
+    except Exception:
+        pass  # whoever sends it will say why
+    return finder.found
+
+
+class _Finder(pickle.Pickler):
+    def __init__(self, *args: Any, **how: Any) -> None:
+        super().__init__(*args, **how)
+        self.found: list[Any] = []
+
+    def reducer_override(self, obj: Any) -> Any:
+        if type(obj) is not FunctionType:
+            if isinstance(obj, type):
+                self.found.append(obj)
+            return NotImplemented
+        self.found.append(obj)
+        # Only looked at: one that pickle cannot send must not end the search.
+        return str, ()
+
+
 # -- what has changed since the workers were forked
 
 
@@ -117,11 +142,11 @@ class Snapshot:
         # Held, for the address of an object that is gone is soon that of another one.
         self.then = {name: _hold(value) for name, value in _main().items()}
 
-    def outdated(self, function: Any) -> bool:
-        """Whether the function, or a variable of `__main__` it reads, is another one by now."""
+    def outdated(self, *functions: Any) -> bool:
+        """Whether one of them, or a variable of `__main__` it reads, is another one by now."""
         now = _main()
         seen: set[int] = set()
-        stack: list[Any] = [function]
+        stack = list(functions)
         while stack:
             value = stack.pop()
             if id(value) in seen:
@@ -167,7 +192,7 @@ def _leads(value: Any, main: dict[str, Any]) -> tuple[frozenset[str], list[Any]]
         top = value.__qualname__.partition(".")[0]
         return frozenset((top,)), inner + list(value.__bases__)
     if type(value) is partial:
-        return frozenset(), [value.func]
+        return frozenset(), [value.func, *(a for a in value.args if callable(a))]
     return frozenset(), [type(value)] if type(value).__module__ == "__main__" else []
 
 

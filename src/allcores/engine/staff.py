@@ -32,7 +32,7 @@ from allcores.engine.crew import Worker
 from allcores.engine.errors import Raised, unpack
 from allcores.engine.failures import CannotFork, WorkerDied, how_it_ended
 from allcores.engine.forkable import why_not_forkable
-from allcores.engine.functions import Snapshot, dumps
+from allcores.engine.functions import Snapshot, dumps, functions_in
 from allcores.engine.service import FUNCTION, ORDER, STARTING, TOKEN, do
 from allcores.engine.thread_limits import thread_limits
 
@@ -90,9 +90,9 @@ class Job:
     """Whether a chunk goes on after an item raised."""
     done = False
 
-    def __init__(self, staff: Staff, call: Any) -> None:
+    def __init__(self, staff: Staff, call: Any, function: Function | None = None) -> None:
         self.staff, self.call = staff, call
-        self.function = staff.introduce(call)
+        self.function = function or staff.introduce(call)
 
     def take(self) -> Order | None:
         """The next order, None when there is none at the moment."""
@@ -319,9 +319,10 @@ class Staff:
 
     # -- functions
 
-    def introduce(self, function: Any) -> Function:
-        """A function in the form in which workers get it.
+    def introduce(self, function: Any, arguments: Any = None) -> Function:
+        """A function in the form in which workers get it. With the lock held.
 
+        arguments: in which functions may be that have to be those of now as well.
         Raises what pickling raised when neither pickling nor forking can bring it there.
         """
         cost_key = getattr(function, "__qualname__", None) or type(function)
@@ -331,7 +332,7 @@ class Staff:
             payload = dumps(function)
         except Exception as error:
             return self.introduce_by_fork(function, cost_key, error)
-        if self.snapshot.outdated(function):
+        if self.snapshot.outdated(function, *functions_in(arguments)):
             self.renew()
         known = self.functions.pop(payload, None)
         if known is None:
@@ -349,10 +350,9 @@ class Staff:
             raise error
         self.renew()
         self.inherited.clear()
-        number = next(_serial)
-        self.inherited[number] = function
-        known = Function(number, b"", self.generation, cost_key)
+        known = Function(next(_serial), b"", self.generation, cost_key)
         known.stuck = error
+        self.inherited[known.number] = function
         return known
 
     def renew(self) -> None:

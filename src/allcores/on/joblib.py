@@ -49,7 +49,11 @@ class AllcoresBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[m
 
     def submit(self, func: Callable[[], Any], callback: Callable[[Any], Any] | None = None) -> Any:
         """Have a batch done."""
-        future = self._executor.submit(_do, func)
+        executor = self._executor
+        with executor._staff.changed:
+            # The batch travels as an argument: as the function it would be remembered by the workers.
+            function = executor._staff.introduce(_do, func)
+            future = executor._start(_do, function, (func,), {})
         if callback is not None:
             future.add_done_callback(callback)
         return future
@@ -92,7 +96,6 @@ def _executor(size: int) -> Executor:
 
 
 def _do(func: Callable[[], Any]) -> Any:
-    # The batch travels as an argument: as the function it would be remembered by the workers.
     return func()
 
 
