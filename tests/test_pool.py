@@ -334,6 +334,21 @@ def test_what_cannot_be_pickled_is_inherited(pool: Pool) -> None:
     locked.file.close()
 
 
+def test_several_that_cannot_be_pickled_at_a_time(pool: Pool) -> None:
+    one, other = Locked(5), Locked(7)
+    gate = multiprocessing.get_context("fork").Event()
+    waits = pool.map_async(lambda k: gate.wait(PATIENCE) and k, range(4), chunksize=1)
+    ones = pool.imap(one.add, range(20))
+    others = pool.map_async(other.add, range(20), chunksize=1)
+    gate.set()
+    assert pool.map(Locked(1).add, range(20), chunksize=1) == list(range(1, 21))
+    assert list(ones) == list(range(5, 25))
+    assert others.get(PATIENCE) == list(range(7, 27))
+    assert waits.get(PATIENCE) == list(range(4))
+    one.file.close()
+    other.file.close()
+
+
 def test_a_function_s_state_is_that_of_the_call(pool: Pool) -> None:
     counter, table = Counter(1), {"k": 1}
     look = partial(table.get, "k")

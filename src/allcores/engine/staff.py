@@ -349,10 +349,11 @@ class Staff:
             error.add_note(f"and no workers that hold it already can be forked now: {why}")
             raise error
         self.renew()
-        self.inherited.clear()
         known = Function(next(_serial), b"", self.generation, cost_key)
         known.stuck = error
+        # Workers forked later have to have it too, as long as a job needs it.
         self.inherited[known.number] = function
+        weakref.finalize(known, self.inherited.pop, known.number, None).atexit = False
         return known
 
     def renew(self) -> None:
