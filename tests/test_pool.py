@@ -191,6 +191,22 @@ def test_ready_alone_gets_everything_done(pool: Pool) -> None:
     assert not failed.successful()
 
 
+def test_no_thread_runs_where_the_program_waits(pool: Pool) -> None:
+    before = threading.enumerate()
+    during: list[Any] = []
+
+    def look(items: Any) -> Iterator[Any]:
+        for item in items:
+            during.extend(threading.enumerate())
+            yield item
+
+    assert pool.map(square, look(range(5))) == [k * k for k in range(5)]
+    assert list(pool.imap(square, range(5))) == [k * k for k in range(5)]
+    assert pool.apply(square, (3,)) == 9
+    assert pool.map_async(square, range(2)).get(PATIENCE) == [0, 1]
+    assert set(during) == set(before)
+
+
 def test_everything_is_done_though_nobody_asks(pool: Pool, tmp_path: Path) -> None:
     def touch(k: int) -> None:
         (tmp_path / str(k)).touch()
@@ -363,6 +379,28 @@ def test_what_a_function_holds_travels_once(pool: Pool) -> None:
     held = Held()
     assert pool.map(held.look, range(100), chunksize=1) == list(range(100))
     assert held.pickled == 1
+
+
+class Counted:
+    """Says in a folder how often it was unpickled."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        (self.folder / f"{os.getpid()}-{time.monotonic_ns()}").touch()
+
+    def look(self, x: int) -> int:
+        return x
+
+
+def test_nor_is_it_sent_again_while_it_stays_the_same(pool: Pool, tmp_path: Path) -> None:
+    counted = Counted(tmp_path)
+    for _ in range(3):
+        assert pool.map(partial(Counted.look, counted), range(20), chunksize=1) == list(range(20))
+        assert pool.map(counted.look, range(20), chunksize=1) == list(range(20))
+    assert len(os.listdir(tmp_path)) <= 4  # two functions, two workers
 
 
 class Held:
@@ -668,6 +706,29 @@ def test_a_worker_that_dies_is_an_error_and_no_hang(pool: Pool, how: Any, says: 
     assert pool.map(square, range(10)) == [i * i for i in range(10)]
 
 
+def test_a_task_whose_worker_dies_is_not_tried_again(pool: Pool, tmp_path: Path) -> None:
+    def dies(k: int) -> None:
+        with open(tmp_path / str(k), "a") as file:
+            file.write("x")
+        if k == 2:
+            os._exit(1)
+
+    with pytest.raises(WorkerDied):
+        pool.map(dies, range(6), chunksize=1)
+    pool.map(abs, range(3))
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        str(k): "x" for k in range(6)
+    }
+
+
+def test_a_worker_stays_after_sys_exit() -> None:
+    with Pool(1) as pool:
+        before = pool.apply(pid)
+        with pytest.raises(WorkerDied):
+            pool.apply(exit, (3,))
+        assert pool.apply(pid) == before
+
+
 def test_workers_that_die_while_idle_are_replaced_unnoticed(pool: Pool) -> None:
     before = set(pool.map(pid, range(20), chunksize=1))
     for process in before:
@@ -719,6 +780,27 @@ def test_the_initializer_s_variables_are_there_for_every_kind_of_function() -> N
 
 def recalls(_: Any) -> tuple[int, ...]:
     return remembered
+
+
+@pytest.mark.parametrize("possible", [0, 1, 3])
+def test_where_the_system_makes_fewer_workers(
+    monkeypatch: pytest.MonkeyPatch, possible: int
+) -> None:
+    fork, made = os.fork, itertools.count()
+
+    def limited() -> int:
+        if next(made) >= possible:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return fork()
+
+    monkeypatch.setattr(os, "fork", limited)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with Pool(5) as pool:
+            assert len(pool._pool) == possible
+            assert pool.map(square, range(20)) == [k * k for k in range(20)]
+            assert sorted(pool.imap_unordered(square, range(9))) == [k * k for k in range(9)]
+    assert [w.category for w in caught] == [ParallelWarning] * (not possible)
 
 
 @pytest.mark.parametrize("value", [0, -1])
@@ -855,6 +937,21 @@ def test_a_terminated_pool_does_not_wait() -> None:
         result.get(PATIENCE)
     with pytest.raises(RuntimeError, match="terminated"):
         iterator.next(PATIENCE)
+
+
+def test_terminate_does_not_wait_for_those_who_do_not_listen(tmp_path: Path) -> None:
+    def deaf() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        (tmp_path / "deaf").touch()
+        time.sleep(60)
+
+    pool = Pool(1)
+    (worker,) = pool._pool
+    pool.apply_async(deaf)
+    wait_for((tmp_path / "deaf").exists)
+    pool.terminate()
+    pool.join()
+    assert state(worker.pid) == "gone"
 
 
 def test_the_context_manager_terminates() -> None:
@@ -1172,6 +1269,30 @@ def test_a_fork_of_a_process_with_a_pool(tmp_path: Path) -> None:
     )
     assert lines[0] == lines[2] == lines[3] == "[0, 1, 2]"
     assert outcome.err == ""
+
+
+def test_a_pool_in_a_process_of_multiprocessing(tmp_path: Path) -> None:
+    outcome = run(
+        tmp_path,
+        """
+        import multiprocessing
+        from allcores import Pool
+
+        def work(queue):
+            pool = Pool(4)
+            queue.put(pool.map(abs, range(7)))
+            pool.close()
+            pool.join()
+
+        queue = multiprocessing.get_context("fork").SimpleQueue()
+        process = multiprocessing.get_context("fork").Process(target=work, args=(queue,))
+        process.start()
+        print(queue.get())
+        process.join()
+        print(process.exitcode)
+        """,
+    )
+    assert outcome == (0, "[0, 1, 2, 3, 4, 5, 6]\n0\n", "")
 
 
 def test_a_child_that_outlives_the_program_keeps_no_worker(tmp_path: Path) -> None:

@@ -234,11 +234,11 @@ class Staff:
             self.go_inline(why)
             return
         with self.changed, thread_limits.held(self.size):
-            while len(self.members) < self.size and self.inline is None:
-                self.hire()
+            while len(self.members) < self.size and self.hire() is not None:
+                pass
 
     def hire(self) -> Member | None:
-        """One more worker, forked now."""
+        """One more worker, forked now; None where the system does not let us."""
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
@@ -453,7 +453,7 @@ class Staff:
         if why is not None:
             self.no_workers(why)
             return None
-        return self.hire()
+        return self.hire() or best
 
     def level(self) -> None:
         """Who is idle takes over what waits behind another worker's order.
