@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 
 from allcores.engine.errors import Raised, unpack, with_cause
 from allcores.engine.functions import try_dumps
+from allcores.engine.orders import Function, Job, Order
 from allcores.engine.service import CALL
-from allcores.engine.staff import Function, Job, Order, Staff
+from allcores.engine.staff import Staff
 from allcores.loop import _count, _workers
 
 T = TypeVar("T")

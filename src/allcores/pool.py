@@ -17,8 +17,9 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from allcores.engine.errors import Raised, unpack, with_cause
 from allcores.engine.failures import WorkerDied
 from allcores.engine.functions import try_dumps
+from allcores.engine.orders import Job, Order
 from allcores.engine.service import CALL, MAP, STAR
-from allcores.engine.staff import TINY_SECONDS, Job, Order, Staff
+from allcores.engine.staff import TINY_SECONDS, Staff
 from allcores.inputs import plain_source
 from allcores.loop import _count, _workers
 
