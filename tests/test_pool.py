@@ -1121,6 +1121,16 @@ def test_imap_of_endless_input_reads_ahead_a_little_only() -> None:
         assert read < 10_000
 
 
+@pytest.mark.parametrize("chunksize", [1, 100])
+@pytest.mark.parametrize("source", [list, lambda r: (i for i in r)])
+def test_results_that_pile_up_are_taken_late(
+    pool: Pool, chunksize: int, source: Callable[[range], Any]
+) -> None:
+    iterator = pool.imap(square, source(range(7000)), chunksize)
+    wait_for(lambda: not iterator._room() and not iterator._pending)
+    assert list(iterator) == [i * i for i in range(7000)]
+
+
 def refilled(total: int, size: int = 1) -> Iterator[list[int]]:
     buffer = [0] * size
     for k in range(total):

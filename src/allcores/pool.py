@@ -506,8 +506,8 @@ class IMapIterator(Job, Iterator[T]):
                 self._end()
             key = self._taken if self._ordered else next(iter(self._there))
             outcome, size = self._there.pop(key)
-            self._taken += 1
             full = not self._room()
+            self._taken += 1
             self._bytes -= size
             if full and self._room():
                 self.staff.dispatch()
