@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.same import assert_same
+from tests.same import assert_same, run
 
 PROGRAMS = {
     "dataclass": """
@@ -902,9 +902,172 @@ for i in parallel(range(4)):
 signal.signal(signal.SIGUSR1, before)
 del before
 """,
+    "an array changed by a function of NumPy": """
+import numpy as np
+data=[np.array([1.,np.nan,i]) for i in range(6)]
+out=[]
+for d in parallel(data):
+    c=np.nan_to_num(d, copy=False)
+    out.append(float(c.sum()))
+""",
+    "a buffer that C code fills": """
+import struct
+buf=bytearray(40); out=[]
+for i in parallel(range(10)):
+    n = struct.pack_into('i', buf, i*4, i*i)
+    out.append(n)
+""",
+    "a list added to by reduce": """
+import functools, operator
+acc=[]; out=[]
+for i in parallel(range(6)):
+    r = functools.reduce(operator.iadd, [[i],[i*i]], acc)
+    out.append(len(r))
+""",
+    "a list added to by accumulate": """
+import itertools, operator
+acc=[0]; out=[]
+for i in parallel(range(6)):
+    r = [len(x) for x in itertools.accumulate([acc,[i]], operator.iadd)]
+    out.append(r)
+""",
+    "a row sorted by an unbound method": """
+import numpy as np
+rows=np.array([[3,1,2],[9,8,7],[5,6,4]]); out=[]
+for i in parallel(range(3)):
+    np.ndarray.sort(rows[i])
+    out.append(rows[i][0]*2)
+""",
+    "a length that counts": """
+class Bag:
+    def __init__(s): s.asked=0
+    def __len__(s): s.asked+=1; return 3
+bag=Bag(); out=[]
+for i in parallel(range(5)):
+    out.append(len(bag)*i)
+""",
+    "a truth that counts": """
+class Bag:
+    def __init__(s): s.asked=0
+    def __bool__(s): s.asked+=1; return s.asked%2==0
+bag=Bag(); out=[]
+for i in parallel(range(5)):
+    out.append(i*i if bag else -i)
+""",
+    "a format that counts": """
+class Bag:
+    def __init__(s): s.asked=0
+    def __format__(s, spec): s.asked+=1; return f"bag{s.asked}"
+bag=Bag(); out=[]
+for i in parallel(range(5)):
+    out.append(f"{bag} {i*i}")
+""",
+    "an iterator that counts": """
+class Bag:
+    def __init__(s): s.asked=0
+    def __iter__(s): s.asked+=1; return iter(range(s.asked))
+bag=Bag(); out=[]
+for i in parallel(range(5)):
+    out.append([x*i for x in bag])
+""",
+    "a descriptor that counts": """
+class Counted:
+    def __init__(s): s.reads=0
+    def __get__(s, obj, typ): s.reads+=1; return s.reads
+class M: v=Counted()
+m=M(); out=[]
+for i in parallel(range(5)):
+    out.append(m.v*i)
+""",
+    "a class of a class that keeps a list": """
+class Meta(type):
+    made=[]
+    def __call__(cls,*a):
+        o=super().__call__(*a); Meta.made.append(o.v); return o
+class P(metaclass=Meta):
+    def __init__(s,v): s.v=v
+out=[]
+for i in parallel(range(5)):
+    out.append(P(i).v*2)
+made=Meta.made
+""",
+    "an object for each key": """
+class S:
+    inst={}
+    def __new__(cls,k):
+        if k not in cls.inst: cls.inst[k]=object.__new__(cls)
+        return cls.inst[k]
+    def __init__(s,k): s.k=k
+out=[]
+for i in parallel(range(7)):
+    out.append(S(i%3).k*2)
+n=len(S.inst)
+""",
+    "an attribute set through vars": """
+class A: pass
+objs=[A() for _ in range(5)]
+out=[]
+def tag(o,i):
+    vars(o)['t']=i; return i*2
+for i,o in parallel(enumerate(objs)):
+    out.append(tag(o,i))
+""",
+    "an item changed by a methodcaller": """
+import operator
+push=operator.methodcaller('append', 7)
+lists=[[] for _ in range(5)]; out=[]
+for l in parallel(lists):
+    push(l)
+    out.append(len(l))
+""",
+    "a list changed by a methodcaller": """
+import operator
+push=operator.methodcaller('append', 7)
+acc=[]; out=[]
+for i in parallel(range(5)):
+    r=push(acc)
+    out.append((i*i,len(acc)))
+""",
+    "a property called by an attrgetter": """
+import operator
+class A:
+    def __init__(s,v): s._v=v; s.n=0
+    @property
+    def v(s): s.n+=1; return s._v
+get=operator.attrgetter('v')
+objs=[A(i) for i in range(5)]; out=[]
+for o in parallel(objs):
+    out.append(get(o)**2)
+""",
+    "a dict changed through a partial": """
+import functools, operator
+d={}
+put=functools.partial(operator.setitem, d)
+out=[]
+for i in parallel(range(5)):
+    put(i, i*i); out.append(i**3)
+""",
+    "a defaultdict in a function": """
+from collections import defaultdict
+groups=defaultdict(list); out=[]
+def g(i): return groups[i%3]
+for i in parallel(range(7)):
+    l=g(i)
+    out.append(len(l)+i)
+n=len(groups)
+""",
 }
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_leaves_the_same(name: str) -> None:
     assert_same(PROGRAMS[name].lstrip())
+
+
+def test_says_what_was_seen_to_change() -> None:
+    program = PROGRAMS["a list changed by a methodcaller"].lstrip()
+    outcome = run(program, False)
+    assert outcome.in_workers == 0
+    assert "`acc`, or something in it, is changed by something that the loop calls" in str(
+        outcome.warned
+    )

@@ -367,8 +367,16 @@ class _Entry:
             plan.kept,
             code.traced,
             self.watcher(values),
+            lambda: self.watchable(values),
         )
         self.variables.job = self.job
+
+    def watchable(self, values: dict[str, Any]) -> list[tuple[str, Any]]:
+        """What work may reach, by the names it begins at."""
+        namespace = self.frame.f_globals
+        names = sorted(self.plan.outer_reads - self.plan.parent_names)
+        found = [(n, values.get(n, namespace.get(n))) for n in names]
+        return [(n, obj) for n, obj in found if not is_stream(obj)]
 
     def watcher(self, values: dict[str, Any]) -> Callable[[], Any]:
         """A look at the random streams that iterations could share."""
@@ -434,7 +442,7 @@ class _Entry:
                 if event.kind == "spilled":
                     self.site.warned.add("spilled")
                     return Rest(chain([event.item], run.rest()), "workers")
-                why = why_stop(event)
+                why = self.why_in_order(event)
                 if why is not None:
                     return self.give_up(chain([event.item], run.rest()), why)
                 stuck += event.kind == "unshippable"
@@ -444,6 +452,22 @@ class _Entry:
                     return self.give_up(run.rest(), why)
         finally:
             run.close()
+
+    def why_in_order(self, event: Halt) -> str | None:
+        """Why what workers saw leaves all of the rest to the plain loop, or None."""
+        if event.kind == "drawn":
+            return (
+                "a random stream that all iterations share is drawn from in the loop; make one for "
+                "each iteration, such as `rng = random.Random(seed + i)`"
+            )
+        if event.kind == "changed":
+            # The same would come of it the next time, after workers were made for nothing.
+            self.site.problem = f"{event.text} is changed by something that the loop calls"
+            return self.site.problem
+        if event.detail.endswith(".MustRunNatively"):
+            # What it is about to change may be what the workers' copies were made of.
+            return "an iteration changes something in place that outlives it; change a copy"
+        return None
 
     def in_turn(self, items: Iterator[Any]) -> Iterator[Any]:
         """Items that are left to the plain loop."""
@@ -646,19 +670,6 @@ class Stay:
     def too_cheap(self) -> bool:
         """Whether iterations cost less than sending what came of them."""
         return self.iterations > SURE and self.seconds < self.iterations * self.least
-
-
-def why_stop(event: Halt) -> str | None:
-    """Why what workers saw leaves the rest of the loop to the plain loop, or None."""
-    if event.kind == "drawn":
-        return (
-            "a random stream that all iterations share is drawn from in the loop; make one for "
-            "each iteration, such as `rng = random.Random(seed + i)`"
-        )
-    if event.detail.endswith(".MustRunNatively"):
-        # What it is about to change may be what the workers' copies were made of.
-        return "an iteration changes something in place that outlives it; change a copy"
-    return None
 
 
 def outlook(

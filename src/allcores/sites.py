@@ -32,7 +32,7 @@ class Site:
         self.node, self.module = node, module
         self.chain: list[ast.AST] = chain or []
         self.problem = ""
-        """Why the loop cannot be read, in words; empty when it can."""
+        """Why the loop cannot be read, or was found to depend on its order, in words; else empty."""
         self.plan: Plan | None = None
         self.running: CodeType | None = None
         self.code: dict[tuple[bool, tuple[str, ...]], Any] = {}

@@ -9,6 +9,7 @@ from typing import Any
 
 from allcores.build.runtime import Functions
 from allcores.build.travel import ATOMS, stuck_ones
+from allcores.build.watch import Watch, watch_items
 from allcores.engine.job import Cut
 from allcores.engine.relay import Relay
 from allcores.engine.wire import encode
@@ -89,7 +90,9 @@ class LoopJob:
         kept: set[str],
         traced: bool,
         watched: Callable[[], Any],
+        fixed: Callable[[], list[tuple[str, Any]]],
     ) -> None:
+        """watched: the states of random streams. fixed: what work reads that outlives iterations."""
         self.functions = functions
         self.work = functions.work
         self.namespace = namespace
@@ -98,8 +101,11 @@ class LoopJob:
         self.kept = kept
         self.traced = traced
         self.watched = watched
+        self.fixed = fixed
         self.relay = Relay()
         self.seen: Any = None
+        self.watch: Watch
+        self.items: Watch | None = None
 
     def output(self, where: Any) -> None:
         """In a worker's record: put what was written there. In a commit: write it out."""
@@ -114,9 +120,15 @@ class LoopJob:
     def enter_worker(self) -> None:
         self.relay.install()
         self.seen = self.watched()
+        self.take()
+        self.watch = Watch(self.fixed(), frozenset((*self.global_names, *self.passing_names)))
 
     def before_chunk(self) -> None:
         self.take()
+
+    def look_at(self, chunk: list[Any]) -> None:
+        """Keep what the items hold that are worked on next."""
+        self.items = watch_items(chunk)
 
     def take(self) -> dict[str, Any]:
         """The temporaries that are bound, taken away from the worker."""
@@ -186,12 +198,24 @@ class LoopJob:
             return [result]
         return list(result or ())
 
+    def changed(self) -> str | None:
+        """What the chunk has changed that outlives it, in words."""
+        root = self.watch.changed()
+        if root is not None:
+            return f"`{root}`, or something in it,"
+        if self.items is not None and self.items.changed() is not None:
+            return "what the loop runs over"
+        return None
+
     def odd_output(self) -> Cut | None:
         """What cannot be put in its place: the chunk has to be done in another way."""
         state = self.watched()
         if state != self.seen:
             self.seen = state
             return Cut(0, "drawn")
+        found = self.changed()
+        if found is not None:
+            return Cut(0, "changed", found)
         if self.relay.leaked():
             return Cut(0, "unshippable", "something was written past Python's own streams")
         if self.relay.warned():

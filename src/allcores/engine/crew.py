@@ -235,6 +235,7 @@ def serve(
 ) -> None:
     """Do chunks until there are no more. settled: called when the first one is there."""
     job.enter_worker()
+    look_at = getattr(job, "look_at", None)
     begun = False
     while True:
         try:
@@ -247,13 +248,16 @@ def serve(
         chunk = given if given is not None else [items[i] for i in range(start, stop)]
         slots[number] = start
         job.before_chunk()
+        if look_at is not None:
+            look_at(chunk)
         results: list[Any] = []
         began = time.perf_counter()
         cut = do_chunk(job.work, chunk, results, slots, number, start)
         seconds = time.perf_counter() - began
         slots[number] = -1
         extra, more = job.after_chunk(results, last and cut is None, cut)
-        if more is not None and (cut is None or more.keep < cut.keep):
+        # A worker that has changed what outlives iterations is of no more use.
+        if more is not None and (cut is None or more.keep < cut.keep or more.kind == "changed"):
             cut = more
         answer(sock, job, results, extra, cut, seconds)
 

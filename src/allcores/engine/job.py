@@ -20,9 +20,9 @@ class Cut(NamedTuple):
 
     keep: int
     kind: str
-    """"left", "raised", "shared", "unshippable", "spilled", "drawn" or "died"."""
+    """"left", "raised", "shared", "unshippable", "spilled", "drawn", "changed" or "died"."""
     text: str = ""
-    """For humans: the worker's traceback, or why a result cannot travel."""
+    """For humans: the worker's traceback, or why a result cannot travel, or what changed."""
     detail: str = ""
     """For "raised": the exception's type, as module.name."""
 
@@ -37,6 +37,8 @@ class Job(Protocol):
 
     def before_chunk(self) -> None:
         """Called before the first iteration of every chunk."""
+
+    # look_at(chunk: list[Any]) -> None, where there is one: the chunk's items, before the first.
 
     def after_chunk(
         self, results: list[Any], last: bool, cut: Cut | None
