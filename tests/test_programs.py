@@ -1056,7 +1056,64 @@ for i in parallel(range(7)):
     out.append(len(l)+i)
 n=len(groups)
 """,
+    "an attribute that becomes another one": """
+class A:
+    def __init__(s,log): s.log=log; s.cur=[]
+    def go(s,x):
+        for k in range(x):
+            s.cur.append(k); s.cur=s.log
+log=[]
+out=[]
+for i in parallel(range(5)):
+    a=A(log)
+    a.go(3)
+    out.append(i*i)
+""",
+    "a list added to an attribute": """
+class A:
+    def __init__(s,log): s.log=log; s.cur=[]
+    def go(s,x):
+        s.cur+=[s.log]
+        s.cur[0].append(x)
+log=[]
+out=[]
+for i in parallel(range(5)):
+    a=A(log)
+    a.go(3)
+    out.append(i*i)
+""",
 }
+
+
+PARALLEL = {
+    "a simulation that keeps its history": """
+class Sim:
+    def __init__(s,cfg): s.cfg=cfg; s.t=0.0; s.hist=[]; s.state={'x':1.0}
+    def advance(s):
+        s.t += s.cfg['dt']
+        s.state['x'] *= 1+s.cfg['r']*s.cfg['dt']
+        s.hist.append((s.t,s.state['x']))
+    def run(s):
+        for k in range(s.cfg['n']): s.advance()
+        return s
+cfgs=[{'dt':.1,'n':5,'r':k/10} for k in range(6)]
+out=[]
+for cfg in parallel(cfgs):
+    sim=Sim(cfg); sim.run()
+    out.append(sim.hist[-1])
+""",
+    "an attribute bound and a list appended to": """
+class P:
+    def __init__(s,x,v): s.x=x; s.v=v; s.hist=[]
+    def drift(s,dt): s.x=s.x+s.v*dt; s.hist.append(s.x)
+ps=[(i,i+1) for i in range(5)]; es=[]
+for x,v in parallel(ps):
+    q=P(x,v)
+    q.drift(.1)
+    es.append(q)
+""",
+}
+"""Programs that must run in parallel."""
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -1071,3 +1128,9 @@ def test_says_what_was_seen_to_change() -> None:
     assert "`acc`, or something in it, is changed by something that the loop calls" in str(
         outcome.warned
     )
+
+
+@pytest.mark.parametrize("name", PARALLEL)
+def test_runs_in_parallel(name: str) -> None:
+    # In a module, for objects of classes made in functions cannot be sent.
+    assert_same(PARALLEL[name].lstrip(), "parallel", places=("module",))

@@ -41,6 +41,8 @@ EDGE = 32
 """Of a long container, so many of the first and of the last ones are compared, and its length."""
 SAMPLE = 4096
 """Of a big array, so many bytes spread over it are compared."""
+MADE_LATER = frozenset("__slotnames__ __annotations__ __annotations_cache__".split())
+"""What Python adds to a class when first needed, for instance when an object of it is pickled."""
 CONTAINERS = (list, tuple, dict, set, frozenset, deque)
 HOLDERS = (
     *(CellType, MethodType, SimpleNamespace, partial, property, classmethod, staticmethod),
@@ -163,7 +165,8 @@ def _of_container(obj: Any) -> list[Any]:
 
 
 def _of_class(obj: Any) -> list[Any]:
-    return [*vars(obj).values(), *obj.__bases__, type(obj)]
+    own = [value for name, value in vars(obj).items() if name not in MADE_LATER]
+    return [*own, *obj.__bases__, type(obj)]
 
 
 def _of_module(obj: Any) -> list[Any]:

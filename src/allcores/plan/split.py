@@ -54,7 +54,7 @@ def read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
         elif isinstance(n, ast.Nonlocal):
             reader.declared_global |= set(n.names)
     for _ in range(3):
-        before = (dict(reader.changed), dict(reader.contents), dict(reader.loose))
+        before = _learnt(reader)
         reader.start_pass()
         reader.ends = []
         reader.st = State()
@@ -66,7 +66,7 @@ def read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
         reader.st.bound = frozenset(local)
         reader.dead = False
         reader.block(node.body)
-        if before == (reader.changed, reader.contents, reader.loose):
+        if before == _learnt(reader):
             break
     changed = all_bounded([r for r in reader.changed if is_outer(r)])
     summary.changes = set(changed.values())
@@ -87,6 +87,12 @@ def read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
     summary.rebinds = reader.declared_global & summary.changes
     summary.reads = set(all_bounded(reader.reads | _parameter_reads(node)).values())
     return summary
+
+
+def _learnt(reader: FunctionReader) -> tuple[dict[str, Any], ...]:
+    """What one pass through a function leaves for the next."""
+    stored = {root: dict(attributes) for root, attributes in reader.stored.items()}
+    return dict(reader.changed), dict(reader.contents), dict(reader.loose), stored
 
 
 def _shared_defaults(args: ast.arguments) -> set[int]:

@@ -390,7 +390,10 @@ class Statements(Expressions):
             again = True
         if not tainted and (outer(part.own) or part.maybe):
             tainted |= self.guard_part(node, target, part, again)
-        self.put_inside(base.val, [info.val])
+        if isinstance(target, ast.Attribute):
+            self.put_as(base.val, target.attr, info.val)
+        else:
+            self.put_inside(base.val, [info.val])
         return tainted
 
     def guard_part(
@@ -598,9 +601,10 @@ class Statements(Expressions):
             tainted |= self.eval(target.slice).tainted
         if isinstance(target, ast.Attribute):
             tainted |= self.store(target, base, val, node)
+            self.put_as(base.val, target.attr, val)
         else:
             tainted |= self.mutate(base.val, node, target.value, ast.unparse(target))
-        self.put_inside(base.val, [val])
+            self.put_inside(base.val, [val])
         return tainted
 
     def store(self, target: ast.Attribute, base: Info, val: Val, node: ast.AST) -> bool:

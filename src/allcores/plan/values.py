@@ -85,6 +85,8 @@ class Expressions:
         self.changed: dict[str, bool] = {}
         self.contents: dict[str, Roots] = {}
         """What has been put into objects."""
+        self.stored: dict[str, dict[str, Roots]] = {}
+        """What attributes of objects from outside were bound to, in a function."""
         self.loose: dict[str, Roots] = {}
         """Outer objects that might be in them as well: results of calls that were put there."""
         self.fields: dict[str, dict[str, Val]] = {}
@@ -143,10 +145,19 @@ class Expressions:
             if root in seen:
                 continue
             seen.add(root)
-            for r in self.contents.get(root, NONE):
-                found.add(r)
-                todo.append(r)
+            for held in (self.contents.get(root, NONE), *self.stored.get(root, {}).values()):
+                found |= held
+                todo.extend(held)
         return frozenset(found)
+
+    def inside_attribute(self, val: Val, attr: str) -> Roots:
+        """As `inside`, without what is known to be bound to other attributes."""
+        if not any(root in self.stored for root in val.own):
+            return self.inside(val)
+        found = set(val.inner)
+        for root in val.own:
+            found |= self.contents.get(root, NONE) | self.stored.get(root, {}).get(attr, NONE)
+        return frozenset(found) | self.inside(Val(frozenset(found)))
 
     def perhaps_inside(self, val: Val) -> Roots:
         """Outer objects that might be reachable through a value."""
@@ -274,7 +285,7 @@ class Expressions:
         known = self.field(val, rest) if not self.in_function else None
         if known is not None:
             return known
-        inside = self.inside(val)
+        inside = self.inside_attribute(val, rest.split(".")[1])
         own = (
             frozenset(r + rest if r.count(".") < 4 else r for r in val.own if is_outer(r)) | inside
         )
@@ -1052,6 +1063,18 @@ class Expressions:
             self.contents[root] = fx.shortened(held)
             if perhaps:
                 self.loose[root] = fx.shortened(self.loose.get(root, NONE) | outer(perhaps))
+
+    def put_as(self, owner: Val, attr: str, part: Val) -> None:
+        """An attribute is bound to a value."""
+        outside = outer(owner.own) if self.in_function else NONE
+        for root in fx.shortened(outside):
+            attributes = self.stored.setdefault(root, {})
+            held = attributes.get(attr, NONE) | part.own | self.inside(part)
+            attributes[attr] = fx.shortened(held - {root})
+            perhaps = outer(part.maybe | self.perhaps_inside(part))
+            if perhaps:
+                self.loose[root] = fx.shortened(self.loose.get(root, NONE) | perhaps)
+        self.put_inside(owner._replace(own=owner.own - outside), [part])
 
     def effect_call(self, node: ast.Call) -> Info:
         """A call whose value nobody uses: it is there for what it does."""
