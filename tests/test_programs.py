@@ -1082,6 +1082,18 @@ for i in parallel(range(5)):
     a.go(3)
     out.append(i*i)
 """,
+    "a deep copy that is none": """
+from copy import deepcopy
+class M:
+    shared=[]
+    def __init__(s): s.w=[1.,2.]
+    def __deepcopy__(s,memo): return s
+base=M(); out=[]
+for i in parallel(range(4)):
+    m=deepcopy(base)
+    m.w.append(i)
+    out.append(len(m.w))
+""",
 }
 
 
@@ -1111,6 +1123,31 @@ for x,v in parallel(ps):
     q=P(x,v)
     q.drift(.1)
     es.append(q)
+""",
+    "a deep copy that is changed": """
+import copy
+cfg={'n':3,'opts':{'a':1}}; out=[]
+for i in parallel(range(4)):
+    c=copy.deepcopy(cfg); c['opts']['a']=i; c['opts'].setdefault('l',[]).append(i)
+    out.append(c)
+""",
+    "what json.loads gives is changed": """
+import json
+lines=['{"a":{"b":1}}','{"a":{"b":5}}']; out=[]
+for l in parallel(lines):
+    d=json.loads(l)
+    d['a']['c']=d['a']['b']*2
+    d['a'].update(z=1)
+    out.append(d)
+""",
+    "counts by members of an enum": """
+import enum
+class Kind(enum.Enum): A=1; B=2; C=3
+class F(enum.Flag): R=1; W=2; X=4
+out=[]; counts={k:0 for k in Kind}
+for i in parallel(range(12)):
+    k=Kind(i%3+1); counts[k]+=1
+    out.append((k, F(i%7+1), k is Kind.A))
 """,
 }
 """Programs that must run in parallel."""

@@ -260,4 +260,9 @@ GENERATOR_MAKERS = frozenset(
     "numpy.random.default_rng numpy.random.RandomState numpy.random.Generator numpy.random.SeedSequence "
     "numpy.random.PCG64 numpy.random.MT19937 numpy.random.Philox random.Random random.SystemRandom".split()
 )
+DEEP_COPIES = frozenset(
+    """copy.deepcopy json.loads json.load pickle.loads pickle.load marshal.loads ast.literal_eval
+    tomllib.loads tomllib.load""".split()
+)
+"""What they give shares nothing that can be changed with what they are given."""
 ITEM_MAKERS = ("itertools.", "copy.copy", "operator.", "functools.")

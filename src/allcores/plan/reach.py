@@ -7,6 +7,7 @@ import io
 import threading
 import types
 from collections.abc import Iterator
+from enum import Enum
 from typing import Any
 
 ATOMS = frozenset({int, float, complex, bool, str, bytes, range, type(None)})
@@ -18,7 +19,9 @@ CODE = (
     types.BuiltinFunctionType,
     types.CodeType,
     types.FrameType,
+    Enum,
 )
+"""What is no data of the program's: everybody shares it."""
 
 
 def surrounding(o: Any) -> bool:

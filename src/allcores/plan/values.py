@@ -945,6 +945,8 @@ class Expressions:
             return Info(self.element(vals[0]), tainted, False)
         if dotted in fx.SECOND_ARGUMENT_CHANGES and len(args) > 1:
             return Info(ATOM, self.mutate(vals[1], node, args[1], dotted) or tainted, False)
+        if dotted in fx.DEEP_COPIES:
+            return Info(Val(frozenset({self.site(node)})), tainted, True)
         if dotted in fx.BORROWING_FUNCTIONS and vals:
             return Info(join(self.element(vals[0]), vals[0]), tainted, False)
         if dotted.startswith(fx.FRESH_MODULES) and not dotted.startswith("numpy.lib"):
