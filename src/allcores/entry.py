@@ -26,7 +26,7 @@ from allcores.engine.forkable import why_not_forkable
 from allcores.engine.job import LEFT
 from allcores.engine.schedule import Batch, Halt, Run
 from allcores.engine.source import Indexed, Streamed
-from allcores.inputs import copied, holds_iterator, items_left, plain_source
+from allcores.inputs import copied, entangled, holds_iterator, items_left, plain_source
 from allcores.loop import (
     LoopReport,
     NotParallel,
@@ -169,6 +169,10 @@ class _Entry:
         self.ahead: Ahead | None = None
         self.held = False
         """Whether the program holds an iterator that the loop uses up."""
+        self.peeked: list[Any] = []
+        """The item that was read before workers are brought in."""
+        self.entwined = ""
+        """Why items cannot be read ahead."""
         self.begun = 0
         """How many items the plain loop would have taken by now, if it ends by an exception."""
         self.held_from: int | None = None
@@ -181,10 +185,13 @@ class _Entry:
         plain = plain_source(self.iterable)
         try:
             if not self.at_once(iterator, plain):
-                taste = self.taste_plain if plain else self.taste_stream
+                forced = self.settings.force
+                stream = self.force_stream if forced else self.taste_stream
+                taste = self.taste_plain if plain else stream
                 if not (yield from taste(iterator)):
                     return
-            rest: Rest | None = Rest(iterator, "workers")
+            items = chain(self.peeked, iterator) if self.peeked else iterator
+            rest: Rest | None = Rest(items, "workers")
             while rest is not None:
                 if rest.how == "plain" or (rest.how == "taste" and not self.may_taste(plain)):
                     yield self.plainly(rest.items)
@@ -194,7 +201,7 @@ class _Entry:
                     if not (yield from self.taste_plain(rest.items)):
                         return
                 with collector_paused():
-                    why = self.why_not_now()
+                    why = self.entwined or self.why_not_now()
                 if why is None and not plain and self.ahead is None:
                     self.ahead = Ahead(rest.items, self.done)
                     items, why = first_read(self.ahead)
@@ -209,7 +216,7 @@ class _Entry:
     def at_once(self, iterator: Any, plain: bool) -> bool:
         """Whether to bring in workers before anything has been run here."""
         if self.settings.force:
-            return True
+            return plain
         number = items_left(iterator) if plain else None
         if number is None or number < 2 or self.settings.workers < 2:
             return False
@@ -283,9 +290,40 @@ class _Entry:
                 cost = spent / self.done
                 self.site.cost = cost
                 if self.worth(cost, None, spent):
-                    return True
+                    self.peek(item, iterator)
+                    return bool(self.peeked)
                 check = self.done + max(1, min(int(TASTE_SECONDS / max(cost, 1e-8)), self.done * 4))
         return False
+
+    def force_stream(self, iterator: Any) -> Generator[Iterable[Any], None, bool]:
+        """Bring in workers at once, or after the first item where the next may be made of it."""
+        self.peek((), iterator)
+        if self.peeked and not self.entwined:
+            from allcores.build.travel import atoms
+
+            item = self.peeked[0]
+            if not set(map(type, _parts(item))) <= atoms():
+                yield (item,)
+                self.done += 1
+                self.peek(item, iterator)
+        return bool(self.peeked)
+
+    def peek(self, item: Any, iterator: Iterator[Any]) -> None:
+        """Read one item, and see whether that changes the one before or what the loop reads."""
+        from allcores.build.watch import Watch
+
+        parts = _parts(item)
+        reads = self.watchable({} if self.plan.module_level else dict(self.frame.f_locals))
+        look = Watch([*(("", part) for part in parts), *reads], frozenset())
+        self.peeked = list(islice(iterator, 1))
+        changed = look.changed()
+        parts += _parts(self.peeked[0]) if self.peeked else ()
+        if any(hasattr(type(part), "__next__") for part in parts):
+            self.entwined = "the items are iterators, which may draw from what the loop runs over"
+        elif changed == "":
+            self.entwined = "an item is changed when the next one is made; loop over copies"
+        elif changed is not None:
+            self.entwined = f"making the next item changes `{changed}`, or something in it"
 
     # -- with workers
 
@@ -327,7 +365,11 @@ class _Entry:
         for name in plan.outer_reads:
             if name not in names and name in self.local_names():
                 return f"`{name}` has no value yet"
-        return obstacle(plan, self.iterable, plain_source(self.iterable), names, namespace)
+        plain = plain_source(self.iterable)
+        why = obstacle(plan, self.iterable, plain, names, namespace)
+        if why is None and not plain:
+            why = entangled(plan, self.iterable, names, namespace)
+        return why
 
     def local_names(self) -> frozenset[str]:
         code = self.frame.f_code
@@ -670,6 +712,11 @@ class Stay:
     def too_cheap(self) -> bool:
         """Whether iterations cost less than sending what came of them."""
         return self.iterations > SURE and self.seconds < self.iterations * self.least
+
+
+def _parts(item: Any) -> tuple[Any, ...]:
+    """An item, or its parts where it is a tuple of several."""
+    return item if type(item) is tuple else (item,)
 
 
 def outlook(

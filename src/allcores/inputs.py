@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import copy
 import gc
+import io
 import operator
-from collections.abc import Iterable
-from types import GeneratorType
+from collections.abc import Iterable, Iterator
+from types import CodeType, FunctionType, GeneratorType, ModuleType
 from typing import Any
+
+from allcores.engine.functions import global_names
+from allcores.plan.live import changed_objects, owners_of
+from allcores.plan.model import Plan
+from allcores.plan.reach import ATOMS
 
 _BUILT_IN: tuple[type, ...] = (
     list,
@@ -109,3 +115,69 @@ def copied(iterator: Any) -> Any:
         state: Any = iterator.__reduce__()[1]
         return enumerate(copied(state[0]), state[1])
     return copy.copy(iterator)
+
+
+# -- whether the loop changes what its items are made of
+
+MOST = 2000
+"""How many objects are looked at behind an iterator."""
+
+
+def entangled(
+    plan: Plan, iterable: Any, names: dict[str, Any], namespace: dict[str, Any]
+) -> str | None:
+    """Why items cannot be made before the iterations that use them, or None."""
+    changed = {id(obj): path for path, (obj, _) in changed_objects(plan, names, namespace).items()}
+    for path in plan.changed:
+        changed.update({id(owner): path for _, owner, _ in owners_of(path, names, namespace)[-1:]})
+    bound = plan.parent_names | set(plan.varying) | set(plan.temporaries)
+    for obj in _behind(iterable, namespace):
+        found = [changed[id(obj)]] if id(obj) in changed else []
+        for code, variables in _codes(obj):
+            if variables is not namespace:
+                continue
+            read = global_names(code) if plan.module_level else frozenset(code.co_freevars)
+            found += sorted(bound & read)
+        if found:
+            return (
+                f"the loop changes `{found[0]}`, which what it runs over uses to make its items; "
+                "loop over a list of them"
+            )
+    return None
+
+
+def _behind(iterable: Any, namespace: dict[str, Any]) -> Iterator[Any]:
+    """What making the items may use, functions of the program among it."""
+    seen: set[int] = set()
+    kept: list[Any] = []
+    todo = [iterable]
+    while todo and len(kept) < MOST:
+        obj = todo.pop()
+        kind = type(obj)
+        if kind in ATOMS or isinstance(obj, (ModuleType, type)) or id(obj) in seen:
+            continue
+        if kind is dict and "__builtins__" in obj:
+            continue
+        seen.add(id(obj))
+        kept.append(obj)
+        yield obj
+        for code, variables in _codes(obj):
+            if variables is namespace:
+                todo += [namespace[n] for n in global_names(code) if n in namespace]
+        if isinstance(obj, GeneratorType):
+            if obj.gi_frame is not None:
+                todo += [*obj.gi_frame.f_locals.values(), obj.gi_yieldfrom]
+        elif kind is FunctionType:
+            todo += [*(obj.__closure__ or ()), obj.__defaults__]
+        elif not isinstance(obj, io.IOBase):
+            todo += gc.get_referents(obj)
+            # What makes the items of an object are methods of its class.
+            todo += [f for c in kind.__mro__ for f in vars(c).values() if type(f) is FunctionType]
+
+
+def _codes(obj: Any) -> list[tuple[CodeType, dict[str, Any]]]:
+    """The code that an object runs, and its global variables."""
+    if isinstance(obj, GeneratorType):
+        frame = obj.gi_frame
+        return [] if frame is None else [(obj.gi_code, frame.f_globals)]
+    return [(obj.__code__, obj.__globals__)] if type(obj) is FunctionType else []
