@@ -1095,7 +1095,7 @@ for i in parallel(range(4)):
     out.append(len(m.w))
 """,
     "lines read in the body of a loop over lines": """
-with open('in.txt','w') as f: f.write('\n'.join(str(i) for i in range(10)))
+with open('in.txt','w') as f: f.write('\\n'.join(str(i) for i in range(10)))
 K=3; out=[]
 with open('in.txt') as f:
     for line in parallel(f):

@@ -381,10 +381,12 @@ class Statements(Expressions):
             again = _is_simple(target.slice)
         else:
             part = self.attribute(base.val, "." + target.attr)
-            if self.in_function and path_of(target) is not None:
-                self.augmented |= {f"{r}.{target.attr}" for r in outer(base.val.own)}
+            path = path_of(target)
+            roots = {r if path is None else f"{r}.{target.attr}" for r in outer(base.val.own)}
+            if self.in_function and path is not None:
+                self.augmented |= roots
             else:
-                for root in outer(base.val.own):
+                for root in roots:
                     self.note_change(root, True)
             tainted |= self.store(target, base, part, node)
             again = True

@@ -1102,6 +1102,8 @@ class Expressions:
         if isinstance(func, ast.Attribute) and (
             dotted is None or self.is_method(path or "", dotted, func.attr)
         ):
+            if self.own_method(func):
+                return info
             base = self.info.get(func.value) or self.eval(func.value)
             tainted = self.mutate(base.val, node, func.value, func.attr)
             vals = [self.info[a].val for a in node.args if a in self.info]
@@ -1115,6 +1117,11 @@ class Expressions:
             f"`{ast.unparse(func)}(·)` is called for what it does, and that cannot be seen from here",
         )
         return Info(info.val, True, info.heavy)
+
+    def own_method(self, func: ast.Attribute) -> bool:
+        """Whether a method calls another one of its object that has been read."""
+        itself = isinstance(func.value, ast.Name) and func.value.id == self.around.self_name()
+        return itself and bool(self.around.methods_named(func.attr))
 
 
 def _by_position(
