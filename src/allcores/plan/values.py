@@ -16,6 +16,7 @@ from allcores.plan.effects import (
     NONE,
     Roots,
     Val,
+    bounded,
     in_words,
     is_outer,
     join,
@@ -669,21 +670,25 @@ class Expressions:
             exprs.insert(0, None)
         given, exprs = _by_position(node, summary, given, exprs)
         tainted |= self.apply(node, summary, given, exprs, where)
-        for root in summary.reads:
-            head, _, rest = root.partition(".")
-            if not head.startswith("$"):
-                tainted |= self.read_path(root, node)
-        if receiver is not None and not summary.is_class:
-            for root in summary.reads:
-                head, _, rest = root.partition(".")
-                if head == "$0":
-                    for r in receiver.own:
-                        if is_outer(r):
-                            tainted |= self.read_path(f"{r}.{rest}" if rest else r, node)
+        itself = ATOM if receiver is None or summary.is_class else receiver
+        tainted |= self.reads_of(node, summary, itself)
         if summary.is_class:
             return Info(self.instance(node, summary, given), tainted, True)
         # Line 0: a method of a built-in type.
         return Info(self.fresh(node, *given, maybe=True), tainted, summary.line > 0)
+
+    def reads_of(self, node: ast.AST, summary: Summary, receiver: Val) -> bool:
+        """Note what a call reads of what it shares and of its object; True: the loop changes it."""
+        tainted = False
+        for root in summary.reads:
+            head, _, rest = root.partition(".")
+            if not head.startswith("$"):
+                tainted |= self.read_path(root, node)
+            elif head == "$0":
+                for r in receiver.own:
+                    if is_outer(r) and r.partition(".")[0] != ITEM:
+                        tainted |= self.read_path(bounded(f"{r}.{rest}") if rest else r, node)
+        return tainted
 
     def apply(
         self,
@@ -1050,6 +1055,7 @@ class Expressions:
         exprs: list[ast.expr | None] = [func.value, *node.args, *(k.value for k in node.keywords)]
         given, exprs = _by_position(node, summary, [base, *vals], exprs)
         tainted = self.apply(node, summary, given, exprs, where)
+        tainted |= self.reads_of(node, summary, base)
         if any(r.partition(".")[0] == "$0" for r in summary.changes):
             self.put_inside(base, vals)
         return tainted
