@@ -1197,6 +1197,111 @@ for n in parallel(children(todo)):
     if n<8: todo.extend([2*n,2*n+1])
     out.append(v)
 """,
+    "numbers given out by a default factory": """
+import itertools
+from dataclasses import dataclass, field
+_ids=itertools.count()
+@dataclass
+class Job:
+    x: int
+    id: int = field(default_factory=lambda: next(_ids))
+jobs=[]
+for i in parallel(range(5)):
+    jobs.append(Job(i**2))
+del _ids
+""",
+    "numbers given out by a method of a count": """
+import itertools
+from dataclasses import dataclass, field
+@dataclass
+class Job:
+    x: int
+    id: int = field(default_factory=itertools.count().__next__)
+jobs=[]
+for i in parallel(range(5)):
+    jobs.append(Job(i**2))
+ids=[j.id for j in jobs]
+del Job,jobs
+""",
+    "functions found in a dict": """
+state={'n':0}
+def inc(x): state['n']+=x; return state['n']
+def sq(x): return x*x
+ops={'inc':inc,'sq':sq}; out=[]
+for name,x in parallel([('inc',1),('sq',3),('inc',2)]):
+    out.append(ops[name](x))
+""",
+    "a list added to that has a second name": """
+class F:
+    def __init__(self): self.log=[]; self.alias=self.log
+    def one(self,x): return len(self.alias)+x
+    def all(self,xs):
+        for x in parallel(xs):
+            self.log+=[self.one(x)]
+f=F(); f.all(range(5))
+""",
+    "a method that notes in another one": """
+class Fitter:
+    def __init__(self): self.k=2; self.out=[]; self.seen=[]
+    def check(self,x):
+        self.seen.append(x)
+    def one(self,x):
+        self.check(x); return x**self.k
+    def all(self,xs):
+        for x in parallel(xs): self.out.append(self.one(x))
+f=Fitter(); f.all(range(4))
+""",
+    "a method that reads what the loop changes": """
+class A:
+    def f(self,x): return x+len(out)
+objs=[A() for _ in range(4)]; out=[]
+for o in parallel(objs):
+    out.append(o.f(2))
+""",
+    "a method that reads in another one what the loop binds": """
+class F:
+    def __init__(self): self.out=[]; self.k=3
+    def one(self,x): return self.helper(x)*2
+    def helper(self,x): return x+(self.last or 0)
+    last=None
+    def all(self,xs):
+        for x in parallel(xs):
+            v=self.one(x)
+            self.last=v
+f=F(); f.all(range(5))
+""",
+    "a method overridden by one that reads what the loop changes": """
+class B:
+    def __init__(self): self.out=[]; self.k=3
+    def one(self,x): return self.helper(x)*2
+    def helper(self,x): return x+self.k
+    def all(self,xs):
+        for x in parallel(xs): self.out.append(self.one(x))
+class C(B):
+    def helper(self,x): return x+len(self.out)
+f=C(); f.all(range(5))
+""",
+    "a method of another module, overridden": """
+import sys, types, linecache
+text='class Base:\\n    def __init__(s): s.out=[]; s.k=3\\n    def one(s,x): return s.helper(x)*2\\n    def helper(s,x): return x+s.k\\n    def all(s,xs,parallel):\\n        for x in parallel(xs): s.out.append(s.one(x))\\n'
+m=types.ModuleType('ext_base'); linecache.cache['<ext_base>']=(len(text),None,text.splitlines(True),'<ext_base>')
+exec(compile(text,'<ext_base>','exec'), m.__dict__); sys.modules['ext_base']=m
+from ext_base import Base
+class Child(Base):
+    def helper(s,x): return x+len(s.out)
+f=Child(); f.all(range(5),parallel)
+out=f.out
+del m,f,Base,Child,sys.modules['ext_base']
+""",
+    "a method given away": """
+class B:
+    def __init__(self): self.out=[]; self.k=3
+    def one(self,x): return sum(map(self.helper,[x,x]))
+    def helper(self,x): return x+len(self.out)
+    def all(self,xs):
+        for x in parallel(xs): self.out.append(self.one(x))
+f=B(); f.all(range(5))
+""",
 }
 
 
@@ -1250,6 +1355,47 @@ out=[]; counts={k:0 for k in Kind}
 for i in parallel(range(12)):
     k=Kind(i%3+1); counts[k]+=1
     out.append((k, k is Kind.A))
+""",
+    "a method that counts what it has done": """
+class Fitter:
+    def __init__(self): self.results={}; self.n=0; self.scale=2
+    def fit_one(self,x): return x**self.scale
+    def fit_all(self,xs):
+        for x in parallel(xs):
+            r=self.fit_one(x)
+            self.results[x]=r
+            self.n+=1
+        return self
+f=Fitter().fit_all(range(6))
+""",
+    "a class that does its work in many methods": """
+class Pipe:
+    def __init__(self,cfg): self.cfg=cfg; self.results=[]; self.failed={}; self.done=0
+    def load(self,i): return [j*i for j in range(self.cfg['n'])]
+    def clean(self,r): return [v for v in r if v%self.cfg['mod']]
+    def score(self,r):
+        if not r: raise ValueError('empty')
+        return sum(r)/len(r)
+    def process(self,i):
+        r=self.clean(self.load(i))
+        return {'i':i,'s':self.score(r)}
+    def run(self,ids):
+        for i in parallel(ids):
+            try: res=self.process(i)
+            except ValueError as e:
+                self.failed[i]=str(e)
+            else: self.results.append(res)
+            self.done+=1
+p=Pipe({'n':6,'mod':3}); p.run(range(8))
+""",
+    "a method that calls another one": """
+class F:
+    def __init__(self): self.out=[]; self.k=3
+    def one(self,x): return self.helper(x)*2
+    def helper(self,x): return x+self.k
+    def all(self,xs):
+        for x in parallel(xs): self.out.append(self.one(x))
+f=F(); f.all(range(5))
 """,
 }
 """Programs that must run in parallel."""

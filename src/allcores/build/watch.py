@@ -15,14 +15,16 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import cache, partial
-from itertools import islice
-from operator import is_
+from itertools import count, islice, repeat
+from operator import is_, length_hint
 from types import (
     BuiltinMethodType,
     CellType,
     FunctionType,
+    GeneratorType,
     MappingProxyType,
     MethodType,
+    MethodWrapperType,
     ModuleType,
     SimpleNamespace,
 )
@@ -44,6 +46,20 @@ SAMPLE = 4096
 MADE_LATER = frozenset("__slotnames__ __annotations__ __annotations_cache__".split())
 """What Python adds to a class when first needed, for instance when an object of it is pickled."""
 CONTAINERS = (list, tuple, dict, set, frozenset, deque)
+_SAMPLES: tuple[Any, ...] = (
+    [],
+    (),
+    {},
+    set(),
+    range(0),
+    "",
+    "\u00e4",
+    b"",
+    {}.values(),
+    {}.items(),
+)
+SAYS_WHERE = (count, repeat, type(reversed([])), *(type(iter(sample)) for sample in _SAMPLES))
+"""Iterators of which it can be told where they stand."""
 HOLDERS = (
     *(CellType, MethodType, SimpleNamespace, partial, property, classmethod, staticmethod),
     *(WeakSet, WeakKeyDictionary, WeakValueDictionary),
@@ -110,8 +126,10 @@ class Watch:
             return _items_of_array if obj.dtype.hasobject else _bytes_of_array
         if kind is FunctionType:
             return self.of_function if _is_own(obj.__globals__.get("__name__")) else None
-        if kind is BuiltinMethodType:
-            return None if isinstance(obj.__self__, (ModuleType, type)) else gc.get_referents
+        if kind is BuiltinMethodType or kind is MethodWrapperType:
+            return None if isinstance(obj.__self__, (ModuleType, type)) else _of_method
+        if hasattr(kind, "__next__") and kind.__module__ in ("itertools", "builtins"):
+            return _place_of_iterator if kind in SAYS_WHERE else _of_iterator
         if isinstance(obj, type):
             return _of_class if _is_own(obj.__module__) and not _is_enum(obj) else None
         if isinstance(obj, CONTAINERS):
@@ -162,6 +180,22 @@ def _of_container(obj: Any) -> list[Any]:
     if kind is dict:
         found += [dict.__getitem__(obj, key) for key in found]
     return found
+
+
+def _of_method(obj: Any) -> list[Any]:
+    return [obj.__self__]
+
+
+def _place_of_iterator(obj: Any) -> bytes:
+    """Where an iterator stands."""
+    return (repr(obj) if type(obj) is count else str(length_hint(obj))).encode()
+
+
+def _of_iterator(obj: Any) -> list[Any]:
+    if isinstance(obj, GeneratorType):
+        frame = obj.gi_frame
+        return [] if frame is None else [*frame.f_locals.values(), obj.gi_yieldfrom]
+    return gc.get_referents(obj)
 
 
 def _of_class(obj: Any) -> list[Any]:

@@ -15,7 +15,7 @@ from allcores.plan.model import Plan
 from allcores.plan.names import children
 from allcores.plan.quiet import quiet_parse
 from allcores.plan.source import Module, Surroundings
-from allcores.plan.summaries import Reading, Summary
+from allcores.plan.summaries import CALLED, Reading, Summary
 
 _modules: dict[str, Module | None] = {}
 _CODE = (ModuleType, type, FunctionType, MethodType, BuiltinMethodType)
@@ -308,7 +308,8 @@ def obstacle(
     """
     read: list[tuple[str, Any]] = []
     owners: list[tuple[str, Any, str]] = []
-    for path in plan.work_reads:
+    for full in plan.work_reads:
+        path = full.removesuffix(CALLED)
         try:
             obj = lookup(path, names, namespace)
         except LookupError:
@@ -317,7 +318,10 @@ def obstacle(
         handle = handle_of(obj)
         if handle is not None:
             return f"`{path}` is {handle}, which workers cannot share; make it inside the loop"
-        if not isinstance(obj, (ModuleType, type, FunctionType)):
+        code = isinstance(obj, (ModuleType, type, FunctionType)) or (
+            path != full and _has_been_read(obj, path, plan.file, names, namespace)
+        )
+        if not code:
             read.append((path, obj))
         owners += owners_of(path, names, namespace)
     changed = changed_objects(plan, names, namespace)
@@ -344,6 +348,18 @@ def obstacle(
             other = search.targets[id(owner)]
             return f"`{other}`, which the loop changes, is also read as `{path}`"
     return search.through([*read, *given])
+
+
+def _has_been_read(
+    obj: Any, path: str, file: str, names: dict[str, Any], namespace: dict[str, Any]
+) -> bool:
+    """Whether a path names a method of its object that was found by its name, in this file."""
+    owner, _, name = path.rpartition(".")
+    if not owner or not isinstance(obj, MethodType) or not isinstance(obj.__func__, FunctionType):
+        return False
+    if obj.__func__.__name__ != name or obj.__func__.__code__.co_filename != file:
+        return False
+    return lookup(owner, names, namespace) is obj.__self__
 
 
 def owners_of(

@@ -32,7 +32,7 @@ from allcores.plan.source import (
     names_bound_in,
 )
 from allcores.plan.statements import Statements, names_of_inner_scopes
-from allcores.plan.summaries import Summary
+from allcores.plan.summaries import CALLED, Summary
 from allcores.plan.values import State
 
 MAX_PASSES = 40
@@ -108,6 +108,7 @@ def _parameter_reads(node: ast.FunctionDef) -> set[str]:
     index = {p: i for i, p in enumerate(parameter_names(node.args))}
     found: set[str] = set()
     inner: set[ast.AST] = set()
+    called = {n.func for n in walk(node) if isinstance(n, ast.Call)}
     for n in walk(node):
         if isinstance(n, ast.Attribute) and n not in inner:
             path = path_of(n)
@@ -118,7 +119,7 @@ def _parameter_reads(node: ast.FunctionDef) -> set[str]:
             inner.add(base)
             if path is not None and path.partition(".")[0] in index:
                 head, _, rest = path.partition(".")
-                found.add(f"${index[head]}.{rest}")
+                found.add(f"${index[head]}.{rest}" + CALLED * (n in called))
     for n in walk(node):
         if isinstance(n, ast.Name) and n not in inner and n.id in index:
             found.add(f"${index[n.id]}")

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 NEVER = 1_000_000
 ROUNDS = 6
+CALLED = "()"
+"""At the end of a path that is read: it is only called."""
 
 
 class Summary:

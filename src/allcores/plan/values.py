@@ -25,7 +25,7 @@ from allcores.plan.effects import (
 )
 from allcores.plan.names import BUILTINS, children, path_of, walk
 from allcores.plan.source import Surroundings
-from allcores.plan.summaries import Summary
+from allcores.plan.summaries import CALLED, Summary
 
 
 class Info(NamedTuple):
@@ -216,9 +216,10 @@ class Expressions:
 
     def read_path(self, path: str, node: ast.AST) -> bool:
         """Note that work reads this outer path; True when the loop changes it."""
+        full, path = path, path.removesuffix(CALLED)
         hit = [c for c in (*self.changed, *self.maybe_changed) if overlaps(path, c)]
         if not hit:
-            self.reads.add(path)
+            self.reads.add(full)
         for c in hit:
             shown = in_words(path), in_words(c)
             self.because(node, "`{}` is read here, and the loop changes `{}`".format(*shown))
