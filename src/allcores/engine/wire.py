@@ -17,11 +17,13 @@ import socket
 import struct
 import sys
 import weakref
+from collections import deque
 from typing import Any
 
 HEADER = struct.Struct("<QQQ")
 BIG = 256 * 1024
 PAGE = mmap.PAGESIZE
+AT_A_TIME = 16 * 1024
 MAX_MAPS = 20_000
 _live_maps: set[weakref.ref[mmap.mmap]] = set()
 
@@ -122,75 +124,84 @@ def _memory_file(big: list[pickle.PickleBuffer]) -> tuple[int, list[int], int]:
 
 
 class Reader:
-    """Puts frames together from what a non-blocking socket gives."""
+    """Puts frames together from what a non-blocking socket gives.
+
+    Small frames are often there by the dozen, and are taken with one call of the system.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
-        self.begin()
-
-    def begin(self) -> None:
-        self.header = b""
-        self.fd = -1
-        self.body = bytearray()
-        self.have = 0
+        self.there = memoryview(b"")
+        """What has been read and not used."""
+        self.fds: deque[int] = deque()
+        """Memory files that came along; each frame with buffers has one, and they come in order."""
         self.lengths = (0, 0, 0)
+        self.body: memoryview | None = None
+        """Of a frame that is longer than what is read at a time."""
+        self.have = 0
 
     def read(self) -> tuple[memoryview, list[memoryview]] | None:
         """A whole frame (pickle, buffers), or None when more must come.
 
         Raises EOFError when the other side is gone.
         """
-        while True:
-            if len(self.header) < HEADER.size:
-                if not self.read_header():
-                    return None
-                continue
-            want = self.lengths[0] + self.lengths[1]
-            if self.have < want:
-                try:
-                    got = self.sock.recv_into(memoryview(self.body)[self.have :])
-                except BlockingIOError:
-                    return None
-                if not got:
-                    raise EOFError
-                self.have += got
-                continue
-            return self.finish()
+        while (whole := self.whole_frame()) is None:
+            try:
+                self.fill()
+            except BlockingIOError:
+                return None
+        length, table, total = self.lengths
+        buffers: list[memoryview] = []
+        if table:
+            sizes = struct.unpack(f"<{table // 8}Q", whole[:table])
+            buffers = self.map_buffers(sizes, total)
+        return whole[table : table + length], buffers
 
-    def read_header(self) -> bool:
-        try:
-            data, rights, _, _ = self.sock.recvmsg(HEADER.size - len(self.header), 64)
-        except BlockingIOError:
-            return False
+    def whole_frame(self) -> memoryview | None:
+        """The table and pickle of the next frame, if all of it has come."""
+        if self.body is not None:
+            if self.have < len(self.body):
+                return None
+            whole, self.body = self.body, None
+            return whole
+        there = self.there
+        if len(there) < HEADER.size:
+            return None
+        self.lengths = HEADER.unpack_from(there)
+        end = HEADER.size + self.lengths[0] + self.lengths[1]
+        if len(there) >= end:
+            self.there = there[end:]
+            return there[HEADER.size : end]
+        if end > AT_A_TIME:
+            self.body = memoryview(bytearray(end - HEADER.size))
+            self.have = len(there) - HEADER.size
+            self.body[: self.have] = there[HEADER.size :]
+            self.there = memoryview(b"")
+        return None
+
+    def fill(self) -> None:
+        """Read what has come. Raises BlockingIOError when there is nothing, EOFError at the end."""
+        if self.body is not None:
+            got = self.sock.recv_into(self.body[self.have :])
+            if not got:
+                raise EOFError
+            self.have += got
+            return
+        data, rights, _, _ = self.sock.recvmsg(AT_A_TIME, 64)
         if not data:
             raise EOFError
         for _level, _kind, raw in rights:
             fds = array.array("i")
             fds.frombytes(raw[: len(raw) - len(raw) % fds.itemsize])
-            self.fd = fds[0]
-        self.header += data
-        if len(self.header) == HEADER.size:
-            self.lengths = HEADER.unpack(self.header)
-            self.body = bytearray(self.lengths[0] + self.lengths[1])
-        return True
-
-    def finish(self) -> tuple[memoryview, list[memoryview]]:
-        length, table, total = self.lengths
-        view = memoryview(self.body)
-        buffers: list[memoryview] = []
-        if table:
-            sizes = struct.unpack(f"<{table // 8}Q", view[:table])
-            buffers = self.map_buffers(sizes, total)
-        body = view[table : table + length]
-        self.begin()
-        return body, buffers
+            self.fds.extend(fds)
+        self.there = memoryview(bytes(self.there) + data if self.there else data)
 
     def map_buffers(self, sizes: tuple[int, ...], total: int) -> list[memoryview]:
+        fd = self.fds.popleft()
         try:
-            mapped = mmap.mmap(self.fd, total, flags=mmap.MAP_SHARED)
+            mapped = mmap.mmap(fd, total, flags=mmap.MAP_SHARED)
         finally:
-            os.close(self.fd)
-            self.fd = -1
+            os.close(fd)
         whole = memoryview(mapped)
         if len(_live_maps) >= MAX_MAPS:
             # The system limits the number of maps in a process.
@@ -204,9 +215,8 @@ class Reader:
         return out
 
     def close(self) -> None:
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
+        while self.fds:
+            os.close(self.fds.popleft())
 
 
 def receive(sock: socket.socket) -> Any:
