@@ -1302,6 +1302,30 @@ class B:
         for x in parallel(xs): self.out.append(self.one(x))
 f=B(); f.all(range(5))
 """,
+    "a function that changes the directory": """
+import os, tempfile
+old=os.getcwd(); d=tempfile.mkdtemp(); out=[]
+def f(i): os.chdir(d); return i
+for i in parallel(range(4)):
+    out.append(f(i))
+moved=os.getcwd()==os.path.realpath(d); os.chdir(old); os.rmdir(d); del d
+""",
+    "a function that sets the recursion limit": """
+import sys
+def f(i): sys.setrecursionlimit(1000+i); return i
+old=sys.getrecursionlimit(); out=[]
+for i in parallel(range(4)):
+    out.append(f(i))
+new=sys.getrecursionlimit(); sys.setrecursionlimit(old)
+""",
+    "a list in a big dict": """
+import operator
+big={k:[k] for k in range(5000)}
+def touch(i): operator.methodcaller('append',1)(big[i*900]); return i
+out=[]
+for i in parallel(range(5)):
+    out.append(touch(i))
+""",
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from allcores.build.runtime import Functions
 from allcores.build.travel import ATOMS, stuck_ones
-from allcores.build.watch import Watch, watch_items
+from allcores.build.watch import SETTINGS, Watch, watch_items
 from allcores.engine.job import Cut
 from allcores.engine.relay import Relay
 from allcores.engine.wire import encode
@@ -201,6 +201,8 @@ class LoopJob:
     def changed(self) -> str | None:
         """What the chunk has changed that outlives it, in words."""
         root = self.watch.changed()
+        if root == SETTINGS:
+            return f"a setting of this process, such as `{root}`,"
         if root is not None:
             return f"`{root}`, or something in it,"
         if self.items is not None and self.items.changed() is not None:

@@ -10,6 +10,7 @@ far, nearest first; it is a net, not a proof.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from array import array
 from collections import deque
@@ -45,6 +46,8 @@ SAMPLE = 4096
 """Of a big array, so many bytes spread over it are compared."""
 MADE_LATER = frozenset("__slotnames__ __annotations__ __annotations_cache__".split())
 """What Python adds to a class when first needed, for instance when an object of it is pickled."""
+SETTINGS = "os.getcwd()"
+"""The name that stands for all settings of the process."""
 CONTAINERS = (list, tuple, dict, set, frozenset, deque)
 _SAMPLES: tuple[Any, ...] = (
     [],
@@ -95,6 +98,7 @@ class Watch:
     ) -> None:
         """roots: names and values. apart: global names of which the values may differ."""
         self.apart = apart
+        self.settings = _settings()
         self.held: list[Held] = []
         seen: set[int] = set()
         todo = deque(roots)
@@ -115,6 +119,8 @@ class Watch:
 
     def changed(self) -> str | None:
         """The name through which something was found that has changed."""
+        if self.settings != _settings():
+            return SETTINGS
         return next((held.root for held in self.held if not held.same()), None)
 
     def reader(self, obj: Any) -> Callable[[Any], Any] | None:
@@ -159,6 +165,17 @@ def watch_items(chunk: list[Any]) -> Watch:
     step = max(1, len(chunk) // MOST_ITEMS)
     items = [("", item) for item in chunk[::step] if type(item) not in ATOMS]
     return Watch(items, frozenset(), 4 * MOST_ITEMS)
+
+
+def _settings() -> tuple[Any, ...]:
+    """What a program sets for the whole process, as far as it is cheap to ask for."""
+    try:
+        directory = os.getcwd()
+    except OSError:
+        directory = ""
+    np = sys.modules.get("numpy")
+    errors = tuple(np.geterr().values()) if np is not None and hasattr(np, "geterr") else ()
+    return directory, sys.getrecursionlimit(), errors
 
 
 def _size(obj: Any) -> int:
