@@ -1045,6 +1045,19 @@ def test_many_threads_use_one_pool(pool: Pool) -> None:
 
 
 def test_a_program_s_own_threads_may_wait_for_results(pool: Pool) -> None:
+    gate, lock = multiprocessing.get_context("fork").Event(), threading.Lock()
+    waits = pool.apply_async(lambda: gate.wait(PATIENCE))
+    thread = threading.Thread(target=waits.wait)
+    thread.start()
+    wait_for(lambda: thread in pool._staff.waiting)
+    # New workers have to be forked for it, for it cannot be pickled.
+    assert pool.map(lambda x: (lock, x)[1], range(20)) == list(range(20))
+    gate.set()
+    thread.join()
+    assert waits.get(PATIENCE) is True
+
+
+def test_a_program_s_own_thread_replaces_the_dead(pool: Pool) -> None:
     def dies(k: int) -> int:
         if k % 2:
             os._exit(1)
@@ -1060,10 +1073,8 @@ def test_a_program_s_own_threads_may_wait_for_results(pool: Pool) -> None:
             except WorkerDied:
                 caught.append(None)
 
-    lock = threading.Lock()
     thread = threading.Thread(target=collect)
     thread.start()
-    assert pool.map(lambda x: (lock, x)[1], range(20)) == list(range(20))
     thread.join()
     assert caught.count(None) == 4
     assert os.getpid() not in caught
@@ -1121,14 +1132,17 @@ def test_imap_of_endless_input_reads_ahead_a_little_only() -> None:
         assert read < 10_000
 
 
-@pytest.mark.parametrize("chunksize", [1, 100])
+@pytest.mark.parametrize("chunksize", [1, 10])
 @pytest.mark.parametrize("source", [list, lambda r: (i for i in r)])
-def test_results_that_pile_up_are_taken_late(
-    pool: Pool, chunksize: int, source: Callable[[range], Any]
+def test_taking_the_results_that_piled_up_makes_room(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch, chunksize: int, source: Callable[[range], Any]
 ) -> None:
-    iterator = pool.imap(square, source(range(7000)), chunksize)
+    monkeypatch.setattr("allcores.pool.AHEAD", 5)
+    iterator = pool.imap(square, source(range(1000)), chunksize)
+    assert [iterator.next(PATIENCE) for _ in range(1000)] == [i * i for i in range(1000)]
+    iterator = pool.imap(square, source(range(100)), chunksize)
     wait_for(lambda: not iterator._room() and not iterator._pending)
-    assert list(iterator) == [i * i for i in range(7000)]
+    assert [iterator.next(PATIENCE) for _ in range(100)] == [i * i for i in range(100)]
 
 
 def refilled(total: int, size: int = 1) -> Iterator[list[int]]:
