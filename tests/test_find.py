@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from allcores.find import meter
+from allcores.find import runs, suspension
 from allcores.find.costs import Costs
 from allcores.find.edit import one_word_change
 from allcores.find.predict import Shares, run_seconds
@@ -277,7 +277,7 @@ def test_programs_do_what_they_do(program: str | bytes, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_random_programs_come_out_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fuzzer's loops, each run plainly and measured, with every second piece's commits timed."""
-    monkeypatch.setattr(meter, "PROBED_EVERY", 2)
+    monkeypatch.setattr(runs, "PROBED_EVERY", 2)
     # The code that measures is in the functions' constants.
     monkeypatch.setattr(compare, "_constants", lambda code: 0)
     for seed in range(400):
@@ -290,7 +290,7 @@ def test_random_programs_come_out_the_same(monkeypatch: pytest.MonkeyPatch) -> N
         found = same.difference(plain, same.run(source, True))
         # `__slotnames__` is what pickle notes of a class that it has seen.
         assert not found or "__slotnames__" in found, (seed, found)
-        assert not meter.here.stack, seed
+        assert not suspension.here.stack, seed
 
 
 def plainly(text: str, name: str, mode: str) -> Any:

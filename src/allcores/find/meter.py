@@ -7,9 +7,7 @@ take `PIECE_SECONDS`. Loops that are over in no time are measured in a part of t
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from itertools import chain, compress, count, islice
 from math import frexp
 from time import perf_counter
@@ -17,188 +15,17 @@ from types import FrameType
 from typing import Any
 
 from allcores.find.clock import clock
+from allcores.find.runs import Entry, Runs, overheads
 from allcores.inputs import plain_source
 from allcores.loop import _Parallel
 from allcores.plan import Plan
 
-PIECE_SECONDS = 50e-6
-MOST_PIECES = 2048
 SMALL_SECONDS = 40e-6
 """Runs of a loop that take less are measured in part."""
-PROBED_EVERY = 8
 MOST_SAMPLES = 64
 SAMPLING_SECONDS = 0.05
 
 SIZED = frozenset({list, tuple, range, dict, set, frozenset, str, bytes, bytearray})
-
-Piece = tuple[int, float]
-"""How many iterations, and their seconds."""
-
-
-@dataclass(slots=True)
-class Overheads:
-    """Seconds that measuring takes, by which the clock is put right."""
-
-    entry: float = 0.0
-    piece: float = 0.0
-    piece_inside: float = 0.0
-    """What of that falls between the two looks at the clock."""
-    iteration: float = 0.0
-    skip: float = 0.0
-    probe: float = 0.0
-    """One timed commit, apart from its own time."""
-    probe_inside: float = 0.0
-    """What of that falls between the two looks at the clock."""
-
-
-overheads = Overheads()
-
-
-@dataclass(slots=True)
-class Runs:
-    """Runs of a loop that took about as long as one another."""
-
-    runs: int = 0
-    iterations: int = 0
-    seconds: float = 0.0
-    pieces: list[Piece] = field(default_factory=list)
-    """Those of one of them, the longest."""
-    longest: float = 0.0
-
-
-class Entry:
-    """One run of a loop, from its first item to its end."""
-
-    __slots__ = (
-        "away", "cost", "counted", "done", "frame", "longest", "lost", "meter", "parent",
-        "parked_at", "probe_in", "seen", "size", "start", "wanted",
-    )  # fmt: skip
-
-    def __init__(self, meter: Meter, frame: int) -> None:
-        stack = here.stack
-        self.meter, self.frame = meter, frame
-        self.parent = stack[-1].meter if stack else None
-        self.counted = meter.active == 0
-        self.away = self.parked_at = self.longest = self.start = 0.0
-        self.seen: list[Piece] = []
-        self.wanted, self.cost = PIECE_SECONDS, meter.cost
-        self.size, self.done = 1, 0
-        self.probe_in = 2
-        self.lost = overheads.entry
-        meter.active += 1
-        meter.probing = False
-        stack.append(self)
-
-    def next_size(self) -> int:
-        """How many iterations are taken together next."""
-        cost = self.cost
-        if cost:
-            self.size = max(1, min(int(self.wanted / cost), self.size * 16, 100_000))
-        self.probe_in -= 1
-        if self.probe_in:
-            return self.size
-        self.probe_in = PROBED_EVERY if self.meter.probed_iterations < 4096 else 64
-        return self.meter.start_probe(self.size)
-
-    def note(self, counted: int) -> None:
-        """A piece has ended."""
-        meter = self.meter
-        stop = perf_counter() - clock.lost
-        if self.parked_at:
-            stop = self.parked_at
-            if sys.exc_info()[0] is not GeneratorExit:
-                suspension.resume(self.frame)
-        self.done, spent = meter.end_probe(counted) if meter.probing else (counted, 0.0)
-        spent += self.done * overheads.iteration
-        self.lost += overheads.piece + spent
-        if self.done:
-            seconds = stop - self.start - self.away - spent - overheads.piece_inside
-            seconds = max(seconds, 1e-9)
-            self.cost = cost = seconds / self.done
-            self.seen.append((self.done, seconds))
-            self.longest = max(self.longest, cost)
-            if len(self.seen) > MOST_PIECES:
-                self.seen = halved(self.seen)
-                self.wanted *= 2
-
-    def leave(self) -> None:
-        """The run is over: take it off the stack, or from where it was parked."""
-        self.meter.probing = False
-        if self.parked_at:
-            suspension.forget(self)
-        else:
-            self.meter.active -= 1
-            stack = here.stack
-            if stack and stack[-1] is self:
-                stack.pop()
-            elif self in stack:
-                stack.remove(self)
-        self.meter.take(self)
-        clock.lost += self.lost
-
-
-class _Here(threading.local):
-    """The runs of loops that this thread is in, innermost last."""
-
-    def __init__(self) -> None:
-        self.stack: list[Entry] = []
-
-
-here = _Here()
-
-
-class Suspension:
-    """Told when a generator is left at a `yield` inside a loop, and when it goes on."""
-
-    def __init__(self) -> None:
-        self.parked: dict[int, list[Entry]] = {}
-
-    def out(self, value: Any) -> Any:
-        """The generator gives `value` away: the loops it is in stand still."""
-        frame = id(sys._getframe(1))
-        stack = here.stack
-        now = clock.now()
-        while stack and stack[-1].frame == frame:
-            entry = stack.pop()
-            entry.parked_at = now
-            entry.meter.active -= 1
-            self.parked.setdefault(frame, []).append(entry)
-        return value
-
-    def back(self, value: Any) -> Any:
-        """The generator goes on with `value`."""
-        self.resume(id(sys._getframe(1)))
-        return value
-
-    def resume(self, frame: int) -> None:
-        """The loops in this frame run again."""
-        now = clock.now()
-        for entry in reversed(self.parked.pop(frame, ())):
-            entry.away += now - entry.parked_at
-            entry.parked_at = 0.0
-            entry.meter.active += 1
-            here.stack.append(entry)
-
-    def forget(self, entry: Entry) -> None:
-        """A parked run is over: its generator was closed."""
-        parked = self.parked.get(entry.frame, [])
-        if entry in parked:
-            parked.remove(entry)
-        if not parked:
-            self.parked.pop(entry.frame, None)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return NoSuspension, ()
-
-
-class NoSuspension:
-    """A suspension in a process that measures nothing."""
-
-    def out(self, value: Any) -> Any:
-        return value
-
-    def back(self, value: Any) -> Any:
-        return value
 
 
 class NoMeter:
@@ -210,7 +37,6 @@ class NoMeter:
         return iterable
 
 
-suspension = Suspension()
 Look = Callable[["Meter", FrameType, Any], None]
 
 
@@ -502,10 +328,3 @@ def _quantile(costs: list[tuple[float, int]], part: float) -> float:
         if wanted <= 0:
             return cost
     return 0.0
-
-
-def halved(pieces: list[Piece]) -> list[Piece]:
-    """The same time in half as many pieces."""
-    paired = zip(pieces[::2], pieces[1::2])
-    rest = pieces[len(pieces) // 2 * 2 :]
-    return [(a + b, s + t) for (a, s), (b, t) in paired] + rest

@@ -10,7 +10,9 @@ from typing import Any
 
 from allcores.find.clock import clock
 from allcores.find.instrument import measured_code
-from allcores.find.meter import Meter, here, overheads, suspension
+from allcores.find.meter import Meter
+from allcores.find.runs import overheads
+from allcores.find.suspension import here, suspension
 
 _SOURCE = b"""
 def once(xs, n):

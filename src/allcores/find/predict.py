@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from allcores.engine.schedule import AHEAD, CHUNK_SECONDS
 from allcores.entry import FEW, TASTE_SECONDS, WORTH_ITERATION, WORTH_SECONDS
 from allcores.find.costs import Costs
-from allcores.find.meter import Piece
+from allcores.find.runs import Piece
 
 MOST_CHUNKS = 20_000
 HANDING_SECONDS = 60e-6

@@ -14,8 +14,9 @@ from allcores.find.costs import Costs, try_out
 from allcores.find.edit import one_word_change
 from allcores.find.findings import SHOWN_SHARE, Findings, findings
 from allcores.find.instrument import has_yield, measured_code
-from allcores.find.meter import Meter, suspension
+from allcores.find.meter import Meter
 from allcores.find.overheads import find_overheads
+from allcores.find.suspension import suspension
 from allcores.loop import Settings
 from allcores.plan import Plan
 from allcores.sites import given_site
