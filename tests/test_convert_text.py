@@ -187,6 +187,13 @@ REFUSED = {
         5,
         "`zip` is the program's own",
     ),
+    "called_object": (
+        "class Log:\n    def __init__(self):\n        self.seen = []\n\n"
+        "    def __call__(self, x):\n        self.seen.append(x)\n        return x\n\n\n"
+        "log = Log()\nfor i in xs:\n    out.append(log(i) + i**2)\n",
+        11,
+        "`log` may be an object whose `__call__` .in this file. changes it",
+    ),
     "endless": (
         "from itertools import count\n\n\ndef f(n):\n    return n**2\n\n\nfor n in count():\n"
         "    if f(n) > 50:\n        break\n    out.append(n * 2)\n",

@@ -203,6 +203,11 @@ class Place:
             isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id == name
             for n in ast.walk(function)
         )
+        changes = {r for each in self.around.methods_named("__call__") for r in each.changes}
+        if called and any(root.partition(".")[0] == "$0" for root in changes):
+            raise CannotSliceError(
+                line, f"`{name}` may be an object whose `__call__` (in this file) changes it"
+            )
         for value in self.values(name):
             if called and isinstance(value, ast.Attribute):
                 raise CannotSliceError(
