@@ -882,6 +882,22 @@ try:
 except ValueError as e:
     pass
 """,
+    "prints within generator expressions, behind a print": """
+def f(v):
+    print('in', v)
+    return v
+out=[]
+def g(i):
+    out.append((print(i), sum(1 for q in range(2) if f(q + i))))
+for i in parallel(range(3)):
+    out.append((print(i), sum(1 for q in range(2) if f(q + i))))
+for i in parallel(range(3)):
+    out.append((print(i), f(sum(f(q) for q in range(2))), f(i)))
+for i in parallel(range(3)):
+    out.extend(f(q) * i for q in range(2))
+for i in parallel(range(3)):
+    out.append(sum(f(q) for q in range(2)) if i else f(i))
+""",
     "a function is given on, and has a parameter named as the call's keyword": """
 out, seen = [], []
 def noted(a, b=0, c=0, key=None):

@@ -37,9 +37,23 @@ def pick(
         yield node
         return
     for child in always_evaluated(node):
-        yield from pick(child, info, in_worker, spoken)
+        if child in taken_whole(node) and as_list(child, info, spoken):
+            yield child
+        else:
+            yield from pick(child, info, in_worker, spoken)
     if isinstance(node, ast.Call) and may_print(node):
         spoken.append(node)
+
+
+def as_list(node: ast.expr, info: dict[ast.AST, Info], spoken: list[ast.Call]) -> bool:
+    """Whether a generator expression can be sent as the list of what it gives."""
+    known = info.get(node)
+    return (
+        known is not None
+        and not known.tainted
+        and not any(is_outer(r) for r in known.val.inner)
+        and not (spoken and may_print(node))
+    )
 
 
 def may_print(node: ast.expr) -> bool:
@@ -96,6 +110,13 @@ def always_evaluated(node: ast.expr) -> list[ast.expr]:
     if isinstance(node, ast.Call):
         return [node.func, *node.args, *(k.value for k in node.keywords)]
     return [n for n in children(node) if isinstance(n, ast.expr)]
+
+
+def taken_whole(node: ast.expr) -> list[ast.expr]:
+    """The generator expression that a call uses up at once, if there is one."""
+    if isinstance(node, ast.Call) and eager(node) and isinstance(node.args[0], ast.GeneratorExp):
+        return node.args[:1]
+    return []
 
 
 def eager(call: ast.Call) -> bool:

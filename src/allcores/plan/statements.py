@@ -189,25 +189,7 @@ class Statements(Expressions):
         self.order.append(node)
 
     def lifts_of(self, expr: ast.expr, spoken: list[ast.Call]) -> list[ast.expr]:
-        found = list(pick(expr, self.info, self.is_temporary, spoken))
-        for call in walk(expr):
-            if (
-                isinstance(call, ast.Call)
-                and eager(call)
-                and isinstance(call.args[0], ast.GeneratorExp)
-            ):
-                gen = call.args[0]
-                known = self.info.get(gen)
-                inside = any(gen in set(walk(f)) for f in found)
-                if (
-                    known
-                    and not known.tainted
-                    and not inside
-                    and not any(is_outer(r) for r in known.val.inner)
-                ):
-                    below = set(walk(gen))
-                    found = [f for f in found if f not in below] + [gen]
-        return found
+        return list(pick(expr, self.info, self.is_temporary, spoken))
 
     def is_target(self, name: str) -> bool:
         return name in self.targets and name not in self.rebound_targets
