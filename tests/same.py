@@ -259,13 +259,21 @@ def difference(a: Outcome, b: Outcome) -> str | None:
 
 
 def _without_addresses(printed: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    return [(stream, re.sub(r"0x[0-9a-f]+", "0x", text)) for stream, text in printed]
+    return [(stream, _plain(text)) for stream, text in printed]
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"0x[0-9a-f]+", "0x", text)
+
+
+def _said(error: BaseException) -> str:
+    return _plain(str(error))
 
 
 def _errors(a: BaseException | None, b: BaseException | None) -> str | None:
     where = "error"
     while a is not None or b is not None:
-        if a is None or b is None or type(a).__name__ != type(b).__name__ or str(a) != str(b):
+        if a is None or b is None or type(a).__name__ != type(b).__name__ or _said(a) != _said(b):
             return f"{where}: {a!r} != {b!r}"
         # A commit that raises has an entry of the loop's own line above its own.
         x, y = _lines(a)[-1:], _lines(b)[-1:]

@@ -882,6 +882,49 @@ try:
 except ValueError as e:
     pass
 """,
+    "items of other iterations are changed under another name": """
+def f(x): return x
+grid = [[j, j + 1] for j in range(8)]
+log = []
+try:
+    for i, (a, b) in parallel(enumerate(grid)):
+        [q.append(f(i)) for q in grid[:2]]
+        log.append([(lambda q: [q])(a % 97), sorted([5, i])])
+except ValueError as e:
+    print(e)
+""",
+    "a target that a commit binds before it raises": """
+def none(a): pass
+out = []
+push = out.append
+try:
+    for i, (x, y) in parallel(zip(range(9), zip([3, 1, 4], ['ab', 'c', 'def']))):
+        push(y[:1])
+        if (y := none(i)) > 4:
+            pass
+except TypeError:
+    pass
+""",
+    "a part of a temporary is sent, and then a commit raises": """
+import copy
+grid = [[j, j + 1] for j in range(4)]
+out = []
+def f(grid, out):
+    for i, row in parallel(enumerate(grid)):
+        c = copy.deepcopy(grid)
+        d = {'c': c[1]}
+        out.append(c[1])
+        if len(out) > 2: raise KeyError(i)
+    return c, d
+try:
+    for i, row in parallel(enumerate(grid)):
+        c = copy.deepcopy(grid)
+        d = {'c': c[1]}
+        out.append(c[1])
+        out.append(nowhere.size)
+except NameError as e:
+    print(e)
+""",
     "prints within generator expressions, behind a print": """
 def f(v):
     print('in', v)

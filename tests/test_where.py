@@ -113,3 +113,27 @@ def test_every_result_is_there_wherever_it_was_made(
 ) -> None:
     items = [float(k) * 1e-12 + (HEAVY if k % 5_000 < 200 else TINY) for k in range(20_000)]
     assert run(items) == items
+
+
+def test_a_dict_that_changes_while_it_is_run_over() -> None:
+    table = {k: k for k in range(5)}
+    with pytest.raises(RuntimeError, match="changed size"):
+        for k in parallel(table.keys()):
+            table.pop(k)
+            spend(TINY)
+    assert table == {1: 1, 2: 2, 3: 3, 4: 4}
+
+
+def test_a_list_that_grows_while_it_is_run_over() -> None:
+    items = [0.0]
+    for x in parallel(items):
+        if len(items) < 5:
+            items.append(x + 1)
+    assert items == [0.0, 1.0, 2.0, 3.0, 4.0]
+
+
+def test_a_dict_that_the_mapped_function_changes() -> None:
+    table = {k: k for k in range(5)}
+    with pytest.raises(RuntimeError, match="changed size"):
+        allcores.map(table.pop, table.keys(), on="serial")
+    assert table == {1: 1, 2: 2, 3: 3, 4: 4}

@@ -268,14 +268,13 @@ class _Entry:
             self.done += size
             self.site.cost = spent / done
             left = items_left(iterator)
-            if not left:
-                return False
             # Iterations may grow; but what one look sees may be other programs' work.
             heavy = heavy + 1 if self.worth(seconds / size, left, spent) else 0
-            if heavy == 2 or self.worth(spent / done, left, spent):
+            if left != 0 and (heavy == 2 or self.worth(spent / done, left, spent)):
                 return True
             grown = int(TASTE_SECONDS / max(seconds / size, 1e-8)) + 1
             size = max(1, min(grown, size * 8, PIECE))
+        yield iterator  # it may have grown, or raise for what the loop has done to its source
         return False
 
     def taste_stream(self, iterator: Any) -> Generator[Iterable[Any], None, bool]:
@@ -667,7 +666,10 @@ class _Entry:
 
         self.job.output = stop_there  # type: ignore[method-assign]
         self.variables.by_worker = False
-        self.variables.bind(self.functions.targets(items[done]))
+        targets = self.functions.targets(items[done])
+        # Those that commits bind have been bound by them as far as they came.
+        mine = self.plan.parent_names
+        self.variables.bind({n: v for n, v in targets.items() if n not in mine})
         again = Again([items[done]], [sent])
         self.variables.pending = dict.fromkeys(self.plan.temporaries, again)
         self.variables.settle()

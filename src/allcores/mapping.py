@@ -189,6 +189,8 @@ class _Call:
                     taste = self.taste_pieces if whole and self.plain else self.taste_items
                     yield from taste(for_ever=serial)
                 if serial or (self.plain and not self.left()):
+                    # It may raise, for what was done to its source meanwhile.
+                    yield [self.one(item) for item in self.iterator]
                     return
                 why = why_not_forkable()
                 if why is not None:

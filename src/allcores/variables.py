@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import warnings
 from collections.abc import Iterable
@@ -10,6 +11,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from allcores.build import frames
+from allcores.build.travel import ATOMS
 from allcores.plan.model import Plan
 
 if TYPE_CHECKING:
@@ -135,4 +137,17 @@ class Variables:
         values = self.job.take()
         again = self.job.sent(result) if result is not LEFT else []
         same = {id(new): old for new, old in zip(again, sent)}
+        for new, old in zip(list(again), sent):
+            if type(new) not in ATOMS and type(new) not in (tuple, frozenset):
+                _put_in_place(new, old)
         return {n: same.get(id(v), v) for n, v in values.items()}
+
+
+def _put_in_place(new: Any, old: Any) -> None:
+    """Have the temporaries that hold `new`, just made, hold what was sent home in its place."""
+    for holder in gc.get_referrers(new):
+        if type(holder) is list:
+            holder[:] = [old if part is new else part for part in holder]
+        elif isinstance(holder, dict):
+            for key in [k for k, part in holder.items() if part is new]:
+                holder[key] = old

@@ -325,12 +325,12 @@ def obstacle(
             read.append((path, obj))
         owners += owners_of(path, names, namespace)
     changed = changed_objects(plan, names, namespace)
-    given = [("what the loop runs over", iterable)]
+    # The iteration's own item may be changed, but not the others' under another name.
+    why = _Search(changed).through([("what the loop runs over", iterable)]) if changed else None
     if any(path.startswith("$") for path in plan.changed):
         if not hasattr(type(iterable), "__len__") and not plain:
             return "items are changed in place, and where an iterator has them from is not known"
         changed["an item"] = (iterable, True)
-        given = []
     attributes = {
         (id(owner), attr): path
         for path in plan.changed
@@ -347,7 +347,7 @@ def obstacle(
         if id(owner) in search.targets:
             other = search.targets[id(owner)]
             return f"`{other}`, which the loop changes, is also read as `{path}`"
-    return search.through([*read, *given])
+    return search.through(read) or why
 
 
 def _has_been_read(
