@@ -10,7 +10,6 @@ import contextlib
 import io
 import linecache
 import os
-import re
 import symtable
 import sys
 import tempfile
@@ -24,7 +23,7 @@ from typing import Any
 
 import allcores.loop as loop
 from allcores import ParallelWarning, parallel
-from tests.compare import Comparer
+from tests.compare import Comparer, without_addresses
 
 MODULE = "__same__"
 """The name of the module that programs are run in."""
@@ -259,15 +258,11 @@ def difference(a: Outcome, b: Outcome) -> str | None:
 
 
 def _without_addresses(printed: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    return [(stream, _plain(text)) for stream, text in printed]
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"0x[0-9a-f]+", "0x", text)
+    return [(stream, without_addresses(text)) for stream, text in printed]
 
 
 def _said(error: BaseException) -> str:
-    return _plain(str(error))
+    return without_addresses(str(error))
 
 
 def _errors(a: BaseException | None, b: BaseException | None) -> str | None:

@@ -925,6 +925,24 @@ try:
 except NameError as e:
     print(e)
 """,
+    "a with that swallows what ends its body half way": """
+import contextlib
+def risky(v):
+    if v % 5 == 3: raise ValueError(v)
+    return v
+table = [[1], [2]]
+out = []
+for i in parallel(range(7)):
+    with contextlib.suppress(ValueError):
+        a = risky(i + 2)
+        r = table[1]
+for i in parallel(range(7)):
+    with contextlib.suppress(ValueError):
+        b = risky(i + 2)
+        continue
+    b = -1
+    out.append(risky(i + 3))
+""",
     "prints within generator expressions, behind a print": """
 def f(v):
     print('in', v)

@@ -715,19 +715,30 @@ class Statements(Expressions):
         """A block whose exceptions may be caught: commits in it must not raise later."""
         commits: list[ast.stmt] = []
         self.in_try.append(commits)
-        if not safe:
-            self.swallowing += 1
         self.depth += 1
-        self.block(body)
+        if safe:
+            self.block(body)
+        else:
+            self.may_be_cut_short(body)
         self.depth -= 1
-        if not safe:
-            self.swallowing -= 1
         self.in_try.pop()
         if safe or self.in_function or self.unit_depth:
             return
         risky = [c for c in commits if not self.cannot_raise(c)]
         if risky:
             self.units.add(node)
+
+    def may_be_cut_short(self, body: list[ast.stmt]) -> None:
+        """A block after which the loop goes on, even where an exception has ended it half way."""
+        states = [self.st.copy()]
+        self.catching.append(states)
+        self.swallowing += 1
+        state = self.nested(body)
+        self.swallowing -= 1
+        self.catching.pop()
+        for caught in states:
+            state = merge(state, caught)
+        self.arrive(state)
 
     def cannot_raise(self, node: ast.stmt) -> bool:
         match node:
