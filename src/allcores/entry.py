@@ -41,21 +41,19 @@ from allcores.plan.split import split
 from allcores.sites import Site
 from allcores.streams import is_stream, random_state
 from allcores.variables import Again, Stop, Variables
+from allcores.worth import (
+    FEW,
+    TASTE_SECONDS,
+    WORTH_ITERATION,
+    WORTH_SECONDS,
+    Stay,
+    Taste,
+    worth_workers,
+)
 
 if TYPE_CHECKING:
     from allcores.build.runtime import Code, Functions
     from allcores.plan.model import Plan
-
-TASTE_SECONDS = 0.0015
-WORTH_SECONDS = 0.008
-"""What is left must cost this much before workers are brought in."""
-WORTH_ITERATION = 4e-6
-"""An iteration must cost this much: less is lost again in sending its result."""
-FEW = 50
-PIECE = 8192
-"""So many iterations run here before the next look: the last of them may be the heavy ones."""
-SURE = 1000
-"""What so many iterations cost in workers is what the others may be expected to cost."""
 
 
 def segments(
@@ -245,35 +243,22 @@ class _Entry:
         self.report.reason = why
         return Rest(items, "plain")
 
-    def worth(self, cost: float, left: int | None, spent: float) -> bool:
-        """Whether what is left is worth bringing in workers."""
-        if self.settings.workers < 2 or cost < WORTH_ITERATION or spent < TASTE_SECONDS / 2:
-            return False
-        ahead = left * cost if left is not None else spent
-        return ahead > WORTH_SECONDS
-
     def taste_plain(self, iterator: Any) -> Generator[Iterable[Any], None, bool]:
         """Run natively in pieces while that is the best thing to do; True: bring in workers."""
-        size, done, heavy = 1, 0, 0
+        taste = Taste()
         left = items_left(iterator)
-        spent = 0.0
         while left is None or left > 0:
-            size = size if left is None else min(size, left)
+            size = taste.size if left is None else min(taste.size, left)
             start = perf_counter()
             yield islice(iterator, size)
             seconds = perf_counter() - start
-            spent += seconds
             self.tasted += seconds
-            done += size
             self.done += size
-            self.site.cost = spent / done
             left = items_left(iterator)
-            # Iterations may grow; but what one look sees may be other programs' work.
-            heavy = heavy + 1 if self.worth(seconds / size, left, spent) else 0
-            if left != 0 and (heavy == 2 or self.worth(spent / done, left, spent)):
+            calls = taste.calls_for_workers(size, seconds, left)
+            self.site.cost = taste.cost()
+            if calls and left != 0 and self.settings.workers > 1:
                 return True
-            grown = int(TASTE_SECONDS / max(seconds / size, 1e-8)) + 1
-            size = max(1, min(grown, size * 8, PIECE))
         yield iterator  # it may have grown, or raise for what the loop has done to its source
         return False
 
@@ -288,7 +273,7 @@ class _Entry:
                 spent = perf_counter() - start
                 cost = spent / self.done
                 self.site.cost = cost
-                if self.worth(cost, None, spent):
+                if self.settings.workers > 1 and worth_workers(cost, None, spent):
                     self.peek(item, iterator)
                     return bool(self.peeked)
                 check = self.done + max(1, min(int(TASTE_SECONDS / max(cost, 1e-8)), self.done * 4))
@@ -697,23 +682,6 @@ class _Entry:
             )
             for listener in list(listeners):
                 listener(report)
-
-
-class Stay:
-    """What iterations cost in the workers that are there now."""
-
-    def __init__(self, least: float) -> None:
-        """least: seconds that an iteration must cost there to be worth sending."""
-        self.least = least
-        self.iterations, self.seconds = 0, 0.0
-
-    def add(self, batch: Batch) -> None:
-        self.iterations += len(batch.results)
-        self.seconds += batch.seconds
-
-    def too_cheap(self) -> bool:
-        """Whether iterations cost less than sending what came of them."""
-        return self.iterations > SURE and self.seconds < self.iterations * self.least
 
 
 def _parts(item: Any) -> tuple[Any, ...]:

@@ -21,16 +21,9 @@ from allcores.engine.randomness import Streams
 from allcores.engine.relay import Relay
 from allcores.engine.schedule import Batch, Halt, Run
 from allcores.engine.source import Indexed, Streamed
-from allcores.entry import (
-    FEW,
-    PIECE,
-    TASTE_SECONDS,
-    WORTH_ITERATION,
-    WORTH_SECONDS,
-    Stay,
-)
 from allcores.inputs import items_left, plain_source
 from allcores.loop import ParallelWarning, Settings, _settings, in_worker
+from allcores.worth import FEW, WORTH_ITERATION, WORTH_SECONDS, Stay, Taste, worth_workers
 
 if TYPE_CHECKING:
     from allcores.engine.job import Cut
@@ -227,12 +220,7 @@ class _Call:
             return few
         # A few tiny items in a new worker seem to cost far more than many do.
         cost, seconds = known
-        return (few or seconds > WORTH_SECONDS) and self.worth(cost, left, WORTH_SECONDS)
-
-    def worth(self, cost: float, left: int | None, spent: float) -> bool:
-        if cost < WORTH_ITERATION or spent < TASTE_SECONDS / 2:
-            return False
-        return (left * cost if left is not None else spent) > WORTH_SECONDS
+        return (few or seconds > WORTH_SECONDS) and worth_workers(cost, left, WORTH_SECONDS)
 
     def taste_pieces(self, for_ever: bool) -> Iterator[Iterable[Any]]:
         """Call the function here until workers are worth it."""
@@ -247,23 +235,16 @@ class _Call:
 
     def timed_pieces(self, for_ever: bool) -> Iterator[Iterator[Any]]:
         """Pieces of the input, each timed while it is used up, until workers are worth it."""
-        size, done, heavy, spent = 1, 0, 0, 0.0
+        taste = Taste()
         while left := self.left():
-            size = min(size, left)
+            size = min(taste.size, left)
             start = perf_counter()
             yield islice(self.iterator, size)
             seconds = perf_counter() - start
-            spent += seconds
-            done += size
-            self.remember(spent / done, spent)
-            # A look at a busy machine may see others' work: two looks have to agree.
-            cost = max(spent / done, seconds / size)
-            heavy = heavy + 1 if self.worth(cost, self.left(), spent) else 0
-            if not for_ever and (heavy == 2 or (heavy and seconds > 0.05)):
+            calls = taste.calls_for_workers(size, seconds, self.left() or 0)
+            self.remember(taste.cost(), taste.spent)
+            if calls and not for_ever:
                 return
-            if not heavy:
-                grown = int(TASTE_SECONDS / max(seconds / size, 1e-8)) + 1
-                size = max(1, min(grown, size * 8, PIECE))
 
     def results(self, items: Iterable[Any]) -> list[Any]:
         fn = self.fn
@@ -300,7 +281,7 @@ class _Call:
             cost = spent / self.done
             if self.done & (self.done - 1) == 0:
                 self.remember(cost, spent)
-            if self.worth(cost, self.left(), spent):
+            if worth_workers(cost, self.left(), spent):
                 return
 
     def remember(self, cost: float, seconds: float) -> None:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 
 import allcores.entry as entry
+import allcores.worth as worth
 from tests.fuzz.grammar import Program, build
 from tests.fuzz.shrink import shrink
 from tests.same import Outcome, difference, run
@@ -47,14 +48,14 @@ def verdict_of(outcome: Outcome) -> str:
 def quick_taste() -> Iterator[None]:
     """A loop gets workers as soon as its first iteration has run, whatever that cost."""
     names = ("TASTE_SECONDS", "WORTH_SECONDS", "WORTH_ITERATION", "FEW")
-    before = {name: getattr(entry, name) for name in names}
-    for name in names:
-        setattr(entry, name, 0)
+    before = {(where, name): getattr(where, name) for where in (entry, worth) for name in names}
+    for where, name in before:
+        setattr(where, name, 0)
     try:
         yield
     finally:
-        for name, value in before.items():
-            setattr(entry, name, value)
+        for (where, name), value in before.items():
+            setattr(where, name, value)
 
 
 def check_source(source: str, tasted: bool = False) -> tuple[str | None, str, list[str]]:

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from allcores.engine.schedule import AHEAD, CHUNK_SECONDS
-from allcores.entry import FEW, TASTE_SECONDS, WORTH_ITERATION, WORTH_SECONDS
 from allcores.find.costs import Costs
 from allcores.find.runs import Piece
+from allcores.worth import FEW, TASTE_SECONDS, WORTH_ITERATION, WORTH_SECONDS
 
 MOST_CHUNKS = 20_000
 HANDING_SECONDS = 60e-6
