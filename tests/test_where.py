@@ -137,3 +137,22 @@ def test_a_dict_that_the_mapped_function_changes() -> None:
     with pytest.raises(RuntimeError, match="changed size"):
         allcores.map(table.pop, table.keys(), on="serial")
     assert table == {1: 1, 2: 2, 3: 3, 4: 4}
+
+
+def test_workers_are_left_where_sending_takes_longer_than_working(
+    reports: list[loop.LoopReport],
+) -> None:
+    results = []
+    for item in parallel(bytes(200_000) for _ in range(20_000)):
+        results.append(item[:10].count(0) + spend(20e-6))
+    assert len(results) == 20_000
+    assert reports[-1].in_workers < 15_000
+
+
+def test_one_long_wait_does_not_send_workers_away(reports: list[loop.LoopReport]) -> None:
+    items = [HEAVY / 3] * 500 + [0.3] + [HEAVY / 3] * 3_000
+    results = []
+    for x in parallel(items):
+        results.append(spend(x))
+    assert results == items
+    assert reports[-1].in_workers > 2_500

@@ -444,7 +444,7 @@ class _Entry:
         try:
             while True:
                 try:
-                    event = next(run)
+                    event, *waited = run.next_timed()
                 except StopIteration:
                     return None
                 except CannotFork as error:
@@ -462,8 +462,11 @@ class _Entry:
                         return None
                     if self.slow_commits():
                         return Rest(run.rest(), "plain")
+                    self.stay.wait(*waited)
                     if self.stay.too_cheap() and not self.settings.force:
                         return Rest(run.rest(), "taste")
+                    if self.stay.too_slow() and not self.settings.force:
+                        return Rest(run.rest(), "plain")
                     continue
                 if event.kind == "spilled":
                     self.site.warned.add("spilled")

@@ -323,7 +323,7 @@ class _Call:
         try:
             while True:
                 try:
-                    event = next(run)
+                    event, *waited = run.next_timed()
                 except StopIteration:
                     return
                 except CannotFork as error:
@@ -334,6 +334,9 @@ class _Call:
                     yield from self.delivered(event)
                     stay.add(event)
                     self.remember(stay.seconds / max(stay.iterations, 1), stay.seconds)
+                    stay.wait(*waited)
+                    if stay.too_slow() and not settings.force:
+                        break
                     if held is not None and stay.too_cheap() and not settings.force:
                         self.came_home = True
                         self.iterator = iter(held)

@@ -17,6 +17,8 @@ FEW = 50
 """So few iterations a worker get workers at once, lest a heavy first one run alone."""
 PIECE = 8192
 """So many iterations run here before the next look: the last of them may be the heavy ones."""
+SLOW_SECONDS = 0.1
+"""Workers that are waited for this long must have done more than that."""
 SURE = 1000
 """What so many iterations cost in workers is what the others may be expected to cost."""
 
@@ -57,18 +59,31 @@ class Taste:
 
 
 class Stay:
-    """What iterations cost in the workers that are there now."""
+    """What iterations cost in the workers that are there now, and how long they were waited for."""
 
     def __init__(self, least: float) -> None:
         """least: seconds that an iteration must cost there to be worth sending."""
         self.least = least
         self.iterations, self.seconds = 0, 0.0
+        self.waited = 0.0
+        self.begun = False
 
     def add(self, batch: Batch) -> None:
         """Note what a batch took."""
         self.iterations += len(batch.results)
         self.seconds += batch.seconds
 
+    def wait(self, seconds: float, reading: float) -> None:
+        """Note how long a batch was waited for, and what of that reading the input took."""
+        # The first one comes late, for workers have to be made.
+        if self.begun:
+            self.waited += seconds - reading
+        self.begun = True
+
     def too_cheap(self) -> bool:
         """Whether iterations cost less than sending what came of them."""
         return self.iterations > SURE and self.seconds < self.iterations * self.least
+
+    def too_slow(self) -> bool:
+        """Whether waiting for the workers has taken longer, by a margin, than all they did."""
+        return self.waited > SLOW_SECONDS and self.waited > 1.25 * self.seconds

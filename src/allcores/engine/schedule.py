@@ -119,6 +119,12 @@ class Run:
     def __iter__(self) -> Iterator[Batch | Halt]:
         return self
 
+    def next_timed(self) -> tuple[Batch | Halt, float, float]:
+        """The next one, the seconds it took, and what reading the input took of them."""
+        began, read = perf_counter(), self.source.seconds
+        event = next(self)
+        return event, perf_counter() - began, self.source.seconds - read
+
     def __next__(self) -> Batch | Halt:
         if self.closed:
             raise StopIteration

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
+from time import perf_counter
 from typing import Any
 
 _END = object()
@@ -13,6 +14,8 @@ class Indexed:
     """A sequence; forked workers hold it already, so only index ranges travel."""
 
     by_index = True
+    seconds = 0.0
+    """What reading it took."""
 
     def __init__(self, items: Sequence[Any]) -> None:
         self.items = items
@@ -82,6 +85,8 @@ class Streamed:
         self.ahead: Any = None
         self.started = False
         self.error: BaseException | None = None
+        self.seconds = 0.0
+        """What reading it took."""
 
     def start(self) -> None:
         if not self.started:
@@ -89,11 +94,14 @@ class Streamed:
             self.ahead = self.pull()
 
     def pull(self) -> Any:
+        began = perf_counter()
         try:
             return next(self.iterator, _END)
         except Exception as error:
             self.error = error
             return _END
+        finally:
+            self.seconds += perf_counter() - began
 
     def left(self) -> int | None:
         """0 at the end, None while the number is unknown."""
