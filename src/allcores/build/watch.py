@@ -119,7 +119,9 @@ class Watch:
 
     def changed(self) -> str | None:
         """The name through which something was found that has changed."""
-        if self.settings != _settings():
+        now = _settings()
+        # Of a library that the loop is the first to import, there is nothing to compare.
+        if any(now.get(name) != value for name, value in self.settings.items()):
             return SETTINGS
         return next((held.root for held in self.held if not held.same()), None)
 
@@ -167,15 +169,17 @@ def watch_items(chunk: list[Any]) -> Watch:
     return Watch(items, frozenset(), 4 * MOST_ITEMS)
 
 
-def _settings() -> tuple[Any, ...]:
+def _settings() -> dict[str, Any]:
     """What a program sets for the whole process, as far as it is cheap to ask for."""
     try:
         directory = os.getcwd()
     except OSError:
         directory = ""
     np = sys.modules.get("numpy")
-    errors = tuple(np.geterr().values()) if np is not None and hasattr(np, "geterr") else ()
-    return directory, sys.getrecursionlimit(), errors
+    found = {"directory": directory, "recursion limit": sys.getrecursionlimit()}
+    if np is not None and hasattr(np, "geterr"):
+        found["numpy"] = np.geterr()
+    return found
 
 
 def _size(obj: Any) -> int:
