@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import allcores
-from allcores import loop, parallel
+from allcores import ParallelWarning, loop, parallel
 
 TINY, HEAVY = 0, 300e-6
 
@@ -117,7 +117,8 @@ def test_every_result_is_there_wherever_it_was_made(
 
 def test_a_dict_that_changes_while_it_is_run_over() -> None:
     table = {k: k for k in range(5)}
-    with pytest.raises(RuntimeError, match="changed size"):
+    changed = pytest.raises(RuntimeError, match="changed size")
+    with pytest.warns(ParallelWarning, match="`table`"), changed:
         for k in parallel(table.keys()):
             table.pop(k)
             spend(TINY)

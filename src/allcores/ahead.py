@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from time import perf_counter
@@ -139,7 +140,10 @@ def _iterator_in(item: Any, depth: int = 2) -> str | None:
 
 def _pickled(item: Any) -> bytes | None:
     """What an item holds now, where it can be pickled."""
-    try:
-        return pickle.dumps(item, protocol=5)
-    except Exception:
-        return None
+    with warnings.catch_warnings():
+        # From 3.12 on, itertools' objects warn that they will not be picklable for ever.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            return pickle.dumps(item, protocol=5)
+        except Exception:
+            return None
