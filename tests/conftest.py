@@ -19,7 +19,7 @@ for _name in ("WORKERS", "ON", "STRICT", "FORCE"):
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-TOOLS = {"test_convert.py", "test_find.py"}
+TOOLS = {"test_convert.py", "test_find.py", "test_verify.py"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
