@@ -943,6 +943,28 @@ for i in parallel(range(7)):
     b = -1
     out.append(risky(i + 3))
 """,
+    "a commit raises StopIteration": """
+def f(x): return x * x
+out = []
+def g(out):
+    it = iter([1, 2, 3])
+    for x in parallel(range(6)): out.append(f(x) + next(it))
+it = iter([1, 2, 3])
+try:
+    for x, y in parallel(zip(range(6), 'abcdef')):
+        z = f(x)
+        out.append(z)
+        y = 'rebound'
+        out.append(z + next(it))
+except StopIteration as e:
+    out.append(type(e).__name__)
+try:
+    g(out)
+except StopIteration as e:
+    out.append(e.args)
+for x in parallel(range(3)):
+    out.append(f(x))
+""",
     "prints within generator expressions, behind a print": """
 def f(v):
     print('in', v)

@@ -562,6 +562,25 @@ class _Entry:
         sys.settrace(lambda *_: None)
         return True
 
+    def raised_in_body(self, error: StopIteration, item: Any) -> Iterable[Any]:
+        """An item that has the user's frame raise this in place of taking it.
+
+        Out of an iterator it would be the loop's end, and out of a generator another error.
+        """
+        frame = self.frame
+
+        def throw(f: FrameType, what: str, arg: Any) -> Any:
+            if f is frame and what in ("opcode", "line"):
+                sys.settrace(None)
+                f.f_trace_opcodes = False
+                f.f_trace = None
+                raise error
+            return throw
+
+        frame.f_trace, frame.f_trace_opcodes = throw, True
+        sys.settrace(lambda *_: None)
+        return (item,)
+
     def values_of(self, item: Any) -> str:
         import reprlib
 
@@ -607,6 +626,8 @@ class _Entry:
                 break
             if applied or partly or not isinstance(error, Exception):
                 self.restore(items, results, done, applied, error)
+                if isinstance(error, StopIteration):
+                    yield self.raised_in_body(error, items[done])
                 raise error
             self.variables.settle_before(items, results, done)
             yield (items[done],)
