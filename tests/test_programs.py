@@ -965,6 +965,17 @@ except StopIteration as e:
 for x in parallel(range(3)):
     out.append(f(x))
 """,
+    "something is printed, and then the commit raises": """
+def noisy(v):
+    print('in', v)
+    return v + 1
+d = {6: 1, 7: 2}
+try:
+    for i in parallel(range(5)):
+        d[noisy(5) + i] += 1
+except KeyError as e:
+    print(e)
+""",
     "prints within generator expressions, behind a print": """
 def f(v):
     print('in', v)

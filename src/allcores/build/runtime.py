@@ -364,7 +364,8 @@ class _Writer:
             for i, n in enumerate(names):
                 body += _parse(f"__s[{n!r}] = __e[{i + 1}]\n__k += {int(i == 0)}")
             cases.append((len(self.plan.steps) + j, body or [ast.Pass()]))
-        cases.append((-1, _parse("__output(__e)")))
+        # What has been printed must not be printed again: the iteration has begun.
+        cases.append((-1, _parse("__p = 1; __output(__e)")))
         chain: list[ast.stmt] = []
         for k, body in reversed(cases):
             test = ast.Compare(
