@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 
@@ -157,3 +159,16 @@ def test_one_long_wait_does_not_send_workers_away(reports: list[loop.LoopReport]
         results.append(spend(x))
     assert results == items
     assert reports[-1].in_workers > 2_500
+
+
+def test_a_first_loop_waits_for_no_import() -> None:
+    code = """
+import sys, allcores
+before = set(sys.modules)
+out = []
+for x in allcores.parallel(range(1000)):
+    out.append(x * x)
+print([name for name in set(sys.modules) - before if name.startswith("allcores")])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n", done.stderr

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from allcores import entry as _entry  # noqa: F401  # here, lest the first loop waits for it
 from allcores.collector import collector_paused as _collector_paused
 from allcores.engine.failures import WorkerDied
 from allcores.loop import NotParallel, ParallelWarning, parallel
