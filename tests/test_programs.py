@@ -976,6 +976,27 @@ try:
 except KeyError as e:
     print(e)
 """,
+    "an iterator that the program holds, and prints on the way": """
+def noisy(v):
+    print('in', v)
+    return v
+out = []
+it = iter(range(40))
+try:
+    for i in parallel(it):
+        out.append(noisy(i))
+        if i == 25: raise KeyError(i)
+except KeyError:
+    pass
+out.append(next(it))
+def g(out):
+    it = iter(range(9))
+    for i in parallel(it):
+        for u in [3, noisy(i)]:
+            pass
+    return list(it)
+out.append(g(out))
+""",
     "prints within generator expressions, behind a print": """
 def f(v):
     print('in', v)

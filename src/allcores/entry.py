@@ -414,8 +414,10 @@ class _Entry:
         """Everything made ready for workers to do the rest of the loop."""
         source: Indexed | Streamed
         if plain:
-            items = list(copied(rest) if self.held else rest)
-            self.held_from = self.done
+            # What earlier workers have left is of a copy already.
+            items = list(copied(rest) if self.held and rest is self.iterator else rest)
+            if self.held_from is None:
+                self.held_from = self.done
             source = Indexed(items)
         else:
             source = Streamed(rest)
