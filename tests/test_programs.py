@@ -997,6 +997,22 @@ def g(out):
     return list(it)
 out.append(g(out))
 """,
+    "what a method is called on prints": """
+def noisy(v):
+    print('in', v)
+    return v
+def row(v):
+    print('row', v)
+    return rows[v % 2]
+rows = [[], []]
+d = {}
+for i in parallel(range(4)):
+    d.setdefault(noisy(i) % 3, []).append((noisy(i + 10), 1))
+for i in parallel(range(4)):
+    row(i).append(noisy(i))
+for i in parallel(range(4)):
+    rows[noisy(i) % 2].append(noisy(i))
+""",
     "prints within generator expressions, behind a print": """
 def f(v):
     print('in', v)

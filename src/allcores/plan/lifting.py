@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 
 from allcores.plan.effects import CONTAINER_CHANGES, is_outer
 from allcores.plan.names import COMPREHENSIONS, children, walk
@@ -36,12 +36,28 @@ def pick(
     if not stays and part_of_made(node):
         yield node
         return
+    yield from within(node, info, in_worker, spoken)
+
+
+def within(
+    node: ast.expr,
+    info: dict[ast.AST, Info],
+    in_worker: Callable[[str], bool],
+    spoken: list[ast.Call],
+) -> Iterator[ast.expr]:
+    """As `pick`, of the parts of `node`, which itself is evaluated in the user's process."""
+    found: list[ast.expr] = []
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        # What a method is called on is no copy, but parts of it may be worked out beforehand.
+        found += within(node.func.value, info, in_worker, spoken)
     for child in always_evaluated(node):
         if child in taken_whole(node) and as_list(child, info, spoken):
-            yield child
+            found.append(child)
         else:
-            yield from pick(child, info, in_worker, spoken)
-    if isinstance(node, ast.Call) and may_print(node):
+            found += pick(child, info, in_worker, spoken)
+    yield from found
+    taken = {n for lift in found for n in walk(lift)}
+    if isinstance(node, ast.Call) and may_print(node, taken):
         spoken.append(node)
 
 
@@ -56,10 +72,14 @@ def as_list(node: ast.expr, info: dict[ast.AST, Info], spoken: list[ast.Call]) -
     )
 
 
-def may_print(node: ast.expr) -> bool:
-    """Whether evaluating this may write something: calls may, but for those of containers."""
+def may_print(node: ast.expr, but: Container[ast.AST] = ()) -> bool:
+    """Whether evaluating this may write something: calls may, but for those of containers.
+
+    but: parts of it that are worked out elsewhere.
+    """
     return any(
         isinstance(n, ast.Call)
+        and n not in but
         and not (isinstance(n.func, ast.Attribute) and n.func.attr in CONTAINER_CHANGES - WRITES)
         for n in walk(node)
     )
@@ -77,6 +97,8 @@ def part_of_made(node: ast.expr) -> bool:
 def at_hand(node: ast.expr, in_worker: Callable[[str], bool]) -> bool:
     """Whether the user's process has the value at no cost: constants and paths of outer names."""
     for part in walk(node):
+        if isinstance(part, (ast.List, ast.Dict)) and not children(part):
+            continue
         if isinstance(part, ast.expr) and not isinstance(part, CHEAP):
             return False
         if isinstance(part, ast.Name) and in_worker(part.id):
@@ -108,7 +130,8 @@ def always_evaluated(node: ast.expr) -> list[ast.expr]:
     if isinstance(node, ast.FormattedValue):
         return [node.value]
     if isinstance(node, ast.Call):
-        return [node.func, *node.args, *(k.value for k in node.keywords)]
+        given = [*node.args, *(k.value for k in node.keywords)]
+        return given if isinstance(node.func, ast.Attribute) else [node.func, *given]
     return [n for n in children(node) if isinstance(n, ast.expr)]
 
 
