@@ -1013,6 +1013,17 @@ for i in parallel(range(4)):
 for i in parallel(range(4)):
     rows[noisy(i) % 2].append(noisy(i))
 """,
+    "functions made in the loop see its last variables": """
+import numpy as np
+def p():
+    log = []
+    for i, m in parallel(enumerate(np.arange(16.).reshape(8, 2))):
+        for j in range(3): pass
+        def loc(q): return i * 100 + j + q
+        log.append(loc)
+    return log
+out = [f(0) for f in p()]
+""",
     "prints within generator expressions, behind a print": """
 def f(v):
     print('in', v)

@@ -6,7 +6,15 @@ import ast
 
 from allcores.plan.effects import ATOM, NONE, Val, is_outer, join, outer
 from allcores.plan.lifting import eager, pick
-from allcores.plan.names import binds, bound_names, path_of, read_names, target_names, walk
+from allcores.plan.names import (
+    binds,
+    bound_names,
+    free_names,
+    path_of,
+    read_names,
+    target_names,
+    walk,
+)
 from allcores.plan.source import Surroundings
 from allcores.plan.values import Expressions, Guard, Info, State, merge
 
@@ -220,6 +228,8 @@ class Statements(Expressions):
 
     def keeps_variables(self, stmt: ast.stmt, node: ast.AST) -> bool:
         """Whether the node makes something that looks at the loop's variables later on."""
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            return self.around.in_function() and bool(free_names(node) & self.body_names)
         if isinstance(node, ast.Lambda):
             called = any(isinstance(n, ast.Call) and n.func is node for n in walk(stmt))
             return not called and not self.is_key(stmt, node)
