@@ -1208,6 +1208,59 @@ def test_an_interrupt_ends_a_map_and_the_pool_goes_on(tmp_path: Path) -> None:
     assert (outcome.code, outcome.out, outcome.err) == (0, "interrupted\n[0, 0]\n", "")
 
 
+def test_interrupts_in_the_midst_of_handing_out_and_hearing(tmp_path: Path) -> None:
+    outcome = run(
+        tmp_path,
+        """
+        import signal
+        from allcores import Pool
+        from allcores.engine import crew, staff, workforce
+
+        places = [
+            (crew.Worker, "flush"), (staff.Staff, "assign"), (staff.Staff, "hear"),
+            (staff.Staff, "learn"), (staff.Staff, "finished"), (staff.Staff, "dispatch"),
+            (workforce.Workforce, "send_all"), (workforce.Workforce, "introduce"),
+        ]
+
+        def interrupted(cls, name, at):
+            plain, calls = getattr(cls, name), []
+
+            def method(self, *args):
+                calls.append(name)
+                if len(calls) == at:
+                    signal.raise_signal(signal.SIGINT)
+                result = plain(self, *args)
+                if len(calls) == at + 1:
+                    signal.raise_signal(signal.SIGINT)
+                return result
+
+            setattr(cls, name, method)
+            return plain
+
+        def square(x):
+            return x * x
+
+        with Pool(2) as pool:
+            other = pool.map_async(square, range(1000), chunksize=1)
+            for cls, name in places:
+                for at in range(1, 6):
+                    plain = interrupted(cls, name, at)
+                    results = None
+                    try:
+                        results = pool.map(square, range(40), chunksize=3)
+                    except KeyboardInterrupt:
+                        pass
+                    setattr(cls, name, plain)
+                    assert results in (None, [x * x for x in range(40)])
+                    assert pool.map(square, range(10)) == [x * x for x in range(10)]
+            assert other.get() == [x * x for x in range(1000)]
+            assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        print("fine")
+        """,
+    )
+    assert (outcome.out, outcome.err) == ("fine\n", "")
+
+
 @pytest.mark.parametrize("how", ["os.kill(os.getpid(), 9)", "os._exit(5)", "sys.exit(5)", "1 / 0"])
 def test_nobody_is_left_however_the_program_ends(tmp_path: Path, how: str) -> None:
     outcome = run(

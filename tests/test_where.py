@@ -70,30 +70,35 @@ def calls_here(items: list[float]) -> int:
     return here.count
 
 
+def in_workers(
+    reports: list[loop.LoopReport], items: list[float], low: int, high: int, tries: int = 5
+) -> bool:
+    """Whether so many iterations run in workers, in one of some tries: others use the machine too."""
+    for _ in range(tries):
+        assert spend_all(items) == items
+        assert reports[-1].iterations == len(items)
+        if low < reports[-1].in_workers < high:
+            return True
+    return False
+
+
 def test_a_few_tiny_iterations_say_nothing_of_many(reports: list[loop.LoopReport]) -> None:
-    for count in (10, 10, 200_000):
+    for count in (10, 10):
         assert spend_all([TINY] * count) == [TINY] * count
-    assert reports[-1].in_workers < 20_000
+    assert in_workers(reports, [TINY] * 200_000, -1, 20_000)
 
 
 def test_workers_are_left_when_iterations_turn_out_tiny(reports: list[loop.LoopReport]) -> None:
-    items = [HEAVY] * 300 + [TINY] * 400_000
-    assert spend_all(items) == items
-    assert 100 < reports[-1].in_workers < 200_000
+    assert in_workers(reports, [HEAVY] * 300 + [TINY] * 400_000, 100, 200_000)
 
 
 def test_iterations_that_grow_heavy_late_get_workers(reports: list[loop.LoopReport]) -> None:
-    items = [TINY] * 300_000 + [HEAVY / 4] * 12_000
-    assert spend_all(items) == items
-    assert reports[-1].in_workers > 2_000
+    assert in_workers(reports, [TINY] * 300_000 + [HEAVY / 4] * 12_000, 2_000, 400_000)
 
 
 def test_from_workers_home_and_back(reports: list[loop.LoopReport]) -> None:
-    heavy = [HEAVY] * 400
-    items = heavy + [TINY] * 400_000 + [HEAVY / 4] * 12_000
-    assert spend_all(items) == items
-    assert reports[-1].iterations == len(items)
-    assert 2_000 < reports[-1].in_workers < 300_000
+    items = [HEAVY] * 400 + [TINY] * 400_000 + [HEAVY / 4] * 12_000
+    assert in_workers(reports, items, 2_000, 300_000)
 
 
 @pytest.mark.slow  # a matter of times, which other programs on the machine change

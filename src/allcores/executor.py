@@ -61,7 +61,7 @@ class Executor(_Base):
 
         Raises RuntimeError after `shutdown`.
         """
-        with self._staff.changed:
+        with self._staff.interrupts.held_back(), self._staff.changed:
             self._check_running()
             return self._start(fn, self._staff.introduce(fn), args, kwargs)
 
@@ -73,7 +73,7 @@ class Executor(_Base):
             raise RuntimeError("the program is ending: it takes no more tasks")
 
     def _start(self, fn: Any, function: Function, args: Any, kwargs: Any) -> Future[Any]:
-        with self._staff.changed:
+        with self._staff.interrupts.held_back(), self._staff.changed:
             self._check_running()
             task = _Task(self._staff, fn, function, args, kwargs)
             self._staff.add(task)
@@ -99,7 +99,7 @@ class Executor(_Base):
         items = zip(*iterables)
         chunks = iter(lambda: list(islice(items, size)), [])
         each = partial(_each, fn)
-        with self._staff.changed:
+        with self._staff.interrupts.held_back(), self._staff.changed:
             self._check_running()
             function = self._staff.introduce(each)
         calls = (self._start(each, function, (c,), {}) for c in chunks)
@@ -114,7 +114,7 @@ class Executor(_Base):
         if staff.owner != os.getpid():
             self._shut = True
             return
-        with staff.changed:
+        with staff.interrupts.held_back(), staff.changed:
             self._shut = True
             if cancel_futures:
                 for job in list(staff.jobs):

@@ -75,7 +75,8 @@ class Pool:
         kwds: Mapping[str, Any] | None = None,
     ) -> T:
         """`func(*args, **kwds)` in a worker; gives its result or raises what it raised."""
-        result: T = self._submit(func, args, kwds, None, None)._waited()
+        with self._staff.interrupts.held_back():
+            result: T = self._submit(func, args, kwds, None, None)._waited()
         return result
 
     def apply_async(
@@ -87,7 +88,7 @@ class Pool:
         error_callback: Callable[[BaseException], object] | None = None,
     ) -> ApplyResult[T]:
         """As `apply`, without waiting: gives an AsyncResult."""
-        with self._staff.changed:
+        with self._staff.interrupts.held_back(), self._staff.changed:
             result: ApplyResult[T] = self._submit(func, args, kwds, callback, error_callback)
             result._goes_on()
         return result
@@ -112,7 +113,8 @@ class Pool:
 
         chunksize: items a worker is given at a time (default: by time).
         """
-        results: list[T] = self._map(func, iterable, chunksize, MAP)._waited()
+        with self._staff.interrupts.held_back():
+            results: list[T] = self._map(func, iterable, chunksize, MAP)._waited()
         return results
 
     def starmap(
@@ -122,7 +124,8 @@ class Pool:
         chunksize: int | None = None,
     ) -> list[T]:
         """`[func(*x) for x in iterable]`, the calls made in the workers."""
-        results: list[T] = self._map(func, iterable, chunksize, STAR)._waited()
+        with self._staff.interrupts.held_back():
+            results: list[T] = self._map(func, iterable, chunksize, STAR)._waited()
         return results
 
     def map_async(
@@ -160,8 +163,11 @@ class Pool:
         self._check_running()
         if chunksize is not None:
             chunksize = _count(chunksize, "chunksize")
-        items = iterable if type(iterable) in (list, tuple, range) and not later else list(iterable)
-        with self._staff.changed:
+        items = iterable
+        if type(iterable) not in (list, tuple, range) or later:
+            with self._staff.interrupts.let_through():
+                items = list(iterable)
+        with self._staff.interrupts.held_back(), self._staff.changed:
             self._check_running()
             result: MapResult[Any] = MapResult(self, func, callback, error_callback)
             result._orders(items, chunksize, style, at_once=later)
@@ -194,7 +200,7 @@ class Pool:
         size = _count(chunksize, "chunksize")
         iterator = iter(iterable)
         plain = plain_source(iterable)
-        with self._staff.changed:
+        with self._staff.interrupts.held_back(), self._staff.changed:
             self._check_running()
             result: IMapIterator[Any] = IMapIterator(self, func, iterator, size, ordered, plain)
             self._staff.add(result)
@@ -210,7 +216,7 @@ class Pool:
 
     def close(self) -> None:
         """Take no more tasks; the workers end when all that was asked for is done."""
-        with self._staff.changed:
+        with self._staff.interrupts.held_back(), self._staff.changed:
             if self._state == "RUN":
                 self._state = "CLOSE"
                 for job in self._staff.jobs:
@@ -510,8 +516,9 @@ class IMapIterator(Job, Iterator[T]):
             self._taken += 1
             self._bytes -= size
             if full and self._room():
-                self.staff.dispatch()
-                self.staff.tell()
+                with self.staff.interrupts.held_back():
+                    self.staff.dispatch()
+                    self.staff.tell()
         if type(outcome) is Raised:
             raise raised_in_worker(outcome, key)
         if isinstance(outcome, _Failed):

@@ -23,6 +23,7 @@ from allcores.engine import exits
 from allcores.engine.errors import Raised, unpack
 from allcores.engine.failures import WorkerDied, how_it_ended
 from allcores.engine.functions import dumps
+from allcores.engine.interrupts import Interrupts
 from allcores.engine.orders import Job, Order, died_at, unpicklable_item
 from allcores.engine.service import FUNCTION, ORDER, STARTING, TOKEN, do
 from allcores.engine.workforce import Member, Workforce
@@ -203,18 +204,20 @@ class Staff(Workforce):
         self.check_owner()
         end = None if timeout is None else time.monotonic() + timeout
         looked = False
-        while True:
-            with self.changed, self.counted():
-                while not self.completed:
-                    if done():
-                        return True
-                    left = None if end is None else max(0.0, end - time.monotonic())
-                    if left == 0 and looked:
-                        return False
-                    self.drive(left)
-                    looked = True
-                completed, self.completed = self.completed, []
-            self.report(completed)
+        with self.interrupts.held_back():
+            while True:
+                with self.changed, self.counted():
+                    while not self.completed:
+                        if done():
+                            return True
+                        self.interrupts.raise_now()
+                        left = None if end is None else max(0.0, end - time.monotonic())
+                        if left == 0 and looked:
+                            return False
+                        self.drive(left)
+                        looked = True
+                    completed, self.completed = self.completed, []
+                self.report(completed)
 
     def drive(self, timeout: float | None) -> None:
         """Be the one who listens, or wait for whoever is. With the lock held once."""
@@ -272,9 +275,6 @@ class Staff(Workforce):
             self.ring()
         self.changed.notify_all()
 
-    def ring(self) -> None:
-        os.eventfd_write(self.alarm, 1)
-
     def quiet(self) -> None:
         try:
             os.eventfd_read(self.alarm)
@@ -287,17 +287,22 @@ class Staff(Workforce):
         for job in completed:
             self.reporting.append(me)
             try:
-                job.report()
+                with self.interrupts.let_through():
+                    job.report()
             except Exception:
                 sys.excepthook(*sys.exc_info())
             finally:
                 self.reporting.remove(me)
-            with self.changed:
-                job.done = True
-                self.unfinished -= 1
-                if not self.unfinished:
-                    exits.busy.discard(self)
-                self.tell()
+                with self.changed:
+                    self.over(job)
+
+    def over(self, job: Job) -> None:
+        """Nothing more comes of a job. With the lock held."""
+        job.done = True
+        self.unfinished -= 1
+        if not self.unfinished:
+            exits.busy.discard(self)
+        self.tell()
 
     # -- hearing from workers
 
@@ -406,7 +411,7 @@ class Staff(Workforce):
 
     def abandon(self, job: Job) -> None:
         """Nobody waits for a job any more: those who are at it stop at once."""
-        with self.changed:
+        with self.interrupts.held_back(), self.changed:
             if job in self.jobs:
                 self.jobs.remove(job)
             self.again = deque(o for o in self.again if o.job is not job)
@@ -415,10 +420,7 @@ class Staff(Workforce):
                     self.again.extend(o for o in member.orders if o.job is not job)
                     self.forget(member)
             if not job.done and job not in self.completed:
-                job.done = True
-                self.unfinished -= 1
-                if not self.unfinished:
-                    exits.busy.discard(self)
+                self.over(job)
             self.tell()
 
     # -- in this process
@@ -437,7 +439,8 @@ class Staff(Workforce):
             return
         self.changed.release()
         try:
-            outcomes, _ = do(order.job.call, order.items, order.style, order.job.each, None)
+            with self.interrupts.let_through():
+                outcomes, _ = do(order.job.call, order.items, order.style, order.job.each, None)
         finally:
             self.changed.acquire()
         self.finished(order.job, order.job.settle(order, outcomes))
@@ -515,17 +518,18 @@ class Staff(Workforce):
         """End all workers now. Outstanding jobs fail."""
         if self.owner != os.getpid() or self.ended is not None:
             return
-        with self.changed:
-            self.ended = why
-            error = RuntimeError(why)
-            for member in self.end_all():
-                orders, member.orders = member.orders, deque()
-                for order in orders:
-                    self.finished(order.job, order.job.fail(order, 0, error))
-            self.give_up()
-            completed, self.completed = self.completed, []
-            self.tell()
-        self.report(completed)
+        with self.interrupts.held_back():
+            with self.changed:
+                self.ended = why
+                error = RuntimeError(why)
+                for member in self.end_all():
+                    orders, member.orders = member.orders, deque()
+                    for order in orders:
+                        self.finished(order.job, order.job.fail(order, 0, error))
+                self.give_up()
+                completed, self.completed = self.completed, []
+                self.tell()
+            self.report(completed)
 
     def free_all(self) -> None:
         """After the end: no descriptor is left, no thread either."""
@@ -545,6 +549,7 @@ class Staff(Workforce):
         """In a forked child: these workers belong to the parent."""
         super().disown()
         self.changed = threading.Condition(threading.RLock())
+        self.interrupts = Interrupts(self.wake_main)
         self.helper = self.driver = None
 
 

@@ -27,6 +27,7 @@ from allcores.engine.crew import Worker
 from allcores.engine.failures import CannotFork, WorkerDied
 from allcores.engine.forkable import why_not_forkable
 from allcores.engine.functions import Snapshot, dumps, functions_in
+from allcores.engine.interrupts import Interrupts
 from allcores.engine.orders import Function, Order
 from allcores.engine.service import FUNCTION, STARTING, TOKEN
 from allcores.engine.thread_limits import thread_limits
@@ -115,11 +116,23 @@ class Workforce:
         self.leaving: list[Member] = []
         self.by_fd: dict[int, Member] = {}
         self.changed = threading.Condition(threading.RLock())
+        self.interrupts = Interrupts(self.wake_main)
         self.waiting: set[threading.Thread] = set()
         """Threads that wait for workers."""
         self.epoll = select.epoll()
         self.alarm = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.epoll.register(self.alarm, select.EPOLLIN)
+
+    def ring(self) -> None:
+        """Wake the thread that listens to the workers."""
+        os.eventfd_write(self.alarm, 1)
+
+    def wake_main(self) -> None:
+        """End what the main thread waits for: an interrupt has come."""
+        if not self.epoll.closed:
+            self.ring()
+        with self.changed:
+            self.changed.notify_all()
 
     # -- hiring and leaving
 
