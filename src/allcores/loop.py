@@ -9,17 +9,11 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from allcores.engine.failures import NotParallel, ParallelWarning
+
 if TYPE_CHECKING:
     from allcores.plan.model import Plan
     from allcores.sites import Site
-
-
-class ParallelWarning(UserWarning):
-    """A loop marked `parallel` runs as the plain loop; the text says which line is in the way."""
-
-
-class NotParallel(RuntimeError):
-    """Raised in place of a ParallelWarning where `strict=True`."""
 
 
 class LoopReport:

@@ -1,9 +1,17 @@
-"""What goes wrong beneath a loop, in words."""
+"""What goes wrong with a loop or beneath it, in words."""
 
 from __future__ import annotations
 
 import os
 from typing import Any
+
+
+class ParallelWarning(UserWarning):
+    """A loop marked `parallel` runs as the plain loop; the text says which line is in the way."""
+
+
+class NotParallel(RuntimeError):
+    """Raised in place of a ParallelWarning where `strict=True`."""
 
 
 class WorkerDied(RuntimeError):

@@ -24,7 +24,7 @@ from typing import Any
 
 from allcores.engine import crew, service, wire
 from allcores.engine.crew import Worker
-from allcores.engine.failures import CannotFork, WorkerDied
+from allcores.engine.failures import CannotFork, ParallelWarning, WorkerDied
 from allcores.engine.forkable import why_not_forkable
 from allcores.engine.functions import Snapshot, dumps, functions_in
 from allcores.engine.interrupts import Interrupts
@@ -200,8 +200,6 @@ class Workforce:
         """From now on all work is done by this process, in turn."""
         self.inline = why
         if not crew.in_worker:
-            from allcores.loop import ParallelWarning
-
             text = f"this pool's tasks run serially, in this process: workers cannot be made here: {why}"
             warnings.warn(text, ParallelWarning, stacklevel=_outside())
         if self.initializer is not None:
