@@ -36,7 +36,7 @@ def _lines(text: str) -> list[str]:
 
 EXPRESSIONS = {kind: _split(text) for kind, text in tables.EXPRESSIONS.items()}
 EASY = [(weight, _lines(text)) for weight, text in tables.EASY]
-COMPOUND, NASTY = _lines(tables.COMPOUND), _lines(tables.NASTY)
+COMPOUND, NASTY, HIDDEN = map(_lines, (tables.COMPOUND, tables.NASTY, tables.HIDDEN))
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,10 @@ class Builder:
         if choice == 0:
             self.easy = False
             return self.write(self.pick([*NASTY, *tables.ONLY_IN.get(self.place, [])]))
-        if choice < 9 and self.depth < DEEPEST:
+        if choice == 1:
+            self.easy = False
+            return self.write(self.pick(HIDDEN))
+        if choice < 10 and self.depth < DEEPEST:
             before = {kind: list(names) for kind, names in self.names.items()}
             lines = self.write(self.pick(COMPOUND))
             self.names = before

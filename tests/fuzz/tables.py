@@ -112,6 +112,144 @@ class Quiet:
         return kind is ValueError
 """,
     "Odd": "class Odd(ValueError):\n    pass",
+    "operator": "import operator",
+    "contextvars": "import contextvars",
+    "memo": """\
+def memo(v, known={}):
+    if v not in known:
+        known[v] = len(known)
+    return known[v]
+""",
+    "cached": "@functools.lru_cache(maxsize=None)\ndef cached(v):\n    return v * v % 31",
+    "counted": """\
+def counted(f):
+    def wrapper(*args):
+        wrapper.calls += 1
+        return f(*args) + wrapper.calls
+    wrapper.calls = 0
+    return wrapper
+""",
+    "halved": "@counted\ndef halved(v):\n    return v // 2",
+    "marked": "def marked(v):\n    marked.last = v\n    return v\nmarked.last = 0",
+    "seen_last": "def seen_last(v):\n    return marked.last + v",
+    "Part": """\
+class Part:
+    made, registry = 0, []
+    def __init__(self, v):
+        type(self).made += 1
+        self.v = v
+        self.number = Part.made
+""",
+    "Kept": """\
+class Kept:
+    known = {}
+    def __new__(cls, v):
+        if v not in cls.known:
+            cls.known[v] = super().__new__(cls)
+        return cls.known[v]
+    def __init__(self, v):
+        self.v = v
+""",
+    "Shared": """\
+class Shared:
+    notes = []
+    def __init__(self, v=0):
+        self.v = v
+    def add(self, v):
+        self.notes.append(v)
+        return len(self.notes)
+    def plain(self, v):
+        return self.v + v
+""",
+    "Sub": """\
+class Sub(Shared):
+    def add(self, v):
+        return super().add(v) + 1
+    def plain(self, v):
+        return super().plain(v) * 2
+""",
+    "Sly": """\
+class Sly:
+    def __init__(self, v):
+        self.v, self.asked = v, 0
+    def __eq__(self, other):
+        self.asked += 1
+        return self.v == other
+    def __hash__(self):
+        return hash(self.v)
+    def __bool__(self):
+        self.asked += 1
+        return self.v > 2
+    def __lt__(self, other):
+        self.asked += 1
+        return self.v < other.v
+    def __str__(self):
+        self.asked += 1
+        return str(self.asked)
+    def __format__(self, spec):
+        self.asked += 1
+        return 'f%d' % self.asked
+    def __contains__(self, v):
+        self.asked += 1
+        return v == self.v
+    def __getattr__(self, name):
+        if name not in ('whatever', 'more'):
+            raise AttributeError(name)
+        self.asked += 1
+        return self.asked
+    def __iter__(self):
+        self.asked += 1
+        yield self.asked
+    def __len__(self):
+        self.asked += 1
+        return 2
+    def __neg__(self):
+        self.asked += 1
+        return self.asked
+    @property
+    def turn(self):
+        self.asked += 1
+        return self.asked
+    @classmethod
+    def tally(cls, v):
+        cls.total = getattr(cls, 'total', 0) + v
+        return cls.total
+    @staticmethod
+    def fixed(v):
+        return v % 5
+""",
+    "Always": """\
+class Always:
+    def __set_name__(self, owner, name):
+        self.reads = 0
+    def __get__(self, obj, kind=None):
+        self.reads += 1
+        return self.reads
+""",
+    "Holder": "class Holder:\n    field = Always()\n    free = 3",
+    "Meta": """\
+class Meta(type):
+    calls = 0
+    def __call__(cls, *args):
+        Meta.calls += 1
+        return super().__call__(*args)
+""",
+    "Metered": "class Metered(metaclass=Meta):\n    def __init__(self, v):\n        self.v = v + Meta.calls",
+    "secret": "exec('def secret(v, _n=[0]):\\n    _n[0] += 1\\n    return _n[0] + v')",
+    "clear": "exec('def clear(v):\\n    return v * 3 % 17')",
+    "order_of": "def order_of(v):\n    hidden['n'] += v\n    return hidden['n'] % 3 - v",
+    "feed": """\
+def feed(n):
+    total = 0
+    while True:
+        v = yield total
+        total += n if v is None else v
+""",
+    "depth1": "def depth1(v):\n    return depth2(v) + 1",
+    "depth2": "def depth2(v):\n    return [depth3(q) for q in range(2)][v % 2]",
+    "depth3": "def depth3(v):\n    return functools.reduce(lambda q, r: q + bump(r), [v, 1], 0)",
+    "calm1": "def calm1(v):\n    return calm2(v) + 1",
+    "calm2": "def calm2(v):\n    return sum(slow(q) for q in sorted([v, 2], key=lambda q: -q))",
     "slow": """\
 def slow(a, b=1):
     s = 0
@@ -235,6 +373,21 @@ DATA = {
     "rng": "rng = np.random.default_rng(1)",
     "dice": "dice = random.Random(1)",
     "part": "part = functools.partial(slow, 2)",
+    "shared": "shared = Shared(2)",
+    "sub": "sub = Sub(3)",
+    "sly": "sly = Sly(3)",
+    "slies": "slies = [Sly(j) for j in range(4)]",
+    "holder": "holder = Holder()",
+    "baked": "baked = functools.partial(touch, log)",
+    "appender": "appender = operator.methodcaller('append', 7)",
+    "getter": "getter = operator.attrgetter('seen')",
+    "fed": "fed = feed(3)\nnext(fed)",
+    "var": "var = contextvars.ContextVar('var', default=0)",
+    "ring": "ring = collections.deque([1, 2, 3])",
+    "frames": "frames = [{'v': j, 'xs': [j]} for j in range(6)]",
+    "byname": "byname = {w: [w] for w in ('ab', 'c', 'ef')}",
+    "cycle": "cycle = itertools.cycle([1, 2, 3])",
+    "ids": "ids = itertools.count()",
     "square": "square = lambda v: v * v % 19",
 }
 """Variables that loops use: at the level of the loop. Some are aliases of others."""
@@ -736,6 +889,132 @@ NASTY = """
     r, {P} = {b}, [] ~ {P}.append(r) ~ {P}[0].append({n}) ~ out.append({P})
 """
 """Things a reader would hesitate over, and some that readers get wrong."""
+
+HIDDEN = """
+    out.append(memo({n} % 9))
+    out.append(cached({n}))
+    out.append(halved({n}))
+    out.append(marked({n}))
+    out.append(seen_last({n})) ~ marked({n})
+    out.append(Part({n}).number)
+    out.append(Part({n}))
+    out.append(Kept({n} % 4).v)
+    out.append(Kept({n} % 4))
+    out.append(Shared({n}).add({n}))
+    out.append(Shared({n}).plain({n}))
+    out.append(sub.add({n}))
+    out.append(sub.plain({n}))
+    out.append(shared.add({n}))
+    out.append(shared.plain({n}))
+    sub.v = {n} ~ out.append(sub.plain(1))
+    out.append(sly == {n})
+    out.append({n} in sly)
+    out.append({n} in [sly, {n}])
+    out.append({{sly: 1}}.get({n}))
+    out.append(1 if sly else 2)
+    out.append(sly or {n})
+    out.append(not sly)
+    out.append(str(sly))
+    out.append(f'{{sly}} {{{n}}}')
+    out.append('%s' % sly)
+    out.append('{{}}'.format(sly))
+    out.append(sly.whatever)
+    out.append(getattr(sly, 'whatever', {n}))
+    out.append(hasattr(sly, 'more'))
+    out.append(list(sly))
+    out.append([*sly, {n}])
+    first_, *_r = sly ~ out.append(first_)
+    out.append(len(sly))
+    out.append(-sly)
+    out.append(sly.turn)
+    out.append(sly.v + {n})
+    out.append(slies[{n} % 4].turn)
+    out.append(sorted(slies)[0].v)
+    out.append(min(slies).v + {n})
+    out.append(max(slies, key=lambda q: q.v).v)
+    out.append(Sly.tally({n}))
+    out.append(Sly.fixed({n}))
+    out.append(sly.tally({n}))
+    match sly: ~     case Sly(turn=3): out.append('three') ~     case _: out.append({n})
+    out.append(holder.field)
+    out.append(holder.free + {n})
+    out.append(Metered({n}).v)
+    out.append(secret({n}))
+    out.append(clear({n}))
+    out.append(sorted([1, {n}, 2], key=order_of))
+    out.append(max([1, {n}], key=order_of))
+    out.append(list(map(bump, [{n}, 2])))
+    out.append(list(filter(order_of, [{n}, 2])))
+    out.append(functools.reduce(lambda q, r: q + bump(r), [{n}, 1]))
+    out.append(depth1({n}))
+    out.append(calm1({n}))
+    out.append([bump(q) for q in ({n}, 1)])
+    out.append({{q: rise(q) for q in (1, {n})}})
+    out.append(any(bump(q) > 3 for q in ({n}, 1)))
+    baked({n})
+    out.append(baked({n}))
+    appender(grid[{n} % 8])
+    appender({l})
+    getter(first).append({n})
+    out.append(len(getter(first)))
+    out.append(next(fed) + {n})
+    out.append(fed.send({n}))
+    out.append(next(cycle))
+    out.append(next(ids))
+    out.append(list(zip(ids, [{n}, 2])))
+    var.set({n}) ~ out.append(var.get())
+    out.append(var.get() + {n})
+    ring.rotate({n})
+    out.append(ring[0])
+    ring.rotate() ~ out.append(ring[0])
+    operator.setitem(grid[{n} % 8], 0, {n})
+    operator.iadd(grid[{n} % 8], [{n}])
+    out.append(operator.add({n}, 1))
+    list.append(grid[{n} % 8], {n})
+    list.append({l}, {n})
+    dict.update(cfg, z={n})
+    getattr(grid[{n} % 8], 'append')({n})
+    getattr(out, 'append')({n})
+    type(grid[0]).append(grid[{n} % 8], {n})
+    grid[{n} % 8].__setitem__(0, {n})
+    grid[{n} % 8].__iadd__([{n}])
+    setattr(Star, 'made', {n}) ~ out.append(Star.made)
+    out.append(Star.made)
+    first.__class__.made += 1
+    frames[{n} % 6]['v'] = {n}
+    frames[{n} % 6]['xs'].append({n})
+    frames[{n} % 6].update(v={n}) ~ out.append(frames[0]['v'])
+    out.append(frames[{n} % 6]['v'] + {n})
+    byname['ab'].append({n})
+    byname.setdefault({s}[:1], []).append({n})
+    rr = byname.get('c') ~ rr.append({n})
+    rr = list(byname.values()) ~ rr[0].append({n})
+    rr = dict(byname) ~ rr['ab'] = [{n}] ~ out.append(rr)
+    rr = {{**byname}} ~ rr['c'].append({n})
+    rr = [*grid] ~ rr[0].append({n})
+    rr, _s = zip(*[(grid[0], 1), (grid[1], {n})]) ~ rr[0].append({n})
+    rr = next(q for q in grid if q) ~ rr.append({n})
+    rr = (lambda: grid[1])() ~ rr.append({n})
+    rr = sorted(grid, key=len)[0] ~ rr[0] = {n}
+    rr = functools.reduce(lambda q, r: r, grid) ~ rr.append({n})
+    rr = operator.itemgetter(1)(grid) ~ rr.append({n})
+    rr = copy.copy(frames[{n} % 6]) ~ rr['xs'].append({n})
+    rr = copy.deepcopy(frames[{n} % 6]) ~ rr['xs'].append({n}) ~ out.append(rr)
+    rr = {{**frames[{n} % 6]}} ~ rr['v'] = {n} ~ out.append(rr)
+    rr = [grid[0]] * 2 ~ rr[1].append({n})
+    rr = list(zip(grid, [{n}] * 8)) ~ rr[0][0].append(1)
+    rr = Pt(cur, {n}) ~ rr.x.append({n})
+    rr = Rec({n}, cur) ~ rr.add({n})
+    rr = Rec({n}, list(cur)) ~ rr.add({n}) ~ out.append(rr)
+    rr = vars(first) ~ rr['n'] = {n}
+    rr = dict(vars(first)) ~ rr['n'] = {n} ~ out.append(rr)
+    rr = iter(grid) ~ next(rr).append({n})
+    rr = heapq.nlargest(1, grid)[0] ~ rr.append({n})
+    rr = itertools.chain([cur], [{l}]) ~ list(rr)[0].append({n})
+    rr = cur if {c} else {l} ~ rr.append({n}) ~ out.append(len(rr))
+    try: ~     rr = grid[{n}] ~ except IndexError: ~     rr = [] ~ rr.append({n})
+"""
+"""Calls and operators that may or may not change what nobody sees them change."""
 
 ONLY_IN = {
     "generator": ["yield {n}", "if {c}: yield {l}"],
