@@ -7,6 +7,14 @@ import pytest
 from tests.same import assert_same, run
 
 PROGRAMS = {
+    "an object of a class made in a function, and what it holds": """
+class Star:
+    pass
+for i in parallel(range(8)):
+    p = [0, i]
+    s = Star()
+    s.seen = p
+""",
     "dataclass": """
 from dataclasses import dataclass, field
 @dataclass

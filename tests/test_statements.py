@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from allcores.commands.files import plans_in
 from tests.same import assert_same
 
 BASE = """\
@@ -169,3 +172,13 @@ def test_runs_in_parallel_and_leaves_the_same(name: str) -> None:
 @pytest.mark.parametrize("name", SAME)
 def test_leaves_the_same_however_it_runs(name: str) -> None:
     assert_same(BASE + SAME[name] + "\n")
+
+
+def test_a_serial_verdict_has_a_reason(tmp_path: Path) -> None:
+    path = tmp_path / "program.py"
+    path.write_text("x = 0\nfor i in range(9):\n    x = max(x, int('7')).bit_length()\nprint(x)\n")
+    (plan,), _ = plans_in(str(path))
+    assert plan.verdict == "serial"
+    ((line, text),) = plan.reasons
+    assert line == 3
+    assert text.startswith("the work is in `x = max(x, int('7')).bit_length()`")

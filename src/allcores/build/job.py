@@ -168,18 +168,11 @@ class LoopJob:
     def lighten(self, extra: Any, empty: bool) -> Any:
         if not extra:
             return extra
-        light, left_out = {}, list(extra.pop("", ()))
-        for name, value in extra.items():
-            if empty:
-                left_out.append(name)
-                continue
-            try:
-                encode(value)
-            except Exception:
-                left_out.append(name)
-            else:
-                light[name] = value
-        light[""] = left_out
+        left_out = list(extra.pop("", ()))
+        stuck = [name for name, value in extra.items() if empty or not _encodes(value)]
+        # What a stuck one shares with others must still be shared, so that all are found anew.
+        light = {n: v for n, v in extra.items() if n not in stuck and (not stuck or _atomic(v))}
+        light[""] = left_out + [n for n in extra if n not in light]
         return light
 
     def simple(self, result: Any, atoms: frozenset[type]) -> bool:
@@ -227,6 +220,18 @@ class LoopJob:
             if not self.traced:
                 return Cut(0, "spilled")
         return None
+
+
+def _encodes(value: Any) -> bool:
+    try:
+        encode(value)
+    except Exception:
+        return False
+    return True
+
+
+def _atomic(value: Any) -> bool:
+    return type(value) in ATOMS
 
 
 def ship(

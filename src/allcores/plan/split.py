@@ -569,13 +569,24 @@ def show_commit(step: Step) -> str:
     return f"{first} ..." if more else first
 
 
+def _in_order(reader: Statements) -> Reason:
+    """The reason where all that costs time is in statements that must be done in order."""
+    stmt = reader.heavy_commits[0]
+    shown, *more = ast.unparse(stmt).splitlines()
+    shown = shown.rstrip(":") if len(shown) < 60 and not more else f"{shown[:60]}..."
+    return Reason(
+        stmt.lineno,
+        f"the work is in `{shown}`, which changes what later iterations need, so it is done in order",
+    )
+
+
 def _judge(plan: Plan, node: ast.For, reader: Statements) -> None:
     serial = [Reason(line or node.lineno, text) for line, text in reader.serial]
     why = [Reason(line or node.lineno, text) for line, text in reader.why]
     if serial:
         plan.verdict, plan.reasons = "serial", serial
     elif not reader.any_work:
-        heavy = reader.heavy_commit
+        heavy = reader.heavy_commits
         plan.verdict = "serial" if heavy and why else "nothing to gain"
         text = (
             "every iteration only does what must be done in order"
@@ -583,9 +594,9 @@ def _judge(plan: Plan, node: ast.For, reader: Statements) -> None:
             else "the body does next to nothing"
         )
         plan.reasons = why if heavy and why else [*why, Reason(node.lineno, text)]
-    elif reader.heavy_commit and not reader.heavy_work:
+    elif reader.heavy_commits and not reader.heavy_work:
         plan.verdict = "serial"
-        plan.reasons = why
+        plan.reasons = why or [_in_order(reader)]
     else:
         plan.verdict = "parallel"
         plan.reasons = []

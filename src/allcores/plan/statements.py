@@ -57,7 +57,8 @@ class Statements(Expressions):
         self.mirrors: dict[ast.stmt, list[str]] = {}
         self.guard_map: dict[ast.stmt, list[tuple[str, str]]] = {}
         self.handler_names: set[str] = set()
-        self.heavy_work = self.any_work = self.heavy_commit = False
+        self.heavy_work = self.any_work = False
+        self.heavy_commits: list[ast.stmt] = []
         self.depth = 0
         self.unit_depth = 0
         self.straight = True
@@ -192,7 +193,7 @@ class Statements(Expressions):
             self.any_work = self.any_work or not isinstance(lift, ast.Name)
         for n in walk(node):
             if isinstance(n, ast.Call) and n not in taken and n in self.info and self.info[n].heavy:
-                self.heavy_commit = True
+                self.heavy_commits.append(node)
         self.steps[node] = lifts
         self.order.append(node)
 
