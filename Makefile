@@ -1,14 +1,16 @@
 # `make demo` and `make test` are the two to start with. Each sets up all it needs.
 .POSIX:
-.PHONY: help demo test slow fuzz bench clean
+.PHONY: help demo test slow fuzz corpus bench clean
 
 N = 100000
+PACKAGES =
 
 help:
 	@echo "make demo    install in .venv, explain and run examples/cheatsheet.py"
 	@echo "make test    lint, types, and the tests on every Python from 3.11 to 3.13 found here"
 	@echo "make slow    the tests that take minutes"
 	@echo "make fuzz    N random loops ($(N)), each compared with the plain loop: make fuzz N=5000"
+	@echo "make corpus  other projects' own tests with their loops in workers: make corpus PACKAGES=\"toolz mpmath\""
 	@echo "make bench   the table of the README, measured on this machine"
 	@echo "make clean   remove what the others made"
 
@@ -27,6 +29,9 @@ slow:
 
 fuzz:
 	@venv=$$(sh .ci/venv dev) && "$$venv/bin/python" -m tests.fuzz.run $(N)
+
+corpus:
+	@venv=$$(sh .ci/venv dev) && "$$venv/bin/python" -m tests.corpus.run $(PACKAGES)
 
 bench:
 	@venv=$$(sh .ci/venv bench) && "$$venv/bin/python" bench/run.py

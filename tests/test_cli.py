@@ -359,6 +359,34 @@ def test_run_says_when_nothing_was_parallel(folder: Path) -> None:
     assert "no loop ran long enough" in done.stderr
 
 
+def test_a_summary_for_tools(folder: Path) -> None:
+    (folder / "both.py").write_text(
+        "import os\n"
+        "results, x = [], 1\n"
+        "for n in range(8): results.append(n * n)\n"
+        "for n in range(8): x = x * n + 1\n"
+        "for n in range(8): exec('x = n')\n"
+        "os.chdir('/')\n"
+    )
+    options = ("--force", "--quiet", "--workers", "2", "--summary", "all.json")
+    done = allcores("run", *options, "both.py", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    loops = json.loads((folder / "all.json").read_text())["loops"]
+    assert [(loop["line"], loop["verdict"]) for loop in loops] == [
+        (3, "parallel"),
+        (4, "nothing to gain"),
+        (5, "serial"),
+    ]
+    counts = [[loop[n] for n in ("runs", "iterations", "in_workers", "workers")] for loop in loops]
+    assert counts == [[1, 8, 8, 2], [1, 8, 8, 2], [0, 0, 0, 0]]
+    assert loops[0]["reasons"] == []
+    assert loops[2]["reasons"][0]["line"] == 5
+    assert loops[0]["file"] == str(folder / "both.py")
+    done = allcores("run", "--summary", "no/such.json", "both.py", cwd=folder)
+    assert done.returncode == 2
+    assert done.stderr.startswith("allcores: there is no folder for no/such.json")
+
+
 def test_settings_reach_the_program(folder: Path) -> None:
     (folder / "settings.py").write_text(
         "import os\n"

@@ -54,6 +54,13 @@ def allcores(context: click.Context) -> None:
 )
 @click.option("--force", is_flag=True, help="Use workers whatever it costs (for testing).")
 @click.option("--quiet", is_flag=True, help="Do not end with a line for each parallel loop.")
+@click.option(
+    "--summary",
+    "summary_file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, writable=True),
+    help="Write to FILE, as JSON, what became of each loop that was read.",
+)
 @click.argument("script", required=False)
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 def run(
@@ -64,6 +71,7 @@ def run(
     include: tuple[str, ...],
     force: bool,
     quiet: bool,
+    summary_file: str | None,
     script: str | None,
     args: tuple[str, ...],
 ) -> Action:
@@ -84,12 +92,16 @@ def run(
         "ALLCORES_FORCE": "1" if force else None,
     }
 
+    if summary_file is not None and not os.path.isdir(os.path.dirname(summary_file) or "."):
+        raise click.UsageError(f"there is no folder for {summary_file} to be written to.")
+
     def action() -> int:
         from allcores import rewrite
         from allcores import script as runner
 
         os.environ.update({name: value for name, value in settings.items() if value is not None})
-        compiler = partial(rewrite.parallel_code, force=force)
+        see = _tally_at_exit(summary_file) if summary_file is not None else None
+        compiler = partial(rewrite.parallel_code, force=force, see=see)
         if include:
             rewrite.rewrite_imports_under(include, compiler)
         with contextlib.nullcontext() if quiet else _summary_at_exit() as summary:
@@ -105,6 +117,24 @@ def run(
             return code
 
     return action
+
+
+def _tally_at_exit(path: str) -> Callable[[Plan], None]:
+    """Have what becomes of each loop written to this file; gives what is to see their Plans."""
+    from allcores.loop import listeners
+    from allcores.show.tally import Tally
+
+    tally = Tally(path)
+    listeners.append(tally.add)
+
+    def write() -> None:
+        try:
+            tally.write()
+        except OSError as error:
+            complain(f"the summary cannot be written to {path}: {error.strerror}.")
+
+    atexit.register(write)
+    return tally.see
 
 
 @contextlib.contextmanager

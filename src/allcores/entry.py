@@ -478,7 +478,7 @@ class _Entry:
                     return self.give_up(chain([event.item], run.rest()), why)
                 stuck += event.kind == "unshippable"
                 yield from self.natively(event, base)
-                if stuck > 8 and not self.settings.force:
+                if stuck > (64 if self.settings.force else 8):
                     why = f"{event.text}, so results cannot be sent from workers"
                     return self.give_up(run.rest(), why)
         finally:

@@ -108,15 +108,25 @@ def _length_of_iterator(iterator: Any) -> float:
     return length_hint(iterator) if type(iterator) in _SIZED_ITERATORS else inf
 
 
-def parallel_code(source: bytes, filename: str, *, force: bool = False) -> CodeType:
+def parallel_code(
+    source: bytes,
+    filename: str,
+    *,
+    force: bool = False,
+    see: Callable[[Plan], None] | None = None,
+) -> CodeType:
     """Compile a file with each loop that can be parallel sent through `allcores.loop.at_site`.
 
-    With `force`, loops that gain nothing are included. Raises SyntaxError or ValueError where
-    compile() would.
+    With `force`, loops that gain nothing are included. `see` is called with the Plan of each loop
+    that was read. Raises SyntaxError or ValueError where compile() would.
     """
     try:
         tree = ast.parse(source, filename)
-        plans = _plans_to_take(tree, source, filename, force)
+        plans = _plans_of(tree, source, filename)
+        if see is not None:
+            for plan in plans:
+                see(plan)
+        plans = _outside_compiled_functions(tree, [p for p in plans if _wanted(p, force)])
         detours = [(plan.node, Detour(register_site(plan, tree), force)) for plan in plans]
         return compile_with_detours(tree, filename, detours)
     except RecursionError:
@@ -124,11 +134,9 @@ def parallel_code(source: bytes, filename: str, *, force: bool = False) -> CodeT
         return compile(source, filename, "exec", dont_inherit=True)
 
 
-def _plans_to_take(tree: ast.Module, source: bytes, filename: str, force: bool) -> list[Plan]:
+def _plans_of(tree: ast.Module, source: bytes, filename: str) -> list[Plan]:
     try:
-        text = importlib.util.decode_source(source)
-        plans = [plan for plan in plans_of(tree, text, filename) if _wanted(plan, force)]
-        return _outside_compiled_functions(tree, plans)
+        return plans_of(tree, importlib.util.decode_source(source), filename)
     except Exception as error:
         # Our failing to read a program is no reason for it not to run.
         if not isinstance(error, RecursionError):

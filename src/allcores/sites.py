@@ -75,6 +75,11 @@ def given_site(key: int) -> Site:
     return _given[key]
 
 
+def given_sites() -> list[Site]:
+    """All loops that are known beforehand, in the order in which they became so."""
+    return list(_given)
+
+
 def _find(frame: FrameType) -> Site:
     code = frame.f_code
     line = frame.f_lineno
