@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from allcores import sites
 from allcores.ahead import Ahead, first_read
-from allcores.build.job import LoopJob, immutable, own
+from allcores.build.job import FLAGS, LoopJob, immutable, own
 from allcores.build.runtime import compile_plan
+from allcores.build.settings import raise_decimal_flags
 from allcores.collector import collector_paused
 from allcores.engine.failures import CannotFork
 from allcores.engine.forkable import why_not_forkable
@@ -35,10 +36,11 @@ from allcores.loop import (
     in_worker,
     listeners,
 )
-from allcores.plan.live import Names, lookup, obstacle
+from allcores.plan.live import Names, changed_objects, lookup, obstacle, owners_of
 from allcores.plan.source import Surroundings
 from allcores.plan.split import split
 from allcores.sites import Site
+from allcores.steady import Steady
 from allcores.streams import is_stream, random_state
 from allcores.variables import Again, Stop, Variables
 from allcores.worth import (
@@ -53,6 +55,7 @@ from allcores.worth import (
 
 if TYPE_CHECKING:
     from allcores.build.runtime import Code, Functions
+    from allcores.build.watch import Watch
     from allcores.plan.model import Plan
 
 
@@ -169,6 +172,7 @@ class _Entry:
         """Whether the program holds an iterator that the loop uses up."""
         self.peeked: list[Any] = []
         """The item that was read before workers are brought in."""
+        self.steady = Steady(None)
         self.entwined = ""
         """Why items cannot be read ahead."""
         self.begun = 0
@@ -186,6 +190,8 @@ class _Entry:
                 forced = self.settings.force
                 stream = self.force_stream if forced else self.taste_stream
                 taste = self.taste_plain if plain else stream
+                if self.may_need_workers():
+                    self.steady = Steady(self.look_around())
                 if not (yield from taste(iterator)):
                     return
             items = chain(self.peeked, iterator) if self.peeked else iterator
@@ -199,7 +205,7 @@ class _Entry:
                     if not (yield from self.taste_plain(rest.items)):
                         return
                 with collector_paused():
-                    why = self.entwined or self.why_not_now()
+                    why = self.entwined or self.unsteady() or self.why_not_now()
                 if why is None and not plain and self.ahead is None:
                     self.ahead = Ahead(rest.items, self.done)
                     items, why = first_read(self.ahead)
@@ -249,9 +255,11 @@ class _Entry:
         left = items_left(iterator)
         while left is None or left > 0:
             size = taste.size if left is None else min(taste.size, left)
+            self.steady.before()
             start = perf_counter()
             yield islice(iterator, size)
             seconds = perf_counter() - start
+            self.steady.after()
             self.tasted += seconds
             self.done += size
             left = items_left(iterator)
@@ -267,7 +275,9 @@ class _Entry:
         start = perf_counter()
         check = 1
         for item in iterator:
+            self.steady.before()
             yield (item,)
+            self.steady.after()
             self.done += 1
             if self.done >= check:
                 spent = perf_counter() - start
@@ -287,7 +297,9 @@ class _Entry:
 
             item = self.peeked[0]
             if not set(map(type, _parts(item))) <= atoms():
+                self.steady.before()
                 yield (item,)
+                self.steady.after()
                 self.done += 1
                 self.peek(item, iterator)
         return bool(self.peeked)
@@ -298,16 +310,54 @@ class _Entry:
 
         parts = _parts(item)
         reads = self.watchable({} if self.plan.module_level else dict(self.frame.f_locals))
-        look = Watch([*(("", part) for part in parts), *reads], frozenset())
+        look = Watch([*((ITEM, part) for part in parts), *reads], home=self.home())
         self.peeked = list(islice(iterator, 1))
-        changed = look.changed()
+        changed = look.change()
         parts += _parts(self.peeked[0]) if self.peeked else ()
         if any(hasattr(type(part), "__next__") for part in parts):
             self.entwined = "the items are iterators, which may draw from what the loop runs over"
-        elif changed == "":
+        elif changed is not None and changed.name and not changed.root:
+            self.entwined = f"making the next item changes {changed.in_words()}"
+        elif changed is not None and changed.root == ITEM:
             self.entwined = "an item is changed when the next one is made; loop over copies"
         elif changed is not None:
-            self.entwined = f"making the next item changes `{changed}`, or something in it"
+            self.entwined = f"making the next item changes {changed.in_words()}"
+
+    # -- what runs here, looked at
+
+    def may_need_workers(self) -> bool:
+        """Whether a loop that begins here may be worth workers, as far as is known."""
+        cost = self.site.cost
+        return self.settings.workers > 1 and (cost is None or cost > WORTH_ITERATION)
+
+    def look_around(self) -> Callable[[], Watch] | None:
+        """Looks at what iterations leave alone, commits included; None: that cannot be told."""
+        plan, namespace = self.plan, self.frame.f_globals
+        # Items may be reached in many ways.
+        if any(path.startswith("$") for path in plan.changed):
+            return None
+
+        def look() -> Watch:
+            names = {} if plan.module_level else dict(self.frame.f_locals)
+            changed = [obj for obj, _ in changed_objects(plan, names, namespace).values()]
+            owners = [owners_of(path, names, namespace)[-1:] for path in plan.changed]
+            ends = {path.rpartition(".")[2] for path in plan.changed}
+            own = {*plan.parent_names, *plan.temporaries, *plan.varying, *plan.deleted}
+            return self.look_at_fixed(
+                names,
+                frozenset(own | ends),
+                spared=[*changed, self.iterable, self.frame],
+                loose=[owner for found in owners for _, owner, _ in found],
+            )
+
+        return look
+
+    def unsteady(self) -> str | None:
+        """What iterations that ran here have changed, in a sentence."""
+        if not self.steady.changed:
+            return None
+        self.site.problem = f"{self.steady.changed} {HOW_CHANGED}"
+        return self.site.problem
 
     # -- with workers
 
@@ -393,7 +443,7 @@ class _Entry:
             plan.kept,
             code.traced,
             self.watcher(values),
-            lambda: self.watchable(values),
+            lambda apart: self.look_at_fixed(values, apart),
         )
         self.variables.job = self.job
 
@@ -404,11 +454,37 @@ class _Entry:
         found = [(n, values.get(n, namespace.get(n))) for n in names]
         return [(n, obj) for n, obj in found if not is_stream(obj)]
 
+    def look_at_fixed(
+        self,
+        values: dict[str, Any],
+        apart: frozenset[str],
+        spared: Iterable[Any] = (),
+        loose: Iterable[Any] = (),
+    ) -> Watch:
+        """A look at all that work may reach. What may change: as for `Watch`."""
+        from allcores.build.watch import Watch
+
+        streams = [obj for obj in self.read_values(values) if is_stream(obj)]
+        return Watch(
+            self.watchable(values),
+            apart,
+            spared=[*streams, *spared],
+            loose=loose,
+            home=self.home(),
+        )
+
+    def home(self) -> str:
+        """The name of the module that the loop stands in."""
+        return str(self.frame.f_globals.get("__name__", "__main__"))
+
+    def read_values(self, values: dict[str, Any]) -> list[Any]:
+        """The values that the body reads, of variables around it and of globals."""
+        namespace = self.frame.f_globals
+        return [*values.values(), *(namespace.get(n) for n in self.plan.outer_reads)]
+
     def watcher(self, values: dict[str, Any]) -> Callable[[], Any]:
         """A look at the random streams that iterations could share."""
-        namespace = self.frame.f_globals
-        candidates = list(values.values()) + [namespace.get(n) for n in self.plan.outer_reads]
-        return random_state([c for c in candidates if is_stream(c)])
+        return random_state([c for c in self.read_values(values) if is_stream(c)])
 
     def run_of(self, rest: Iterator[Any], plain: bool) -> Run:
         """Everything made ready for workers to do the rest of the loop."""
@@ -493,7 +569,7 @@ class _Entry:
             )
         if event.kind == "changed":
             # The same would come of it the next time, after workers were made for nothing.
-            self.site.problem = f"{event.text} is changed by something that the loop calls"
+            self.site.problem = f"{event.text} {HOW_CHANGED}"
             return self.site.problem
         if event.detail.endswith(".MustRunNatively"):
             # What it is about to change may be what the workers' copies were made of.
@@ -614,6 +690,8 @@ class _Entry:
                 if self.left_by_commit:
                     break
         self.commit_seconds += perf_counter() - start
+        if batch.extra and FLAGS in batch.extra:
+            raise_decimal_flags(batch.extra[FLAGS])
         self.done += len(batch.items)
         self.variables.keep(batch)
 
@@ -708,6 +786,13 @@ class _Entry:
             )
             for listener in list(listeners):
                 listener(report)
+
+
+ITEM = "the item"
+HOW_CHANGED = (
+    "is changed by something that the loop calls, which reading it does not show; have that return "
+    "the new value, and change it in the loop's own body"
+)
 
 
 def _parts(item: Any) -> tuple[Any, ...]:

@@ -8,8 +8,9 @@ from itertools import chain
 from typing import Any
 
 from allcores.build.runtime import Functions
+from allcores.build.settings import decimal_flags
 from allcores.build.travel import ATOMS, stuck_ones
-from allcores.build.watch import SETTINGS, Watch, watch_items
+from allcores.build.watch import Watch, watch_items
 from allcores.engine.job import Cut
 from allcores.engine.relay import Relay
 from allcores.engine.wire import encode
@@ -29,6 +30,8 @@ def _calibrate() -> int:
     return _count(y)
 
 
+FLAGS = "<decimal flags>"
+"""The name, no variable's, under which flags go along with results."""
 ALONE = _calibrate()
 """The reference count of an object that one variable holds, as a helper sees it."""
 
@@ -90,9 +93,11 @@ class LoopJob:
         kept: set[str],
         traced: bool,
         watched: Callable[[], Any],
-        fixed: Callable[[], list[tuple[str, Any]]],
+        fixed: Callable[[frozenset[str]], Watch],
     ) -> None:
-        """watched: the states of random streams. fixed: what work reads that outlives iterations."""
+        """watched: the states of random streams. fixed: looks at what work can reach that outlives
+        iterations, but for the global names it is given.
+        """
         self.functions = functions
         self.work = functions.work
         self.namespace = namespace
@@ -106,6 +111,9 @@ class LoopJob:
         self.seen: Any = None
         self.watch: Watch
         self.items: Watch | None = None
+        self.changes_items = False
+        """Whether work may change the items that it is given: somebody brings the changes home."""
+        self.flags: frozenset[str] = frozenset()
 
     def output(self, where: Any) -> None:
         """In a worker's record: put what was written there. In a commit: write it out."""
@@ -121,14 +129,20 @@ class LoopJob:
         self.relay.install()
         self.seen = self.watched()
         self.take()
-        self.watch = Watch(self.fixed(), frozenset((*self.global_names, *self.passing_names)))
+        self.watch = self.fixed(frozenset((*self.global_names, *self.passing_names)))
+        self.flags = decimal_flags()
 
     def before_chunk(self) -> None:
         self.take()
 
     def look_at(self, chunk: list[Any]) -> None:
         """Keep what the items hold that are worked on next."""
-        self.items = watch_items(chunk)
+        self.items = None if self.changes_items else watch_items(chunk)
+
+    def look_between(self) -> Cut | None:
+        """Whether the iterations so far have changed anything."""
+        found = self.changed()
+        return Cut(0, "changed", found) if found is not None else None
 
     def take(self) -> dict[str, Any]:
         """The temporaries that are bound, taken away from the worker."""
@@ -143,6 +157,14 @@ class LoopJob:
     def after_chunk(
         self, results: list[Any], last: bool, cut: Cut | None
     ) -> tuple[Any, Cut | None]:
+        extra, more = self.pack(results, last, cut)
+        raised = decimal_flags() - self.flags
+        return ({**(extra or {}), FLAGS: raised} if raised else extra), more
+
+    def pack(
+        self, results: list[Any], last: bool, cut: Cut | None
+    ) -> tuple[dict[str, Any] | None, Cut | None]:
+        """Make a chunk's results ready to travel, if they may; gives what goes along with them."""
         temporaries = self.take()
         odd = self.odd_output()
         if odd is not None:
@@ -193,12 +215,10 @@ class LoopJob:
 
     def changed(self) -> str | None:
         """What the chunk has changed that outlives it, in words."""
-        root = self.watch.changed()
-        if root == SETTINGS:
-            return f"a setting of this process, such as `{root}`,"
-        if root is not None:
-            return f"`{root}`, or something in it,"
-        if self.items is not None and self.items.changed() is not None:
+        change = self.watch.change()
+        if change is not None:
+            return change.in_words()
+        if self.items is not None and self.items.change() is not None:
             return "what the loop runs over"
         return None
 

@@ -10,278 +10,248 @@ far, nearest first; it is a net, not a proof.
 from __future__ import annotations
 
 import gc
-import os
-import sys
-from array import array
+import re
 from collections import deque
 from collections.abc import Callable, Iterable
-from functools import cache, partial
-from itertools import count, islice, repeat
-from operator import is_, length_hint
-from types import (
-    BuiltinMethodType,
-    CellType,
-    FunctionType,
-    GeneratorType,
-    MappingProxyType,
-    MethodType,
-    MethodWrapperType,
-    ModuleType,
-    SimpleNamespace,
-)
+from functools import partial
+from itertools import chain
+from operator import is_, itemgetter
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
-from allcores.build.travel import ATOMS, IMMUTABLE
-from allcores.engine.functions import global_names
+from allcores.build import states
+from allcores.build.settings import setting_changed, settings
+from allcores.build.states import FUNCTION, MISSING, State
+from allcores.build.travel import ATOMS
 
-MOST_OBJECTS = 250
-MOST_PARTS = 1000
+MOST_OBJECTS = 300
+MOST_PARTS = 3000
 """How far a look goes: objects, and what they hold, all together."""
+BYTES_ARE = 16
+"""What is compared byte by byte counts as so many parts."""
+ROOM = 256 << 10
+"""So many bytes are compared as a whole, all together; of what is bigger a sample is."""
 MOST_ITEMS = 12
 """How many of a chunk's items are looked at."""
-EDGE = 32
-"""Of a long container, so many of the first and of the last ones are compared, and its length."""
-SAMPLE = 4096
-"""Of a big array, so many bytes spread over it are compared."""
-MADE_LATER = frozenset("__slotnames__ __annotations__ __annotations_cache__".split())
-"""What Python adds to a class when first needed, for instance when an object of it is pickled."""
-SETTINGS = "os.getcwd()"
-"""The name that stands for all settings of the process."""
-CONTAINERS = (list, tuple, dict, set, frozenset, deque)
-_SAMPLES: tuple[Any, ...] = (
-    [],
-    (),
-    {},
-    set(),
-    range(0),
-    "",
-    "\u00e4",
-    b"",
-    {}.values(),
-    {}.items(),
-)
-SAYS_WHERE = (count, repeat, type(reversed([])), *(type(iter(sample)) for sample in _SAMPLES))
-"""Iterators of which it can be told where they stand."""
-HOLDERS = (
-    *(CellType, MethodType, SimpleNamespace, partial, property, classmethod, staticmethod),
-    *(WeakSet, WeakKeyDictionary, WeakValueDictionary),
-)
-"""What is no container, but holds what a program changes."""
+LONGEST_NAME = 5
+"""How many steps a name may have that says where something was found."""
 
 
 class Held(NamedTuple):
     """An object, and what it held."""
 
-    root: str
     obj: Any
+    state: State
     parts: Callable[[Any], Any]
-    size: int
     then: Any
+    kept: Any
+    parent: int
+    place: int
+    loose: bool
 
-    def same(self) -> bool:
+    def changed(self) -> bool:
+        if self.loose:
+            return False
         now = self.parts(self.obj)
         if isinstance(now, bytes):
-            return bool(now == self.then)
-        return (
-            _size(self.obj) == self.size
-            and len(now) == len(self.then)
-            and all(map(is_, now, self.then))
-        )
+            return bool(now != self.then)
+        return not _same(now, self.then)
+
+
+class Change(NamedTuple):
+    """What has changed, by the name that leads to it."""
+
+    name: str
+    root: str
+    """The name that the way there began at; empty for settings of the process."""
+
+    def in_words(self) -> str:
+        """As it stands in a sentence."""
+        return f"`{self.name}`" if self.root else self.name
 
 
 class Watch:
     """What some objects hold at this moment, and all that can be reached through them."""
 
     def __init__(
-        self, roots: Iterable[tuple[str, Any]], apart: frozenset[str], most: int = MOST_OBJECTS
+        self,
+        roots: Iterable[tuple[str, Any]],
+        apart: frozenset[str] = frozenset(),
+        most: int = MOST_OBJECTS,
+        *,
+        spared: Iterable[Any] = (),
+        loose: Iterable[Any] = (),
+        home: str = "__main__",
     ) -> None:
-        """roots: names and values. apart: global names of which the values may differ."""
-        self.apart = apart
-        self.settings = _settings()
+        """roots: names and values. apart: global names of which the values may differ. home: the
+        module whose variables are known by their names alone.
+
+        spared: objects that may change, and all that is reached through them alone. loose: those
+        of which only what they hold themselves may change.
+        """
+        self.apart, self.home = apart, home
+        self.settings = settings()
+        self.roots = list(roots)
         self.held: list[Held] = []
-        seen: set[int] = set()
-        todo = deque(roots)
-        left = MOST_PARTS
-        while todo and left > 0 and len(self.held) < most:
-            root, obj = todo.popleft()
-            if type(obj) in ATOMS or id(obj) in seen:
+        self.group: list[Any] = []
+        """Objects whose referents are compared, all in one go."""
+        self.others: list[Held] = []
+        """Those of which the parts are compared one by one."""
+        self.variables: dict[int, tuple[dict[str, Any], set[str]]] = {}
+        self.seen = {id(obj): obj for obj in spared}
+        self.loose = {id(obj): obj for obj in loose}
+        self.most, self.parts, self.room = most, MOST_PARTS, ROOM
+        self.search()
+        self.dicts = [obj for obj in self.group if isinstance(obj, dict)]
+        self.spaces = [_Variables(*found) for found in self.variables.values()]
+        self.then = self.glance()
+
+    def search(self) -> None:
+        """Find the objects, nearest first."""
+        todo = deque((-1 - k, 0, obj) for k, (_, obj) in enumerate(self.roots))
+        while todo and self.parts > 0 and len(self.held) < self.most:
+            parent, place, obj = todo.popleft()
+            if id(obj) in self.seen or type(obj) in ATOMS:
                 continue
-            seen.add(id(obj))
-            parts = self.reader(obj)
-            if parts is None:
+            self.seen[id(obj)] = obj
+            state = states.state_of(obj, self.room)
+            if state is None:
                 continue
-            then = parts(obj)
-            self.held.append(Held(root, obj, parts, _size(obj), then))
-            if not isinstance(then, bytes):
-                left -= len(then)
-                todo.extend((root, part) for part in then)
+            index = len(self.held)
+            inside = self.hold(obj, state, parent, place)
+            todo.extend((index, k, part) for k, part in inside if type(part) not in ATOMS)
+            hidden = states.hidden_state_of(obj, state)
+            if hidden is not None:
+                self.hold(obj, hidden, parent, place)
 
-    def changed(self) -> str | None:
-        """The name through which something was found that has changed."""
-        now = _settings()
-        # Of a library that the loop is the first to import, there is nothing to compare.
-        if any(now.get(name) != value for name, value in self.settings.items()):
-            return SETTINGS
-        return next((held.root for held in self.held if not held.same()), None)
+    def hold(self, obj: Any, state: State, parent: int, place: int) -> Iterable[tuple[int, Any]]:
+        """Keep what an object holds; gives the objects to be followed, by their places."""
+        parts: Callable[[Any], Any] = state.parts
+        if state is FUNCTION:
+            names = states.globals_of(obj, self.apart)
+            parts = partial(states.of_function, names=names)
+            known = self.variables.setdefault(id(obj.__globals__), (obj.__globals__, set()))
+            known[1].update(names)
+        then = parts(obj)
+        kept = state.keep(obj) if state.keep is not None else None
+        held = Held(obj, state, parts, then, kept, parent, place, id(obj) in self.loose)
+        self.held.append(held)
+        if held.loose:
+            pass
+        elif state.referents is not None:
+            self.group += state.referents(obj)
+        else:
+            self.others.append(held)
+        if not isinstance(then, bytes):
+            self.parts -= len(then)
+            return enumerate(then)
+        self.parts -= BYTES_ARE
+        self.room -= len(then)
+        return ((0, part) for part in state.follow(obj)) if state.follow is not None else ()
 
-    def reader(self, obj: Any) -> Callable[[Any], Any] | None:
-        """What gives the parts of an object (or its bytes); None: it is not looked into."""
-        kind = type(obj)
-        if isinstance(obj, (bytearray, array)):
-            return _bytes_of
-        if _is_array(obj):
-            return _items_of_array if obj.dtype.hasobject else _bytes_of_array
-        if kind is FunctionType:
-            return self.of_function if _is_own(obj.__globals__.get("__name__")) else None
-        if kind is BuiltinMethodType or kind is MethodWrapperType:
-            return None if isinstance(obj.__self__, (ModuleType, type)) else _of_method
-        if hasattr(kind, "__next__") and kind.__module__ in ("itertools", "builtins"):
-            return _place_of_iterator if kind in SAYS_WHERE else _of_iterator
-        if isinstance(obj, type):
-            return _of_class if _is_own(obj.__module__) and not _is_enum(obj) else None
-        if isinstance(obj, CONTAINERS):
-            return _of_container
-        if kind is MappingProxyType or isinstance(obj, HOLDERS):
-            return gc.get_referents
-        if isinstance(obj, ModuleType):
-            return _of_module if _is_own(obj.__name__) else None
-        if f"{kind.__module__}.{kind.__qualname__}" in IMMUTABLE or not _is_own(kind.__module__):
-            return None
-        return _of_instance if not _is_enum(kind) else None
+    def glance(self) -> list[Any]:
+        """A list that is another one if anything in the group has changed, and now and then if not."""
+        found = gc.get_referents(*self.group)
+        found += chain.from_iterable(map(dict.__iter__, self.dicts))
+        for space in self.spaces:
+            found += space.values()
+        return found
 
-    def of_function(self, function: FunctionType) -> list[Any]:
-        """What a function sees beside its arguments."""
-        variables = function.__globals__
-        names = global_names(function.__code__) - self.apart
-        return [
-            *(function.__closure__ or ()),
-            function.__defaults__,
-            function.__kwdefaults__,
-            *(variables.get(name) for name in sorted(names)),
-        ]
+    def change(self) -> Change | None:
+        """What was found to have changed."""
+        setting = setting_changed(self.settings)
+        if setting is not None:
+            return Change(setting, "")
+        found = next((held for held in self.others if held.changed()), None)
+        if found is None:
+            now = self.glance()
+            if len(now) == len(self.then) and all(map(is_, now, self.then)):
+                return None
+            found = next((held for held in self.held if held.changed()), None)
+            if found is None:
+                # Python has made something of its own, such as a dict of attributes.
+                self.then = now
+                return None
+        return Change(self.name_of(found), self.root_of(found))
+
+    def root_of(self, held: Held) -> str:
+        """The name that a look began at."""
+        while held.parent >= 0:
+            held = self.held[held.parent]
+        return self.roots[-1 - held.parent][0]
+
+    def name_of(self, held: Held) -> str:
+        """How a program would name the part of an object that has changed."""
+        steps: list[str] = []
+        parts = held.parts(held.obj)
+        if not isinstance(parts, bytes):
+            steps.append(_first_difference(held, parts))
+        while len(steps) < LONGEST_NAME and not _is_whole(steps):
+            if held.parent < 0:
+                steps.append(self.roots[-1 - held.parent][0])
+                break
+            parent = self.held[held.parent]
+            if not isinstance(parent.then, bytes):
+                steps.append(parent.state.name(parent.obj, parent.then, held.place))
+            held = parent
+        else:
+            if not _is_whole(steps):
+                steps.append(f"{self.root_of(held)}...")
+        name = "".join(reversed(steps)).removeprefix(f"{self.home}.")
+        return re.sub(r"\.__dict__\['(\w+)'\]", r".\1", name)
+
+
+def _is_whole(steps: list[str]) -> bool:
+    """Whether the last step is the beginning of a name."""
+    return bool(steps) and steps[-1] != "" and steps[-1][0] not in ".["
+
+
+def _first_difference(held: Held, now: list[Any]) -> str:
+    """The part that is another one now, as far as it has a name."""
+    then = held.then
+    name = held.state.name
+    if len(now) == len(then):
+        for place, (a, b) in enumerate(zip(now, then)):
+            if not _same([a], [b]):
+                return name(held.obj, then, place)
+    known = set(map(id, then))
+    for place, part in enumerate(now):
+        if isinstance(part, str) and place and id(part) not in known:
+            return name(held.obj, now, place)  # a new attribute or key
+    return ""
+
+
+def _same(now: list[Any], then: list[Any]) -> bool:
+    """The same objects, or numbers and text that are equal in all that can be seen."""
+    if len(now) != len(then):
+        return False
+    for a, b in zip(now, then):
+        if a is not b and not (type(a) is type(b) and type(a) in ATOMS and repr(a) == repr(b)):
+            return False
+    return True
+
+
+class _Variables:
+    """Some of a module's variables."""
+
+    def __init__(self, namespace: dict[str, Any], names: set[str]) -> None:
+        self.namespace = namespace
+        there = sorted(name for name in names if name in namespace)
+        self.missing = sorted(names.difference(there))
+        self.get = itemgetter(*there) if there else None
+        self.single = len(there) == 1
+
+    def values(self) -> Iterable[Any]:
+        if any(map(self.namespace.__contains__, self.missing)):
+            return [MISSING]
+        try:
+            found = self.get(self.namespace) if self.get is not None else ()
+        except KeyError:
+            return [MISSING]
+        return [found] if self.single else found
 
 
 def watch_items(chunk: list[Any]) -> Watch:
     """A look at some of the items that iterations are given."""
     step = max(1, len(chunk) // MOST_ITEMS)
     items = [("", item) for item in chunk[::step] if type(item) not in ATOMS]
-    return Watch(items, frozenset(), 4 * MOST_ITEMS)
-
-
-def _settings() -> dict[str, Any]:
-    """What a program sets for the whole process, as far as it is cheap to ask for."""
-    try:
-        directory = os.getcwd()
-    except OSError:
-        directory = ""
-    np = sys.modules.get("numpy")
-    found = {"directory": directory, "recursion limit": sys.getrecursionlimit()}
-    if np is not None and hasattr(np, "geterr"):
-        found["numpy"] = np.geterr()
-    return found
-
-
-def _size(obj: Any) -> int:
-    for kind in CONTAINERS:
-        if isinstance(obj, kind):
-            # The kind's own length, for the object's may be a function of the program.
-            return kind.__len__(obj)  # type: ignore[arg-type]
-    return 0
-
-
-def _of_container(obj: Any) -> list[Any]:
-    size = _size(obj)
-    if size <= 2 * EDGE:
-        return gc.get_referents(obj)
-    kind: Any = next(k for k in CONTAINERS if isinstance(obj, k))
-    found = list(islice(kind.__iter__(obj), EDGE))
-    if kind in (list, tuple):
-        found += kind.__getitem__(obj, slice(-EDGE, None))
-    if kind is dict:
-        found += [dict.__getitem__(obj, key) for key in found]
-    return found
-
-
-def _of_method(obj: Any) -> list[Any]:
-    return [obj.__self__]
-
-
-def _place_of_iterator(obj: Any) -> bytes:
-    """Where an iterator stands."""
-    return (repr(obj) if type(obj) is count else str(length_hint(obj))).encode()
-
-
-def _of_iterator(obj: Any) -> list[Any]:
-    if isinstance(obj, GeneratorType):
-        frame = obj.gi_frame
-        return [] if frame is None else [*frame.f_locals.values(), obj.gi_yieldfrom]
-    return gc.get_referents(obj)
-
-
-def _of_class(obj: Any) -> list[Any]:
-    own = [value for name, value in vars(obj).items() if name not in MADE_LATER]
-    return [*own, *obj.__bases__, type(obj)]
-
-
-def _of_module(obj: Any) -> list[Any]:
-    return [value for name, value in vars(obj).items() if not name.startswith("__")]
-
-
-def _of_instance(obj: Any) -> list[Any]:
-    try:
-        # Made now if it was not there: what holds the attributes must not differ between looks.
-        object.__getattribute__(obj, "__dict__")
-    except AttributeError:
-        pass
-    return gc.get_referents(obj)
-
-
-def _is_array(obj: Any) -> bool:
-    np = sys.modules.get("numpy")
-    return np is not None and isinstance(obj, getattr(np, "ndarray", ()))
-
-
-def _bytes_of(obj: Any) -> bytes:
-    view = memoryview(obj)
-    step = max(1, view.nbytes // SAMPLE)
-    return bytes([len(view) % 256]) + view[::step].tobytes()
-
-
-def _bytes_of_array(obj: Any) -> bytes:
-    """An array's items, or some that are spread evenly over it."""
-    np = sys.modules["numpy"]
-    if isinstance(obj, np.memmap):
-        return b""  # it may be on a slow disk
-    if obj.nbytes <= 8 * SAMPLE:
-        whole: bytes = obj.tobytes()
-        return whole
-    few = max(1, SAMPLE // obj.itemsize)
-    left, steps = obj.size, []
-    for length in obj.shape:
-        step = min(max(length, 1), -(-left // few))
-        left = left // step
-        steps.append(slice(None, None, step))
-    found: bytes = np.asarray(obj)[tuple(steps)].tobytes()
-    return found
-
-
-def _items_of_array(obj: Any) -> list[Any]:
-    return list(islice(obj.flat, 2 * EDGE))
-
-
-def _is_enum(kind: type) -> bool:
-    """Enums make members when they are first asked for."""
-    return type(kind).__name__ in ("EnumType", "EnumMeta")
-
-
-@cache
-def _is_own(module: Any) -> bool:
-    """Whether a module is the program's own. Libraries keep what they have worked out."""
-    if not isinstance(module, str):
-        return False
-    top = module.partition(".")[0]
-    if (top in sys.stdlib_module_names and top != "__main__") or top == "allcores":
-        return False
-    file = getattr(sys.modules.get(module), "__file__", None) or ""
-    return "site-packages" not in file and "dist-packages" not in file
+    return Watch(items, most=4 * MOST_ITEMS)

@@ -236,7 +236,7 @@ def serve(
     """Do chunks until there are no more. settled: called when the first one is there."""
     job.enter_worker()
     look_at = getattr(job, "look_at", None)
-    begun = False
+    begun = looked = False
     while True:
         try:
             start, stop, given, last = wire.receive(sock)
@@ -252,7 +252,14 @@ def serve(
             look_at(chunk)
         results: list[Any] = []
         began = time.perf_counter()
-        cut = do_chunk(job.work, chunk, results, slots, number, start)
+        if look_at is None or looked or len(chunk) == 1:
+            cut = do_chunk(job.work, chunk, results, slots, number, start)
+        else:
+            # What changes to and fro may be as it was when the chunk ends.
+            looked = True
+            cut = do_chunk(job.work, chunk[:1], results, slots, number, start)
+            cut = cut or job.look_between()  # type: ignore[attr-defined]
+            cut = cut or do_chunk(job.work, chunk[1:], results, slots, number, start + 1)
         seconds = time.perf_counter() - began
         slots[number] = -1
         extra, more = job.after_chunk(results, last and cut is None, cut)

@@ -208,31 +208,32 @@ def _main() -> dict[str, Any]:
     return vars(module) if isinstance(module, ModuleType) else {}
 
 
-_names_of: dict[CodeType, frozenset[str]] = {}
+_names_of: dict[tuple[CodeType, bool], frozenset[str]] = {}
 
 
-def global_names(code: CodeType) -> frozenset[str]:
-    """The global names that a function's code reads."""
-    known = _names_of.get(code)
+def global_names(code: CodeType, written: bool = False) -> frozenset[str]:
+    """The global names that a function's code reads, or with `written` those it binds as well."""
+    known = _names_of.get((code, written))
     if known is None:
-        names = {code.co_names[k] for k in _loads(code.co_code)}
+        names = {code.co_names[k] for k in _loads(code.co_code, written)}
         for const in code.co_consts:
             if isinstance(const, CodeType):
-                names |= global_names(const)
-        known = _names_of[code] = frozenset(names)
+                names |= global_names(const, written)
+        known = _names_of[code, written] = frozenset(names)
     return known
 
 
-def _loads(code: bytes) -> Iterator[int]:
+def _loads(code: bytes, written: bool) -> Iterator[int]:
     """Indices of the names that instructions load from the globals. `dis` takes long to import."""
     load_global, load_name, extended = (
         opmap[name] for name in ("LOAD_GLOBAL", "LOAD_NAME", "EXTENDED_ARG")
     )
+    plain = {load_name, *((opmap["STORE_GLOBAL"], opmap["DELETE_GLOBAL"]) if written else ())}
     high = 0
     for op, low in zip(code[::2], code[1::2]):
         arg = high << 8 | low
         high = arg if op == extended else 0
         if op == load_global:
             yield arg >> 1
-        elif op == load_name:
+        elif op in plain:
             yield arg

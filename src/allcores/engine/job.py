@@ -39,6 +39,7 @@ class Job(Protocol):
         """Called before the first iteration of every chunk."""
 
     # look_at(chunk: list[Any]) -> None, where there is one: the chunk's items, before the first.
+    # look_between() -> Cut | None, with it: once, after the first of a chunk's iterations.
 
     def after_chunk(
         self, results: list[Any], last: bool, cut: Cut | None

@@ -1,0 +1,520 @@
+"""What an object holds, kind by kind: what a look at it keeps, and compares the next time.
+
+Nothing here runs code of the program: no method, property or operator that it may have defined.
+"""
+
+from __future__ import annotations
+
+import gc
+import reprlib
+import sys
+import types
+import warnings
+from array import array
+from collections import deque
+from collections.abc import Callable
+from functools import cache, partial
+from itertools import islice
+from typing import Any, NamedTuple
+from weakref import ReferenceType, WeakKeyDictionary, WeakSet, WeakValueDictionary
+
+from allcores.build import raw
+from allcores.build.travel import IMMUTABLE
+from allcores.engine.functions import global_names
+
+LARGE = 64
+"""From so many items on a container is not gone through item by item."""
+EDGE = 32
+"""Of a large container, so many of the first and of the last items are followed."""
+SPREAD = 64
+"""Of a container that cannot be compared as a whole, so many items spread over it are."""
+WHOLE = 64 << 10
+"""A file in memory of up to so many bytes is compared as a whole."""
+SAMPLE = 4096
+"""Of what is too big to be compared as a whole, so many bytes spread over it are compared."""
+MADE_LATER = frozenset("__slotnames__ __annotations__ __annotations_cache__".split())
+"""What Python adds to a class when first needed, for instance when an object of it is pickled."""
+CONTAINERS = (list, tuple, dict, set, frozenset, deque)
+HOLDERS = (
+    *(types.CellType, types.MethodType, types.SimpleNamespace, types.MappingProxyType),
+    *(partial, property, classmethod, staticmethod, WeakSet, WeakKeyDictionary),
+    WeakValueDictionary,
+)
+"""What is no container, but holds what a program changes."""
+UNREAD = (
+    *(ReferenceType, types.CodeType, types.FrameType, types.TracebackType, types.GenericAlias),
+    *(types.WrapperDescriptorType, types.MethodDescriptorType, types.GetSetDescriptorType),
+    *(types.MemberDescriptorType, types.ClassMethodDescriptorType, types.CoroutineType),
+)
+"""What the interpreter changes by itself, or nobody can."""
+UNREAD_MODULES = frozenset(
+    """allcores _abc _contextvars _thread _threading_local datetime decimal _decimal zoneinfo numpy
+    typing _sqlite3 sqlite3 select _socket _ssl _asyncio""".split()
+)
+"""Modules whose C types keep what they have worked out, or are handles that workers never share."""
+
+
+class State(NamedTuple):
+    """How objects of one kind are read."""
+
+    parts: Callable[[Any], Any]
+    """Gives the objects that it holds as a list, or all that it is as bytes."""
+    name: Callable[[Any, Any, int], str]
+    """(object, parts, place) -> what leads from the object to that part, such as `.attribute`; a
+    whole path where it does not begin at the object; empty where there is nothing to say."""
+    referents: Callable[[Any], list[Any]] | None = None
+    """The objects whose `gc.get_referents` tell whether anything may have changed; None: they do
+    not tell, so that the parts are compared each time."""
+    follow: Callable[[Any], list[Any]] | None = None
+    """Where parts are bytes: objects that it holds."""
+    keep: Callable[[Any], Any] | None = None
+    """Gives what has to be kept alive, lest a new object come to lie where an old one was."""
+
+
+def state_of(obj: Any, room: int) -> State | None:
+    """How an object is read; None: it is not looked into.
+
+    room: bytes that may still be compared; what is bigger is compared in part.
+    """
+    kind = type(obj)
+    if kind is types.FunctionType:
+        return FUNCTION if is_own(obj.__globals__.get("__name__")) else None
+    if isinstance(obj, CONTAINERS):
+        return _container(obj, kind, room)
+    if isinstance(obj, type):
+        return CLASS if is_own(obj.__module__) and not _is_enum(obj) else None
+    if kind is types.BuiltinMethodType or kind is types.MethodWrapperType:
+        owner = obj.__self__
+        return None if owner is None or isinstance(owner, (types.ModuleType, type)) else BOUND
+    if isinstance(obj, types.ModuleType):
+        return MODULE if is_own(obj.__name__) else None
+    if kind is types.SimpleNamespace:
+        return INSTANCE
+    if isinstance(obj, HOLDERS):
+        return HOLDER
+    if isinstance(obj, UNREAD):
+        return None
+    if _is_array(obj):
+        if obj.dtype.hasobject:
+            return ARRAY_OF_OBJECTS
+        return ARRAY if obj.nbytes <= room else SAMPLED_ARRAY
+    if hasattr(kind, "__next__") and kind.__module__ in ("itertools", "builtins"):
+        return GENERATOR if kind is types.GeneratorType else ITERATOR
+    return _of_type(obj, kind, room)
+
+
+def _of_type(obj: Any, kind: type, room: int) -> State | None:
+    full = f"{kind.__module__}.{kind.__qualname__}"
+    if full in IMMUTABLE or _is_enum(kind):
+        return None
+    if full == "functools._lru_cache_wrapper":
+        return MEMO
+    if full in KNOWN:
+        return KNOWN[full]
+    if _is_buffer(obj, kind):
+        return BUFFER if memoryview(obj).nbytes <= room else SAMPLED_BUFFER
+    if is_own(kind.__module__):
+        return INSTANCE
+    return C_OBJECT if _is_plain_c(kind) else None
+
+
+@cache
+def is_own(module: Any) -> bool:
+    """Whether a module is the program's own. Libraries keep what they have worked out."""
+    if not isinstance(module, str):
+        return False
+    top = module.partition(".")[0]
+    if (top in sys.stdlib_module_names and top != "__main__") or top == "allcores":
+        return False
+    file = getattr(sys.modules.get(module), "__file__", None) or ""
+    return "site-packages" not in file and "dist-packages" not in file
+
+
+def hidden_state_of(obj: Any, state: State) -> State | None:
+    """How that is read which an object keeps beside the objects that it holds."""
+    if state is ITERATOR:
+        return PLACE
+    return C_FIELDS if state in (INSTANCE, C_OBJECT) and raw.has_fields(type(obj)) else None
+
+
+# -- containers
+
+
+def _container(obj: Any, kind: type, room: int) -> State:
+    size = len_of(obj)
+    if isinstance(obj, dict):
+        if size <= LARGE:
+            return DICT
+        return LARGE_DICT if kind is dict and raw.available() else SAMPLED_DICT
+    if isinstance(obj, (list, tuple)):
+        if size <= LARGE:
+            return SEQUENCE
+        whole = isinstance(obj, list) and size * 8 <= room and raw.available()
+        return LARGE_LIST if whole else SAMPLED_SEQUENCE
+    return HOLDER if size <= LARGE else SAMPLED
+
+
+def len_of(obj: Any) -> int:
+    """A container's own length, for the object's may be a function of the program."""
+    kind: Any = next(k for k in CONTAINERS if isinstance(obj, k))
+    return int(kind.__len__(obj))
+
+
+def _itself(obj: Any) -> list[Any]:
+    return [obj]
+
+
+def _nameless(obj: Any, parts: Any, place: int) -> str:
+    return ""
+
+
+def _items_of_dict(obj: Any) -> list[Any]:
+    keys = dict.keys(obj)
+    return [len(keys), *keys, *dict.values(obj), *_attributes(obj)]
+
+
+def _attributes(obj: Any) -> list[Any]:
+    """What a subclass of a container holds beside its items, and these once more."""
+    return [] if type(obj) in CONTAINERS else [*_dict_of(obj), *gc.get_referents(obj)]
+
+
+def _dict_of(obj: Any) -> list[Any]:
+    try:
+        # Made now if it was not there: what holds the attributes must not differ between looks.
+        return [object.__getattribute__(obj, "__dict__")]
+    except AttributeError:
+        return []
+
+
+def _key(obj: Any, parts: Any, place: int) -> str:
+    """Parts are their number, keys, values, ...: the item that the place stands for."""
+    size = parts[0]
+    return f"[{_SHORT.repr(parts[(place - 1) % size + 1])}]" if 0 < place <= 2 * size else ""
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 40
+
+
+def _items_of_sequence(obj: Any) -> list[Any]:
+    kind: Any = list if isinstance(obj, list) else tuple
+    return [*kind.__iter__(obj), *_attributes(obj)]
+
+
+def _index(obj: Any, parts: Any, place: int) -> str:
+    return f"[{place}]"
+
+
+def _some_of_list(obj: Any) -> list[Any]:
+    kind: Any = list if isinstance(obj, list) else tuple
+    step = max(1, kind.__len__(obj) // SPREAD)
+    first, last = slice(None, EDGE), slice(-EDGE, None)
+    get = kind.__getitem__
+    return [
+        kind.__len__(obj),
+        *get(obj, first),
+        *get(obj, last),
+        *get(obj, slice(None, None, step)),
+    ]
+
+
+def _some_of_dict(obj: Any) -> list[Any]:
+    keys = list(islice(dict.__iter__(obj), EDGE))
+    keys += islice(reversed(dict.keys(obj)), EDGE)
+    return [dict.__len__(obj), *keys, *(dict.__getitem__(obj, key) for key in keys)]
+
+
+def _some_of_others(obj: Any) -> list[Any]:
+    kind: Any = next(k for k in CONTAINERS if isinstance(obj, k))
+    return [kind.__len__(obj), *islice(kind.__iter__(obj), EDGE)]
+
+
+# -- functions, classes, modules
+
+
+def globals_of(function: Any, apart: frozenset[str] = frozenset()) -> list[str]:
+    """The module variables that a function's code reads or writes, less those in `apart`."""
+    return sorted(global_names(function.__code__, True) - apart)
+
+
+class _Missing:
+    pass
+
+
+MISSING: Any = _Missing
+"""In the place of a variable that is not bound."""
+
+
+def of_function(function: Any, names: list[str]) -> list[Any]:
+    """What a function sees beside its arguments."""
+    variables = function.__globals__
+    return [
+        " ".join(names),
+        *(function.__closure__ or ()),
+        *(function.__defaults__, function.__kwdefaults__, function.__dict__, function.__code__),
+        *(variables.get(name, MISSING) for name in names),
+    ]
+
+
+def _variable(function: Any, parts: Any, place: int) -> str:
+    cells = function.__code__.co_freevars
+    if place <= len(cells):
+        return str(cells[place - 1]) if place else ""
+    place -= len(cells) + 1
+    if place < 4:
+        return (".__defaults__", ".__kwdefaults__", ".__dict__", ".__code__")[place]
+    return global_path(function.__globals__, parts[0].split()[place - 4])
+
+
+def global_path(variables: dict[str, Any], name: str) -> str:
+    """A module's variable, in words."""
+    module = variables.get("__name__")
+    return f"{module}.{name}" if isinstance(module, str) else name
+
+
+def _of_class(obj: Any) -> list[Any]:
+    variables = type.__getattribute__(obj, "__dict__")
+    own = [name for name in variables if name not in MADE_LATER]
+    return [len(own), *own, *(variables[name] for name in own), *obj.__bases__, type(obj)]
+
+
+def _class_attribute(obj: Any, parts: Any, place: int) -> str:
+    size = parts[0]
+    if place > 2 * size:
+        return name_of_class(parts[place])
+    return f"{name_of_class(obj)}.{parts[(place - 1) % size + 1]}" if place else name_of_class(obj)
+
+
+def name_of_class(kind: type) -> str:
+    """A class as a program names it."""
+    return kind.__qualname__.rpartition("<locals>.")[2]
+
+
+def _dict_of_class(obj: Any) -> list[Any]:
+    return gc.get_referents(type.__getattribute__(obj, "__dict__"))
+
+
+def _of_module(obj: Any) -> list[Any]:
+    own = {name: value for name, value in vars(obj).items() if not name.startswith("__")}
+    return [len(own), *own.keys(), *own.values()]
+
+
+def _module_attribute(obj: Any, parts: Any, place: int) -> str:
+    return f"{obj.__name__}.{parts[(place - 1) % parts[0] + 1]}" if place else str(obj.__name__)
+
+
+# -- objects
+
+
+def _of_instance(obj: Any) -> list[Any]:
+    attributes: dict[str, Any] = next(iter(_dict_of(obj)), {})
+    own = [len(attributes), *attributes.keys(), *attributes.values()]
+    others = [part for part in gc.get_referents(obj) if part is not attributes]
+    return [*own, type(obj), *others]
+
+
+def _attribute(obj: Any, parts: Any, place: int) -> str:
+    size = parts[0]
+    if place <= 2 * size:
+        return f".{parts[(place - 1) % size + 1]}" if place else ""
+    part, kind = parts[place], type(obj)
+    return name_of_class(kind) if part is kind else _slot(obj, part)
+
+
+def _slot(obj: Any, part: Any) -> str:
+    """The attribute without a dict in which an object holds another one."""
+    for cls in type(obj).__mro__:
+        for name, slot in vars(cls).items():
+            if isinstance(slot, types.MemberDescriptorType):
+                try:
+                    if slot.__get__(obj) is part:
+                        return f".{name}"
+                except AttributeError:
+                    pass
+    return ""
+
+
+def _with_attributes(obj: Any) -> list[Any]:
+    return [obj, *_dict_of(obj)]
+
+
+def _c_fields(obj: Any) -> bytes:
+    return raw.fields(obj)
+
+
+def _of_holder(obj: Any) -> list[Any]:
+    return gc.get_referents(obj)
+
+
+def _of_bound(obj: Any) -> list[Any]:
+    return [obj.__self__]
+
+
+def _of_memo(obj: Any) -> list[Any]:
+    return [vars(obj).get("__wrapped__")]
+
+
+def _of_generator(obj: Any) -> list[Any]:
+    frame = obj.gi_frame
+    # The place it stands at is part of what it is.
+    return [] if frame is None else [frame.f_lasti, *frame.f_locals.values(), obj.gi_yieldfrom]
+
+
+def _place_of_iterator(obj: Any) -> bytes:
+    """Where an iterator stands."""
+    if raw.has_fields(type(obj)):
+        return raw.fields(obj)
+    with warnings.catch_warnings():
+        # From 3.12 on, itertools' objects warn that they will not be picklable for ever.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return repr(obj).encode()
+
+
+@cache
+def _is_plain_c(kind: type) -> bool:
+    """Whether a type is made in C and its objects keep all they hold to themselves."""
+    if kind.__module__.partition(".")[0] in UNREAD_MODULES or kind.__dictoffset__:
+        return False
+    python = (types.FunctionType, property, classmethod, staticmethod)
+    inherited = [vars(cls).values() for cls in kind.__mro__ if cls is not object]
+    made_in_c = not any(isinstance(part, python) for parts in inherited for part in parts)
+    return made_in_c and raw.has_fields(kind)
+
+
+# -- bytes
+
+
+def _is_array(obj: Any) -> bool:
+    np = sys.modules.get("numpy")
+    return np is not None and isinstance(obj, getattr(np, "ndarray", ()))
+
+
+def _is_buffer(obj: Any, kind: type) -> bool:
+    if isinstance(obj, (bytearray, array)):
+        return True
+    if any(type(vars(cls).get("__buffer__")) is types.FunctionType for cls in kind.__mro__):
+        return False
+    # Only what is there as a whole; a buffer may also be made, or come from a disk.
+    return any(cls.__module__ == "_ctypes" for cls in kind.__mro__)
+
+
+def _bytes_of_buffer(obj: Any) -> bytes:
+    return memoryview(obj).tobytes()
+
+
+def _some_of_buffer(obj: Any) -> bytes:
+    with memoryview(obj) as view, view.cast("B") as flat:
+        step = max(1, flat.nbytes // SAMPLE)
+        return len(flat).to_bytes(8, "little") + flat[::step].tobytes()
+
+
+def _bytes_of_array(obj: Any) -> bytes:
+    return _shape(obj) + bytes(obj.tobytes())
+
+
+def _shape(obj: Any) -> bytes:
+    return repr((obj.shape, obj.strides, obj.dtype.num)).encode()
+
+
+def _some_of_array(obj: Any) -> bytes:
+    """Items that are spread evenly over an array."""
+    np = sys.modules["numpy"]
+    if isinstance(obj, np.memmap):
+        return b""  # it may be on a slow disk
+    few = max(1, SAMPLE // obj.itemsize)
+    left, steps = obj.size, []
+    for length in obj.shape:
+        step = min(max(length, 1), -(-left // few))
+        left = left // step
+        steps.append(slice(None, None, step))
+    return _shape(obj) + bytes(np.asarray(obj)[tuple(steps)].tobytes())
+
+
+def _items_of_array(obj: Any) -> list[Any]:
+    step = max(1, obj.size // SPREAD)
+    return [*islice(obj.flat, 0, None, step), *islice(obj.flat, EDGE)]
+
+
+def _digest(obj: Any) -> bytes:
+    return bytes(obj.copy().digest())
+
+
+def _bytes_of_stream(obj: Any) -> bytes:
+    """A file in memory: its place, and what is written there."""
+    if obj.closed:
+        return b"closed"
+    size = obj.getbuffer().nbytes
+    whole = obj.getvalue() if size <= WHOLE else b""
+    return f"{obj.tell()} {size} ".encode() + whole
+
+
+def _text_of_stream(obj: Any) -> bytes:
+    if obj.closed:
+        return b"closed"
+    return f"{obj.tell()} {obj.getvalue()}".encode("utf-8", "surrogatepass")
+
+
+def _state_of_random(obj: Any) -> bytes:
+    if raw.has_fields(type(obj)):
+        return raw.fields(obj)
+    return repr(obj.getstate()).encode()
+
+
+def _state_of_generator(obj: Any) -> bytes:
+    bits = getattr(obj, "bit_generator", None) or getattr(obj, "_bit_generator", obj)
+    return b"".join(_flat(bits.state))
+
+
+def _flat(value: Any) -> list[bytes]:
+    if isinstance(value, dict):
+        return [part for inner in value.values() for part in _flat(inner)]
+    return [value.tobytes() if _is_array(value) else repr(value).encode()]
+
+
+def _is_enum(kind: type) -> bool:
+    """Enums make members when they are first asked for."""
+    return type(kind).__name__ in ("EnumType", "EnumMeta")
+
+
+SEQUENCE = State(_items_of_sequence, _index, _itself)
+DICT = State(_items_of_dict, _key, _itself)
+HOLDER = State(_of_holder, _nameless, _itself)
+LARGE_LIST = State(raw.pointers, _nameless, None, _some_of_list, list.copy)
+LARGE_DICT = State(raw.version, _nameless, None, _some_of_dict)
+SAMPLED_DICT = State(_some_of_dict, _nameless)
+SAMPLED_SEQUENCE = State(_some_of_list, _nameless)
+SAMPLED = State(_some_of_others, _nameless)
+FUNCTION = State(partial(of_function, names=[]), _variable, _itself)
+CLASS = State(_of_class, _class_attribute, _dict_of_class)
+MODULE = State(_of_module, _module_attribute, lambda obj: [vars(obj)])
+INSTANCE = State(_of_instance, _attribute, _with_attributes)
+C_FIELDS = State(_c_fields, _nameless)
+C_OBJECT = State(_of_holder, _nameless, _itself)
+BOUND = State(_of_bound, _nameless, lambda obj: [])
+MEMO = State(_of_memo, _nameless, lambda obj: [])
+GENERATOR = State(_of_generator, _nameless)
+ITERATOR = State(_of_holder, _nameless, _itself)
+PLACE = State(_place_of_iterator, _nameless)
+ARRAY = State(_bytes_of_array, _nameless)
+SAMPLED_ARRAY = State(_some_of_array, _nameless)
+ARRAY_OF_OBJECTS = State(_items_of_array, _nameless)
+BUFFER = State(_bytes_of_buffer, _nameless)
+SAMPLED_BUFFER = State(_some_of_buffer, _nameless)
+HASH = State(_digest, _nameless)
+RANDOM = State(_state_of_random, _nameless)
+NUMPY_RANDOM = State(_state_of_generator, _nameless)
+
+KNOWN: dict[str, State] = {
+    **dict.fromkeys(
+        """_hashlib.HASH _hashlib.HASHXOF _hashlib.HMAC _md5.md5 _sha1.sha1 _sha256.sha256 _sha2.SHA256Type
+        _sha2.SHA512Type _sha512.sha512 _blake2.blake2b _blake2.blake2s _sha3.sha3_256 hmac.HMAC
+        """.split(),
+        HASH,
+    ),
+    "_io.BytesIO": State(_bytes_of_stream, _nameless),
+    "_io.StringIO": State(_text_of_stream, _nameless),
+    "random.Random": RANDOM,
+    "numpy.random._generator.Generator": NUMPY_RANDOM,
+    "numpy.random.mtrand.RandomState": NUMPY_RANDOM,
+}
+"""By the full name of the type: of exactly these, no subclass, methods may be called."""
