@@ -37,6 +37,11 @@ def _layout(kind: Any) -> tuple[int, int, tuple[int, ...]]:
     return _HEADER, end, tuple(sorted((p for p in places if _HEADER <= p < end), reverse=True))
 
 
+def forget_types() -> None:
+    """Hold no type any longer."""
+    _layout.cache_clear()
+
+
 def pointers(items: list[Any]) -> bytes:
     """Which objects a list holds. Of use only while somebody keeps those objects alive."""
     size = len(items)

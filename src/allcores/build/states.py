@@ -104,6 +104,15 @@ def state_of(obj: Any, room: int) -> State | None:
 
 
 def _of_type(obj: Any, kind: type, room: int) -> State | None:
+    state = _by_type(kind)
+    if state is BUFFER and memoryview(obj).nbytes > room:
+        return SAMPLED_BUFFER
+    return state
+
+
+@cache
+def _by_type(kind: Any) -> State | None:
+    """How objects of a type are read that is no container, and has nothing to do with code."""
     full = f"{kind.__module__}.{kind.__qualname__}"
     if full in IMMUTABLE or _is_enum(kind):
         return None
@@ -111,8 +120,8 @@ def _of_type(obj: Any, kind: type, room: int) -> State | None:
         return MEMO
     if full in KNOWN:
         return KNOWN[full]
-    if _is_buffer(obj, kind):
-        return BUFFER if memoryview(obj).nbytes <= room else SAMPLED_BUFFER
+    if _is_buffer(kind):
+        return BUFFER
     if is_own(kind.__module__):
         return INSTANCE
     return C_OBJECT if _is_plain_c(kind) else None
@@ -137,6 +146,12 @@ def hidden_state_of(obj: Any, state: State) -> State | None:
     return C_FIELDS if state in (INSTANCE, C_OBJECT) and raw.has_fields(type(obj)) else None
 
 
+def forget_types() -> None:
+    """Hold no class of the program any longer: it may be one that is to go."""
+    _by_type.cache_clear()
+    raw.forget_types()
+
+
 # -- containers
 
 
@@ -156,7 +171,9 @@ def _container(obj: Any, kind: type, room: int) -> State:
 
 def len_of(obj: Any) -> int:
     """A container's own length, for the object's may be a function of the program."""
-    kind: Any = next(k for k in CONTAINERS if isinstance(obj, k))
+    kind: Any = type(obj)
+    if kind not in CONTAINERS:
+        kind = next(k for k in CONTAINERS if isinstance(obj, k))
     return int(kind.__len__(obj))
 
 
@@ -370,7 +387,6 @@ def _place_of_iterator(obj: Any) -> bytes:
         return repr(obj).encode()
 
 
-@cache
 def _is_plain_c(kind: type) -> bool:
     """Whether a type is made in C and its objects keep all they hold to themselves."""
     if kind.__module__.partition(".")[0] in UNREAD_MODULES or kind.__dictoffset__:
@@ -389,8 +405,8 @@ def _is_array(obj: Any) -> bool:
     return np is not None and isinstance(obj, getattr(np, "ndarray", ()))
 
 
-def _is_buffer(obj: Any, kind: type) -> bool:
-    if isinstance(obj, (bytearray, array)):
+def _is_buffer(kind: type) -> bool:
+    if issubclass(kind, (bytearray, array)):
         return True
     if any(type(vars(cls).get("__buffer__")) is types.FunctionType for cls in kind.__mro__):
         return False

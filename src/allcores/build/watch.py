@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import chain
 from operator import is_, itemgetter
+from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from allcores.build import states
@@ -34,6 +35,9 @@ MOST_ITEMS = 12
 """How many of a chunk's items are looked at."""
 LONGEST_NAME = 5
 """How many steps a name may have that says where something was found."""
+
+
+CODE = (type, FunctionType, ModuleType)
 
 
 class Held(NamedTuple):
@@ -81,15 +85,18 @@ class Watch:
         spared: Iterable[Any] = (),
         loose: Iterable[Any] = (),
         home: str = "__main__",
+        data_only: bool = False,
     ) -> None:
         """roots: names and values. apart: global names of which the values may differ. home: the
-        module whose variables are known by their names alone.
+        module whose variables are known by their names alone. data_only: look at
+        no code, and not at the settings of the process either.
 
         spared: objects that may change, and all that is reached through them alone. loose: those
         of which only what they hold themselves may change.
         """
         self.apart, self.home = apart, home
-        self.settings = settings()
+        self.settings = None if data_only else settings()
+        self.data_only = data_only
         self.roots = list(roots)
         self.held: list[Held] = []
         self.group: list[Any] = []
@@ -113,6 +120,8 @@ class Watch:
             if id(obj) in self.seen or type(obj) in ATOMS:
                 continue
             self.seen[id(obj)] = obj
+            if self.data_only and isinstance(obj, CODE):
+                continue
             state = states.state_of(obj, self.room)
             if state is None:
                 continue
@@ -122,6 +131,7 @@ class Watch:
             hidden = states.hidden_state_of(obj, state)
             if hidden is not None:
                 self.hold(obj, hidden, parent, place)
+        states.forget_types()
 
     def hold(self, obj: Any, state: State, parent: int, place: int) -> Iterable[tuple[int, Any]]:
         """Keep what an object holds; gives the objects to be followed, by their places."""
@@ -158,7 +168,7 @@ class Watch:
 
     def change(self) -> Change | None:
         """What was found to have changed."""
-        setting = setting_changed(self.settings)
+        setting = setting_changed(self.settings) if self.settings is not None else None
         if setting is not None:
             return Change(setting, "")
         found = next((held for held in self.others if held.changed()), None)
@@ -254,4 +264,4 @@ def watch_items(chunk: list[Any]) -> Watch:
     """A look at some of the items that iterations are given."""
     step = max(1, len(chunk) // MOST_ITEMS)
     items = [("", item) for item in chunk[::step] if type(item) not in ATOMS]
-    return Watch(items, most=4 * MOST_ITEMS)
+    return Watch(items, most=4 * MOST_ITEMS, data_only=True)
