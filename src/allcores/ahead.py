@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import pickle
 import sys
-import warnings
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from time import perf_counter
 from typing import Any
 
-from allcores.engine.relay import Capture, Tape
+from allcores.engine.relay import Capture, Piece, Tape, put_out
+from allcores.plan.quiet import no_warnings
 
 
 class Ahead:
@@ -24,7 +24,7 @@ class Ahead:
     def __init__(self, iterator: Iterator[Any], first: int) -> None:
         self.iterator = iterator
         self.count = first
-        self.said: dict[int, list[tuple[int, str]]] = {}
+        self.said: dict[int, list[Piece]] = {}
         self.error: BaseException | None = None
 
     def __iter__(self) -> Iterator[Any]:
@@ -56,10 +56,8 @@ class Ahead:
 
     def say(self, index: int) -> None:
         """Put out what reading this item printed."""
-        for number, text in self.said.pop(index, ()):
-            stream = sys.stdout if number == 1 else sys.stderr
-            if stream is not None:
-                stream.write(text)
+        for number, what in self.said.pop(index, ()):
+            put_out(number, what)
 
     def in_turn(self, items: Iterable[Any], first: int) -> Iterator[Any]:
         """The items, each after what reading it printed."""
@@ -140,9 +138,8 @@ def _iterator_in(item: Any, depth: int = 2) -> str | None:
 
 def _pickled(item: Any) -> bytes | None:
     """What an item holds now, where it can be pickled."""
-    with warnings.catch_warnings():
-        # From 3.12 on, itertools' objects warn that they will not be picklable for ever.
-        warnings.simplefilter("ignore", DeprecationWarning)
+    # From 3.12 on, itertools' objects warn that they will not be picklable for ever.
+    with no_warnings():
         try:
             return pickle.dumps(item, protocol=5)
         except Exception:

@@ -18,7 +18,7 @@ from allcores.ahead import first_read
 from allcores.engine.failures import CannotFork
 from allcores.engine.forkable import why_not_forkable
 from allcores.engine.randomness import Streams
-from allcores.engine.relay import Relay
+from allcores.engine.relay import STDOUT, Piece, Relay, put_out
 from allcores.engine.schedule import Batch, Halt, Run
 from allcores.engine.source import Indexed, Streamed
 from allcores.inputs import items_left, plain_source
@@ -377,7 +377,8 @@ class _Call:
             if type(result) is _Said:
                 yield ready
                 ready = []
-                _put_out(result.said)
+                for piece in result.said:
+                    put_out(*piece)
                 result = result.result
             if type(result) is Raised:
                 yield ready
@@ -401,29 +402,11 @@ class _Call:
         return error
 
 
-WARNING = 3
-"""Stands beside 1 and 2, the standard streams."""
-_registries: dict[str, dict[Any, Any]] = {}
-
-
 class _Said(NamedTuple):
-    """A result, and what was printed and warned while it was made."""
+    """A result, and what was printed, warned and logged while it was made."""
 
     result: Any
-    said: list[tuple[int, Any]]
-
-
-def _put_out(said: list[tuple[int, Any]]) -> None:
-    """Write what was printed in a worker, and warn."""
-    for number, what in said:
-        if number == WARNING:
-            text, category, filename, line = what
-            registry = _registries.setdefault(filename, {})
-            warnings.warn_explicit(text, category, filename, line, registry=registry)
-            continue
-        stream = sys.stdout if number == 1 else sys.stderr
-        if stream is not None:
-            stream.write(what)
+    said: list[Piece]
 
 
 # -- items
@@ -483,25 +466,18 @@ class _FunctionJob:
         self.work: Callable[[Any], Any] = self.call
         self.relay = Relay()
         self.items: list[_Item] = []
-        self.said: list[tuple[int, Any]] = []
+        self.odd: tuple[int, str] | None = None
+        """The first item in the chunk that must be done here, and why."""
         self.special = self.raised = self.again = False
         self.last: Any = None
 
     def enter_worker(self) -> None:
         self.relay.install()
-        warnings.showwarning = self.show_warning
         self.streams.seen = self.streams.states()
 
-    def show_warning(
-        self, message: Any, category: Any, filename: str, lineno: int, *_: Any, **__: Any
-    ) -> None:
-        self.said += self.relay.take()
-        if getattr(sys.modules.get(category.__module__), category.__qualname__, None) != category:
-            category = UserWarning  # it could not travel
-        self.said.append((WARNING, (str(message), category, filename, lineno)))
-
     def before_chunk(self) -> None:
-        self.items, self.said = [], []
+        self.relay.before_chunk()
+        self.items, self.odd = [], None
         self.special = self.raised = self.again = False
         self.last = None
 
@@ -520,10 +496,12 @@ class _FunctionJob:
             result = pack(error)
         self.again = self.again or _same_again(self.last, result)
         self.last = result
-        if self.relay.pieces or self.said:
+        odd = self.relay.oddity()
+        if odd and self.odd is None:
+            self.odd = len(self.items) - 1, odd
+        if self.relay.pieces:
             self.special = True
-            said, self.said = [*self.said, *self.relay.take()], []
-            return _Said(result, said)
+            return _Said(result, self.relay.take())
         return result
 
     def after_chunk(
@@ -547,7 +525,11 @@ class _FunctionJob:
         if spilled and results:
             self.special = True
             before = results[-1] if type(results[-1]) is _Said else _Said(results[-1], [])
-            results[-1] = _Said(before.result, [*before.said, (1, spilled)])
+            results[-1] = _Said(before.result, [*before.said, (STDOUT, spilled)])
+        if self.odd is not None:
+            from allcores.engine.job import Cut
+
+            return (self.special, self.seeded), Cut(self.odd[0], "unshippable", self.odd[1])
         return (self.special, self.seeded), None
 
     def lighten(self, extra: Any, empty: bool) -> Any:

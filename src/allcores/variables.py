@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import io
-import warnings
 from collections.abc import Iterable
 from contextlib import redirect_stderr, redirect_stdout
 from types import FrameType
@@ -12,7 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from allcores.build import frames
 from allcores.build.travel import ATOMS
+from allcores.engine.relay import no_logging
 from allcores.plan.model import Plan
+from allcores.plan.quiet import no_warnings
 
 if TYPE_CHECKING:
     from allcores.build.job import LoopJob
@@ -108,9 +109,9 @@ class Variables:
         with (
             redirect_stdout(io.StringIO()),
             redirect_stderr(io.StringIO()),
-            warnings.catch_warnings(),
+            no_warnings(),
+            no_logging(),
         ):
-            warnings.simplefilter("ignore")
             for again in {id(a): a for a in pending.values()}.values():
                 wanted = {n for n, a in pending.items() if a is again}
                 for item, sent in zip(again.items, again.sent):

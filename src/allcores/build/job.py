@@ -12,7 +12,7 @@ from allcores.build.settings import decimal_flags
 from allcores.build.travel import ATOMS, stuck_ones
 from allcores.build.watch import Watch, watch_items
 from allcores.engine.job import Cut
-from allcores.engine.relay import Relay
+from allcores.engine.relay import Relay, put_out
 from allcores.engine.wire import encode
 from allcores.plan.live import plain_attribute
 
@@ -107,7 +107,7 @@ class LoopJob:
         self.traced = traced
         self.watched = watched
         self.fixed = fixed
-        self.relay = Relay()
+        self.relay = Relay(namespace)
         self.seen: Any = None
         self.watch: Watch
         self.items: Watch | None = None
@@ -116,14 +116,12 @@ class LoopJob:
         self.flags: frozenset[str] = frozenset()
 
     def output(self, where: Any) -> None:
-        """In a worker's record: put what was written there. In a commit: write it out."""
+        """In a worker's record: put what was said there. In a commit: say it."""
         if type(where) is list:
             if self.relay.pieces:
-                where.extend((-1, number, text) for number, text in self.relay.take())
+                where.extend((-1, number, what) for number, what in self.relay.take())
             return
-        stream = sys.stdout if where[1] == 1 else sys.stderr
-        if stream is not None:
-            stream.write(where[2])
+        put_out(where[1], where[2], self.namespace)
 
     def enter_worker(self) -> None:
         self.relay.install()
@@ -133,6 +131,7 @@ class LoopJob:
         self.flags = decimal_flags()
 
     def before_chunk(self) -> None:
+        self.relay.before_chunk()
         self.take()
 
     def look_at(self, chunk: list[Any]) -> None:
@@ -233,8 +232,10 @@ class LoopJob:
             return Cut(0, "changed", found)
         if self.relay.leaked():
             return Cut(0, "unshippable", "something was written past Python's own streams")
-        if self.relay.warned():
-            return Cut(0, "unshippable", "a warning was given")
+        odd = self.relay.oddity()
+        if odd:
+            self.relay.take()
+            return Cut(0, "unshippable", odd)
         if self.relay.pieces:
             self.relay.take()
             if not self.traced:

@@ -9,7 +9,6 @@ import signal
 import socket
 import sys
 import time
-import warnings
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +17,7 @@ from allcores.engine import wire
 from allcores.engine.failures import CannotFork
 from allcores.engine.job import LEFT, Cut, Job
 from allcores.engine.thread_limits import thread_limits
+from allcores.plan.quiet import no_warnings
 
 in_worker = False
 """True in a worker process: a loop in a loop runs natively there."""
@@ -128,9 +128,8 @@ def fork_worker(live: Callable[[socket.socket], None]) -> tuple[int, socket.sock
     life, line = os.pipe()
     held = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
     try:
-        with warnings.catch_warnings() if sys.version_info >= (3, 12) else _Nothing():
-            if sys.version_info >= (3, 12):
-                warnings.simplefilter("ignore", DeprecationWarning)
+        # From 3.12 on, a warning is given where threads are running; they have been looked at.
+        with no_warnings():
             pid = os.fork()
     except OSError as error:
         ours.close()
@@ -218,11 +217,6 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(-3, 32 << 20)  # M_MMAP_THRESHOLD
         mallopt(-1, 512 << 20)  # M_TRIM_THRESHOLD
-
-
-class _Nothing:
-    def __enter__(self) -> None: ...
-    def __exit__(self, *_: object) -> None: ...
 
 
 def serve(

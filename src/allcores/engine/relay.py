@@ -1,12 +1,31 @@
-"""Output made inside workers: caught there, and put out in order in the user's process."""
+"""What workers print, warn and log: caught there, and put out in order in the user's process.
+
+A worker notes each piece on a tape: text for a standard stream, a flush, a warning, a log record.
+The tape travels with the iteration's results, and `put_out` does in the user's process what the
+plain loop would have done at that place: writes, warns through the filters and registries of this
+process, hands the record to the logger, whose filters and handlers only ever run here.
+"""
 
 from __future__ import annotations
 
 import io
 import os
+import pickle
 import sys
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
+
+STDOUT, STDERR, WARNING, FORGET, RECORD, CONFIGURE = range(1, 7)
+"""Kinds of pieces. FORGET: warnings once shown may be shown again, as after `catch_warnings`.
+CONFIGURE: `logging.warning(·)` and the like, which set up logging where nobody has."""
+
+Piece = tuple[int, str | bytes | None]
+"""A stream's text, or None to flush it; what else is sent is pickled."""
+
+_here = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
 
 
 class Capture(io.TextIOBase):
@@ -21,6 +40,10 @@ class Capture(io.TextIOBase):
         if text:
             self.relay.pieces.append((self.number, text))
         return len(text)
+
+    def flush(self) -> None:
+        if self.relay.pieces[-1:] != [(self.number, None)]:
+            self.relay.pieces.append((self.number, None))
 
     def writable(self) -> bool:
         return True
@@ -46,48 +69,64 @@ class Capture(io.TextIOBase):
         return getattr(self.original, "errors", None) or "strict"
 
 
+def _nothing() -> None: ...
+
+
 class Tape:
-    """What was written, in order: (1 for stdout or 2 for stderr, text)."""
+    """What was said, in order."""
 
     def __init__(self) -> None:
-        self.pieces: list[tuple[int, str]] = []
+        self.pieces: list[Piece] = []
         self.bypassed = False
+        self.plain = {STDOUT, STDERR}
+        """Streams of Python's own, to which two texts are the same as one."""
 
-    def take(self) -> list[tuple[int, str]]:
-        """What was written since the last call, in order."""
+    def take(self) -> list[Piece]:
+        """What was said since the last call, in order."""
         if not self.pieces:
             return []
         pieces, self.pieces = self.pieces, []
-        merged: list[tuple[int, str]] = []
-        for number, text in pieces:
-            if merged and merged[-1][0] == number:
-                merged[-1] = (number, merged[-1][1] + text)
+        merged: list[Piece] = []
+        for number, what in pieces:
+            before = merged[-1][1] if merged and merged[-1][0] == number else None
+            if number in self.plain and isinstance(before, str) and isinstance(what, str):
+                merged[-1] = (number, before + what)
             else:
-                merged.append((number, text))
+                merged.append((number, what))
         return merged
 
 
 class Relay(Tape):
-    """Catches what a worker writes and warns."""
+    """Catches what a worker says."""
 
-    def __init__(self) -> None:
+    def __init__(self, namespace: dict[str, Any] | None = None) -> None:
+        """namespace: the variables of the module that the work stands in, where that is known."""
         super().__init__()
-        self.shown = False
+        self.namespace = namespace
+        self.odd = ""
+        """What was said that cannot be put in its place from afar; in words."""
         self.file = -1
         self.olds: list[Any] = []
+        self.owner = os.getpid()
+        self.logging: Any = None
+        self.forgotten: Callable[[], None] = _nothing
+        """Has every warning be shown once more."""
+        self.began_logging = True
 
     def install(self) -> None:
-        """Take over the standard streams of this (worker) process."""
+        """Take over the standard streams, warnings and logging of this (worker) process."""
         self.file = os.memfd_create("allcores-output", os.MFD_CLOEXEC)
-        replaced = {}
         targets = {1, 2}
-        for number, name in ((1, "stdout"), (2, "stderr")):
+        for number, name in ((STDOUT, "stdout"), (STDERR, "stderr")):
             old = getattr(sys, name)
             capture = Capture(self, number, old)
-            replaced[id(old)] = capture
             self.olds.append(old)
+            if not isinstance(old, (io.TextIOWrapper, io.StringIO)):
+                self.plain.discard(number)
             setattr(sys, name, capture)
             try:
+                # Whoever holds the stream itself, such as a default argument.
+                old.write, old.flush = capture.write, capture.flush
                 targets.add(old.fileno())
             except (AttributeError, OSError, ValueError):
                 pass
@@ -96,25 +135,15 @@ class Relay(Tape):
                 os.dup2(self.file, fd)
             except OSError:
                 pass
-        self.point_handlers(replaced)
-        warnings.showwarning = self.show_warning
-
-    def point_handlers(self, replaced: dict[int, Capture]) -> None:
-        """Logging handlers hold the streams themselves."""
-        for reference in list(getattr(sys.modules.get("logging"), "_handlerList", [])):
-            handler = reference()
-            stream = getattr(handler, "stream", None)
-            if stream is not None and id(stream) in replaced:
-                handler.stream = replaced[id(stream)]
-
-    def show_warning(self, *args: Any, **kwargs: Any) -> None:
-        self.shown = True
+        self.listen_to_warnings()
+        self.began_logging = "logging" in sys.modules
+        self.listen_to_logging()
 
     def leaked(self) -> bool:
         """Whether something was written past the captures since the last call."""
         for old in self.olds:
             try:
-                old.flush()
+                type(old).flush(old)
             except (AttributeError, OSError, ValueError):
                 pass
         found = self.bypassed or os.fstat(self.file).st_size > 0
@@ -123,7 +152,172 @@ class Relay(Tape):
             self.bypassed = False
         return found
 
-    def warned(self) -> bool:
-        """Whether a warning was shown since the last call."""
-        found, self.shown = self.shown, False
+    def oddity(self) -> str:
+        """In words what was said since the last call that has to be said by the plain loop."""
+        if not self.began_logging and "logging" in sys.modules:
+            # It was imported, and perhaps set up, by the first iteration that needs it.
+            self.began_logging = True
+            self.listen_to_logging()
+            if self.pieces or sys.modules["logging"].getLogger().handlers:
+                self.odd = "logging was first imported within the loop"
+        found, self.odd = self.odd, ""
         return found
+
+    # -- warnings
+
+    def listen_to_warnings(self) -> None:
+        warnings.showwarning = self.show_warning
+        forget: Any = getattr(warnings, "_filters_mutated", None)
+        if forget is None:
+            return
+
+        def note() -> None:
+            if self.pieces[-1:] != [(FORGET, None)]:
+                self.pieces.append((FORGET, None))
+            forget()
+
+        self.forgotten = forget
+        warnings._filters_mutated = note  # type: ignore[attr-defined]
+
+    def before_chunk(self) -> None:
+        """Whether a warning has been shown already is for the user's process to know."""
+        self.forgotten()
+        once = getattr(warnings, "onceregistry", None)
+        if once:
+            once.clear()
+
+    def show_warning(
+        self, message: Any, category: Any, filename: str, lineno: int, *_: Any, **__: Any
+    ) -> None:
+        home = self.home(sys._getframe(1), filename, lineno)
+        try:
+            if home is None:
+                raise LookupError
+            data = pickle.dumps((message, category, filename, lineno, home), protocol=5)
+            pickle.loads(data)
+        except Exception:
+            self.odd = "a warning that cannot be sent was given"
+        else:
+            self.pieces.append((WARNING, data))
+
+    def home(self, frame: FrameType | None, filename: str, lineno: int) -> str | None:
+        """The module that a warning is about; None where it is not one that has been called here."""
+        while frame is not None:
+            code = frame.f_code
+            if code.co_filename.startswith(_here):
+                return None  # beyond it are other frames than in the plain loop
+            if code.co_filename == filename and frame.f_lineno == lineno:
+                if frame.f_globals is self.namespace:
+                    return ""
+                name = frame.f_globals.get("__name__")
+                module = sys.modules.get(name) if isinstance(name, str) else None
+                return name if module and vars(module) is frame.f_globals else None
+            frame = frame.f_back
+        return None
+
+    # -- logging
+
+    def listen_to_logging(self) -> None:
+        logging: Any = sys.modules.get("logging")
+        self.logging = logging
+        if logging is None:
+            return
+        configure = logging.basicConfig
+
+        def handle(logger: Any, record: Any) -> None:
+            self.log(logger, record)
+
+        def basic_config(**how: Any) -> None:
+            if how.get("force") or not logging.getLogger().handlers:
+                if how:
+                    self.odd = "logging was set up within the loop"
+                    configure(**how)
+                else:
+                    self.pieces.append((CONFIGURE, None))
+
+        logging.Logger.handle = handle
+        logging.basicConfig = basic_config
+
+    def log(self, logger: Any, record: Any) -> None:
+        """Note a record that a logger is to handle in the user's process."""
+        logging = self.logging
+        plain = (
+            logging.getLogger(logger.name) is logger
+            and logging.getLogRecordFactory() is logging.LogRecord
+            and type(logger).callHandlers is logging.Logger.callHandlers
+        )
+        try:
+            if not plain or record.exc_info or record.stack_info:
+                raise TypeError
+            if record.process is not None:
+                record.process = self.owner
+            data = pickle.dumps(record, protocol=5)
+        except Exception:
+            what = "with a traceback" if record.exc_info or record.stack_info else "of its own kind"
+            self.odd = f"a log record {what}, which cannot be sent, was made"
+        else:
+            self.pieces.append((RECORD, data))
+
+
+# -- in the user's process
+
+
+def put_out(number: int, what: Any, namespace: dict[str, Any] | None = None) -> None:
+    """Do here what was noted in a worker. namespace: as in Relay."""
+    if number in (STDOUT, STDERR):
+        stream = sys.stdout if number == STDOUT else sys.stderr
+        if stream is not None:
+            if what is None:
+                stream.flush()
+            else:
+                stream.write(what)
+    elif number == WARNING:
+        message, category, filename, lineno, home = pickle.loads(what)
+        module = sys.modules.get(home)
+        own = namespace if home == "" else None
+        variables = own or (_elsewhere if module is None else vars(module))
+        _warn(message, category, filename, lineno, variables)
+    elif number == FORGET:
+        forget = getattr(warnings, "_filters_mutated", None)
+        if forget is not None:
+            forget()
+    elif number == RECORD:
+        record = pickle.loads(what)
+        sys.modules["logging"].getLogger(record.name).handle(record)
+    else:
+        logging: Any = sys.modules["logging"]
+        if not logging.getLogger().handlers:
+            logging.basicConfig()
+
+
+def _warn(
+    message: Warning, category: type[Warning], filename: str, lineno: int, variables: dict[str, Any]
+) -> None:
+    """Warn as code of the module with these variables did: what was shown before counts."""
+    warnings.warn_explicit(
+        message,
+        category,
+        filename,
+        lineno,
+        module=variables.get("__name__") or "<string>",
+        registry=variables.setdefault("__warningregistry__", {}),
+    )
+
+
+_elsewhere: dict[str, Any] = {}
+"""Stands for the variables of modules that only workers have imported."""
+
+
+@contextmanager
+def no_logging() -> Iterator[None]:
+    """Log records made inside are dropped, for they have been handled."""
+    logging: Any = sys.modules.get("logging")
+    if logging is None:
+        yield
+        return
+    handle = logging.Logger.handle
+    logging.Logger.handle = lambda *_: None
+    try:
+        yield
+    finally:
+        logging.Logger.handle = handle

@@ -203,6 +203,12 @@ CHEAP_METHODS = (
 )
 SAFE_COMMIT_METHODS = frozenset({"append"})
 LOG_METHODS = frozenset({"debug", "info", "warning", "error", "critical", "exception", "log"})
+TALK_METHODS = LOG_METHODS | {"write", "writelines", "flush"}
+"""What a logger or a standard stream is told comes home from workers and is said there in order."""
+LOGGING = "logging"
+"""The root that stands for loggers and all that decides about records."""
+LOGGER_MAKERS = frozenset({"logging.getLogger"})
+LOGGER_NAMES = frozenset({"log", "logger"})
 
 # -- functions of modules -----------------------------------------------------------------------
 
@@ -223,6 +229,15 @@ PROCESS_STATE = frozenset(
     numpy.random.seed faulthandler.enable sys.settrace sys.setprofile threading.settrace
     """.split()
 )
+WARNING_FILTERS = frozenset(
+    "warnings.filterwarnings warnings.simplefilter warnings.resetwarnings".split()
+)
+QUIET_MANAGERS = frozenset(
+    """warnings.catch_warnings numpy.errstate numpy.printoptions decimal.localcontext
+    contextlib.closing contextlib.nullcontext contextlib.redirect_stdout contextlib.redirect_stderr
+    tempfile.TemporaryDirectory tempfile.NamedTemporaryFile tempfile.TemporaryFile""".split()
+)
+"""What swallows no exceptions in a `with`."""
 STATEFUL_MODULES = ("matplotlib.pyplot.", "pylab.", "turtle.", "logging.", "curses.", "readline.")
 RANDOM_MODULES = ("random", "numpy.random")
 HARMLESS_FUNCTIONS = frozenset({"time.sleep", "gc.collect"})

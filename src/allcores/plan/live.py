@@ -6,11 +6,11 @@ import ast
 import linecache
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import BuiltinMethodType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from allcores.plan.effects import MUTATORS, module_root
+from allcores.plan.effects import ITEM, LOGGING, MUTATORS, in_words, module_root
 from allcores.plan.model import Plan
 from allcores.plan.names import children
 from allcores.plan.quiet import quiet_parse
@@ -118,6 +118,20 @@ class Names:
             return None
         return not isinstance(obj, _CODE)
 
+    def is_talker(self, path: str) -> bool:
+        """Whether there is a logger or a standard stream."""
+        try:
+            return talker(lookup(path, self.names, self.namespace))
+        except LookupError:
+            return False
+
+    def is_lock(self, path: str) -> bool:
+        """Whether there is a lock that is free."""
+        try:
+            return free_lock(lookup(path, self.names, self.namespace))
+        except LookupError:
+            return False
+
     def imported(self, full: str) -> str:
         """The root of something with this full name, its own module's names among them."""
         root = _imported_root(full)
@@ -140,6 +154,35 @@ class Names:
         if sys.modules.get(name) is not obj:
             return path
         return ".".join([module_root(name), *rest])
+
+
+def talker(obj: Any) -> bool:
+    """Whether what this is told in workers comes home: a logger, or where this program prints."""
+    if obj is not None and (obj is sys.stdout or obj is sys.stderr):
+        return True
+    logging = sys.modules.get("logging")
+    if logging is None:
+        return False
+    if type(obj) is logging.LoggerAdapter:
+        obj = obj.logger
+    return isinstance(obj, logging.Logger)
+
+
+def free_lock(obj: Any) -> bool:
+    """Whether this is a lock of this process alone, and nobody holds it."""
+    kind = f"{type(obj).__module__}.{type(obj).__qualname__}"
+    if kind == "_thread.lock":
+        return not obj.locked()
+    if kind == "_thread.RLock":
+        if not obj.acquire(False):
+            return False
+        obj.release()
+        return True
+    if kind == "threading.Condition":
+        return free_lock(obj._lock)
+    if kind in ("threading.Semaphore", "threading.BoundedSemaphore"):
+        return obj._value > 0 and free_lock(obj._cond)
+    return False
 
 
 def _seen_from(root: str, path: str) -> str:
@@ -229,6 +272,8 @@ class _Reader:
         return seen.but(
             stores={_seen_from(r, path) for r in inner.stores},
             augments={_seen_from(r, path) for r in inner.augments},
+            talks={_seen_from(r, path) for r in inner.talks},
+            locks={_seen_from(r, path) for r in inner.locks},
         )
 
     def brought_here(self, inner: Summary, function: FunctionType, file: str) -> Summary:
@@ -306,6 +351,12 @@ def obstacle(
     Either the loop changes an object that its work reads under another name, or work uses
     something that processes cannot share.
     """
+    for path in sorted(plan.talks - {LOGGING}):
+        if not _all(path, Names.is_talker, iterable, names, namespace):
+            return f"`{_item_in_words(path)}` is no logger or standard stream, so what it is told must be told in order"
+    for path in sorted(plan.locks):
+        if not _all(path, Names.is_lock, iterable, names, namespace):
+            return f"`{_item_in_words(path)}` is no lock, or somebody holds it"
     read: list[tuple[str, Any]] = []
     owners: list[tuple[str, Any, str]] = []
     for full in plan.work_reads:
@@ -350,6 +401,25 @@ def obstacle(
     return search.through(read) or why
 
 
+def _all(
+    path: str,
+    test: Callable[[Names, str], bool],
+    iterable: Any,
+    names: dict[str, Any],
+    namespace: dict[str, Any],
+) -> bool:
+    """Whether a path, of every item where it is one of items, stands the test."""
+    if path.partition(".")[0] != ITEM:
+        return test(Names(names, namespace), path)
+    if not isinstance(iterable, (list, tuple)) or len(iterable) > BUDGET:
+        return False
+    return all(test(Names({ITEM: item}, {}), path) for item in iterable)
+
+
+def _item_in_words(path: str) -> str:
+    return in_words(path).replace(ITEM, "an item", 1)
+
+
 def _has_been_read(
     obj: Any, path: str, file: str, names: dict[str, Any], namespace: dict[str, Any]
 ) -> bool:
@@ -381,6 +451,8 @@ def owners_of(
 def handle_of(obj: Any) -> str | None:
     """In words what kind of unshareable thing this is, if it is one."""
     kind = type(obj)
+    if free_lock(obj):
+        return None  # each worker has its own
     if hasattr(kind, "__next__"):
         return "an iterator or open file"
     known = HANDLES.get(f"{kind.__module__}.{kind.__qualname__}")

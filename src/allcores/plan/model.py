@@ -81,6 +81,10 @@ class Plan:
         """Paths such as "self.results" that commits change; True: things inside them, too."""
         self.work_reads: set[str] = set()
         """Paths outside the loop that work reads."""
+        self.talks: set[str] = set()
+        """Paths that must be loggers or standard streams when the loop begins."""
+        self.locks: set[str] = set()
+        """Paths that must be locks, and free, when the loop begins."""
         self.iterable_reads: set[str] = set()
         self.outer_reads: set[str] = set()
         """Names bound outside the body that work or commits read."""

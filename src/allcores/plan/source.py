@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Protocol
 
-from allcores.plan.effects import GIVEN_MUTATORS
+from allcores.plan.effects import GIVEN_MUTATORS, LOG_METHODS, LOGGER_NAMES, LOGGING
 from allcores.plan.names import (
     BUILTINS,
     FUNCTIONS,
@@ -128,6 +128,12 @@ class Live(Protocol):
 
     def is_value(self, path: str) -> bool | None:
         """Whether there is an object that is no module, class or function; None: not known."""
+
+    def is_talker(self, path: str) -> bool:
+        """Whether there is a logger or a standard stream."""
+
+    def is_lock(self, path: str) -> bool:
+        """Whether there is a lock that is free."""
 
     def canonical(self, path: str) -> str:
         """The same path under the name that all modules have for it."""
@@ -266,6 +272,22 @@ class Surroundings:
         """Whether an imported path is no module, class or function; None: not known."""
         live, seen = self.seen_live(path)
         return live.is_value(seen) if live is not None else None
+
+    def leaves(self, path: str, method: str) -> bool:
+        """Whether a method leaves the object at a path as it was, as far as can be told.
+
+        Those that tell loggers and standard streams something do, and "with" for locks.
+        """
+        dotted = self.dotted(path)
+        if dotted in ("sys.stdout", "sys.stderr") or (dotted == LOGGING and method in LOG_METHODS):
+            return True
+        live, seen = self.seen_live(path)
+        if live is not None or path[0] in "@$":
+            if method == "with":
+                return live is not None and live.is_lock(seen)
+            return live is not None and live.is_talker(seen)
+        named = path.rpartition(".")[2].strip("_").lower() in LOGGER_NAMES
+        return named and method in LOG_METHODS
 
     def canonical(self, path: str) -> str:
         """A path that begins with a module, under the name that all modules have for it."""

@@ -86,13 +86,15 @@ def read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
     summary.shared_defaults = _shared_defaults(node.args)
     summary.rebinds = reader.declared_global & summary.changes
     summary.reads = set(all_bounded(reader.reads | _parameter_reads(node)).values())
+    summary.talks, summary.locks = reader.talks, reader.locks
     return summary
 
 
-def _learnt(reader: FunctionReader) -> tuple[dict[str, Any], ...]:
+def _learnt(reader: FunctionReader) -> tuple[Any, ...]:
     """What one pass through a function leaves for the next."""
     stored = {root: dict(attributes) for root, attributes in reader.stored.items()}
-    return dict(reader.changed), dict(reader.contents), dict(reader.loose), stored
+    known = dict(reader.changed), dict(reader.contents), dict(reader.loose), stored
+    return *known, set(reader.talks), set(reader.locks)
 
 
 def _shared_defaults(args: ast.arguments) -> set[int]:
@@ -368,6 +370,7 @@ def _fill(
     plan.declared_global = reader.declared_global & reader.body_names
     plan.changed = {r: d for r, d in reader.changed.items() if is_outer(r)}
     plan.work_reads = set(reader.reads)
+    plan.talks, plan.locks = set(reader.talks), set(reader.locks)
     plan.iterable_reads = reader.iterable_reads  # type: ignore[attr-defined]
     inner = names_of_inner_scopes(*node.body) - reader.outer_names
     plan.outer_reads = {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 
+from allcores.plan import effects as fx
+from allcores.plan import talk
 from allcores.plan.effects import ATOM, NONE, Val, is_outer, join, outer
 from allcores.plan.lifting import eager, pick
 from allcores.plan.names import (
@@ -68,6 +70,7 @@ class Statements(Expressions):
         self.in_try: list[list[ast.stmt]] = []
         self.dead = False
         self.reads = set()
+        self.talks, self.locks = set(), set()
         self.why = {}
 
     # -- blocks
@@ -312,9 +315,22 @@ class Statements(Expressions):
 
     def s_Expr(self, node: ast.Expr) -> None:
         value = node.value
-        info = self.effect_call(value) if isinstance(value, ast.Call) else self.eval(value)
+        info = self.for_effect(value)
         self.settle(node, info.tainted, info.heavy, [value])
         self.note_safe(node, value)
+
+    def for_effect(self, value: ast.expr) -> Info:
+        """An expression whose value nobody uses: calls in it are there for what they do."""
+        if isinstance(value, ast.Call):
+            return self.effect_call(value)
+        if not isinstance(value, (ast.IfExp, ast.BoolOp)):
+            return self.eval(value)
+        ends = [value.body, value.orelse] if isinstance(value, ast.IfExp) else value.values[-1:]
+        infos = [self.eval(value), *(self.for_effect(end) for end in ends)]
+        self.info[value] = info = Info(
+            ATOM, any(i.tainted for i in infos), any(i.heavy for i in infos)
+        )
+        return info
 
     def note_safe(self, node: ast.stmt, value: ast.expr) -> None:
         """A bare append may stand in a `try`: on a plain list it cannot raise."""
@@ -703,12 +719,17 @@ class Statements(Expressions):
     def s_With(self, node: ast.With) -> None:
         tainted, heavy = False, False
         safe = True
+        held = False
         for item in node.items:
+            lock = talk.locked(self, item)
+            if lock is not None:
+                held, tainted = True, tainted or lock.tainted
+                continue
             info = self.eval(item.context_expr)
             tainted |= info.tainted
             heavy |= info.heavy
             call = item.context_expr
-            safe &= isinstance(call, ast.Call) and _name_of(call.func) in SAFE_MANAGERS
+            safe &= self.lets_raise(call)
             if any(is_outer(r) for r in info.val.own):
                 tainted |= self.mutate(info.val, node, call, ast.unparse(call))
             if item.optional_vars is not None:
@@ -720,7 +741,26 @@ class Statements(Expressions):
         if tainted or node in self.units:
             return self.unit(node, [i.context_expr for i in node.items[:1]])
         self.settle_header(node, node.items[0].context_expr, Info(ATOM, False, heavy))
+        quiet = any(self.keeps_warnings(item.context_expr) for item in node.items)
+        self.own_warnings += quiet
+        commits = len(self.order)
         self.guarded_block(node, node.body, safe)
+        self.own_warnings -= quiet
+        if (held or quiet) and len(self.order) > commits:
+            self.units.add(node)  # what is done in order is done in here as well
+
+    def lets_raise(self, manager: ast.expr) -> bool:
+        """Whether what a `with` uses is known to swallow no exceptions."""
+        if not isinstance(manager, ast.Call):
+            return False
+        path = path_of(manager.func)
+        known = path is not None and self.around.dotted(path) in fx.QUIET_MANAGERS
+        return known or _name_of(manager.func) in SAFE_MANAGERS
+
+    def keeps_warnings(self, manager: ast.expr) -> bool:
+        """Whether a `with` has filters for warnings of its own."""
+        path = path_of(manager.func) if isinstance(manager, ast.Call) else None
+        return path is not None and self.around.dotted(path) == "warnings.catch_warnings"
 
     def guarded_block(self, node: ast.stmt, body: list[ast.stmt], safe: bool) -> None:
         """A block whose exceptions may be caught: commits in it must not raise later."""

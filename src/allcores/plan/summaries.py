@@ -40,6 +40,10 @@ class Summary:
         """Those of the changes that only bind an attribute anew: `self.x = ·`."""
         self.augments: set[str] = set()
         """Those made by `self.x += ·`: in place, if what is there can be changed in place."""
+        self.talks: set[str] = set()
+        """What must be a logger or a standard stream, for it is only told something."""
+        self.locks: set[str] = set()
+        """What must be a lock that is free, for it is only taken for a while."""
         self.fields: dict[str, Val] | None = None
         """What the attributes of the first argument hold afterwards; None: that cannot be told."""
         self.parameters: list[str] = []
@@ -76,6 +80,8 @@ class Summary:
             rebinds=roots(self.rebinds),
             stores=roots(self.stores),
             augments=roots(self.augments),
+            talks=roots(self.talks),
+            locks=roots(self.locks),
             fields=fields,
             file=self.file or file,
         )

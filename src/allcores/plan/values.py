@@ -10,6 +10,7 @@ import ast
 from typing import NamedTuple
 
 from allcores.plan import effects as fx
+from allcores.plan import talk
 from allcores.plan.effects import (
     ATOM,
     ITEM,
@@ -105,6 +106,10 @@ class Expressions:
         self.why: dict[tuple[int, str], None] = {}
         self.info: dict[ast.AST, Info] = {}
         self.reads: set[str] = set()
+        self.talks: set[str] = set()
+        """What is only told something: loggers and standard streams."""
+        self.locks: set[str] = set()
+        """What is a lock that is taken for a while."""
         self.outer_names: set[str] = set()
         self.builtins_used: set[str] = set()
         self.shadow: dict[str, Val] = {}
@@ -114,6 +119,8 @@ class Expressions:
         self.touched: list[tuple[ast.AST, str]] = []
         """What the iteration made and the statement at hand changes."""
         self.swallowing = 0
+        self.own_warnings = 0
+        """How many `with warnings.catch_warnings():` stand around."""
         self.st = State()
 
     # -- helpers
@@ -620,6 +627,9 @@ class Expressions:
         return Info(self.fresh(node, *vals, maybe=True), func.tainted or tainted, True)
 
     def name_call(self, node: ast.Call, name: str, args: list[ast.expr]) -> Info:
+        spoken = talk.printed(self, node, name, args)
+        if spoken is not None:
+            return spoken
         self.eval(node.func)
         vals, tainted, heavy = self.eval_all(args)
         if name not in self.body_names and self.around.is_builtin(name):
@@ -703,8 +713,8 @@ class Expressions:
 
         given: the arguments by position; what is missing there is left at its default.
         """
-        tainted = False
-        for root in sorted(summary.changes):
+        tainted, told = talk.by_function(self, node, summary, given)
+        for root in sorted(summary.changes | told):
             head, _, rest = root.partition(".")
             if not head.startswith("$"):
                 self.effects += 1
@@ -932,6 +942,9 @@ class Expressions:
                 "make one for each iteration, such as `rng = random.Random(seed + i)`",
             )
             return Info(self.fresh(node, *vals), True, False)
+        if dotted in fx.WARNING_FILTERS and self.own_warnings:
+            self.effects += 1
+            return Info(ATOM, tainted, False)
         if dotted in fx.PROCESS_STATE:
             for arg in args:
                 # Which process `os.getpid()` means, for one.
@@ -939,6 +952,8 @@ class Expressions:
             self.effects += 1
             self.because(node, f"`{ast.unparse(node.func)}` changes this process")
             return Info(ATOM, True, False)
+        if dotted in fx.LOGGER_MAKERS:
+            return Info(Val(frozenset({fx.LOGGING})), tainted, False)
         if dotted.startswith(fx.STATEFUL_MODULES):
             self.effects += 1
             self.note_change(dotted.partition(".")[0], True)
@@ -961,6 +976,9 @@ class Expressions:
         return self.called(node, path, None, args, vals, tainted)
 
     def method_call(self, node: ast.Call, func: ast.Attribute, args: list[ast.expr]) -> Info:
+        spoken = talk.method_called(self, node, func, args)
+        if spoken is not None:
+            return spoken
         path = path_of(func)
         if path is not None:
             head = path.partition(".")[0]
