@@ -444,6 +444,81 @@ try:
 except ZeroDivisionError: pass
 left=list(it),list(b)
 """,
+    "an iterator that a caller goes on with": """
+from itertools import count
+def first(it):
+    for x in parallel(it):
+        if x * x > 9: raise ValueError(x)
+left = []
+for it in (count(), iter(range(99)), (i for i in range(99))):
+    try: first(it)
+    except ValueError as e: left.append(str(e))
+    left.append(next(it))
+""",
+    "an iterator that a caller draws from": """
+def first(it):
+    for x in parallel(map(str, it)):
+        if len(x) * len(x) > 1: raise ValueError(x)
+left = []
+for it in (iter(range(99)), (i for i in range(99))):
+    try: first(it)
+    except ValueError as e: left.append(str(e))
+    left.append(next(it))
+""",
+    "an iterator in an attribute": """
+class Box: pass
+def first(box):
+    out = []
+    for x in parallel(box.it):
+        out.append(x * x)
+        if x == 5: break
+    return out
+left = []
+for it in (iter(range(99)), (i for i in range(99))):
+    box = Box(); box.it = it
+    left.append(first(box)); left.append(next(box.it))
+del box, it
+""",
+    "an iterator behind what an object gives": """
+class Box:
+    def __init__(self, it): self.it = it
+    def __iter__(self):
+        for x in self.it: yield x
+def first(box):
+    out = []
+    for x in parallel(box):
+        out.append(x * x)
+        if x == 5: break
+    return out
+box = Box(iter(range(99)))
+left = first(box), next(box.it)
+del box
+""",
+    "an iterator that a loop around this one draws from": """
+def one(it):
+    it = iter(it)
+    for first in it:
+        for second in parallel(it):
+            raise ValueError(first * second)
+left = []
+it = iter(range(5, 99))
+try: one(it)
+except ValueError as e: left.append(str(e))
+left.append(next(it))
+del it
+""",
+    "an iterator that an inner function draws from": """
+def f():
+    it = iter(range(99))
+    def following(): return next(it)
+    def inner():
+        for x in parallel(it):
+            if x * x > 9: raise ValueError(x)
+    try: inner()
+    except ValueError: pass
+    return following()
+left = f()
+""",
     "an iterator used up": """
 it = iter([1,2,3,4,5,6,7])
 out=[]
@@ -1586,6 +1661,34 @@ class F:
     def all(self,xs):
         for x in parallel(xs): self.out.append(self.one(x))
 f=F(); f.all(range(5))
+""",
+    "a generator that nobody else holds": """
+def g():
+    for i in range(50): yield i
+out=[]
+for x in parallel(g()):
+    if x > 30: break
+    out.append(x*x)
+""",
+    "a generator that is given to a function": """
+def squares(it):
+    out = []
+    for x in parallel(it): out.append(x * x)
+    return out
+left = squares(i for i in range(30))
+""",
+    "lines of a file in a with": """
+import tempfile
+def lengths(path):
+    out = []
+    with open(path) as file:
+        for line in parallel(file): out.append(len(line) ** 2)
+    return out
+with tempfile.NamedTemporaryFile("w") as f:
+    f.write("".join("x" * n + "\\n" for n in range(30)))
+    f.flush()
+    left = lengths(f.name)
+del f
 """,
 }
 """Programs that must run in parallel."""

@@ -27,6 +27,7 @@ from allcores.engine.forkable import why_not_forkable
 from allcores.engine.job import LEFT
 from allcores.engine.schedule import Batch, Halt, Run
 from allcores.engine.source import Indexed, Streamed
+from allcores.holders import NOBODY, caught_above, caught_by, holders
 from allcores.inputs import copied, entangled, holds_iterator, items_left, plain_source
 from allcores.loop import (
     LoopReport,
@@ -168,6 +169,7 @@ class _Entry:
         self.functions: Functions
         self.fixed: list[str] = []
         self.ahead: Ahead | None = None
+        self.holders = NOBODY
         self.held = False
         """Whether the program holds an iterator that the loop uses up."""
         self.peeked: list[Any] = []
@@ -184,6 +186,8 @@ class _Entry:
     def segments(self) -> Iterator[Iterable[Any]]:
         """What the user's loop body gets: pieces of the input; the rest is done by workers."""
         iterator = self.iterator = iter(self.iterable)
+        known = 2 + (iterator is self.iterable)
+        self.holders = holders(self.iterable, iterator, known, self.frame)
         plain = plain_source(self.iterable)
         try:
             if not self.at_once(iterator, plain):
@@ -370,14 +374,15 @@ class _Entry:
         names = {} if plan.module_level else dict(self.frame.f_locals)
         namespace = self.frame.f_globals
         shared = holds_iterator(self.iterable, namespace.values())
-        self.held = shared or holds_iterator(self.iterable, names.values())
+        here, elsewhere = self.holders
+        self.held = shared or here or elsewhere
         if self.held and (plan.can_leave or plan.leaves_by_commit):
             return (
                 "the loop may leave early, and the iterator it runs over is used elsewhere as well"
             )
         # A script that ends by an exception has nobody left to look; a notebook goes on.
-        seen = plan.caught or (shared and not (plan.module_level and "__file__" in namespace))
-        if self.held and seen and not plain_source(self.iterable):
+        in_notebook = shared and not (plan.module_level and "__file__" in namespace)
+        if self.held and not plain_source(self.iterable) and (in_notebook or self.seen_to_raise()):
             return "if the loop raises, the iterator it runs over can still be used, and would have been read ahead; loop over a list of it"
         for name in sorted(plan.builtins_used):
             if name in names or name in namespace:
@@ -404,6 +409,12 @@ class _Entry:
         if why is None and not plain:
             why = entangled(plan, self.iterable, names, namespace)
         return why
+
+    def seen_to_raise(self) -> bool:
+        """Whether somebody who holds the iterator goes on when the loop raises."""
+        if self.plan.caught or caught_by(self.frame):
+            return True
+        return self.holders.elsewhere and caught_above(self.frame)
 
     def local_names(self) -> frozenset[str]:
         code = self.frame.f_code

@@ -46,13 +46,13 @@ _SAMPLES: tuple[Any, ...] = (
     ),
     reversed([]),
 )
-_BUILT_IN_ITERATORS = tuple({type(iter(sample)) for sample in _SAMPLES})
+BUILT_IN_ITERATORS = tuple({type(iter(sample)) for sample in _SAMPLES})
 
 
 def plain_source(iterable: Any) -> bool:
     """Whether reading ahead runs no user code: sequences, and zip or enumerate of them."""
     kind = type(iterable)
-    if kind in _BUILT_IN or kind in _BUILT_IN_ITERATORS:
+    if kind in _BUILT_IN or kind in BUILT_IN_ITERATORS:
         return True
     if kind is zip or kind is enumerate:
         try:
