@@ -37,7 +37,15 @@ from allcores.loop import (
     in_worker,
     listeners,
 )
-from allcores.plan.live import Names, changed_objects, lookup, obstacle, owners_of
+from allcores.plan.live import (
+    Names,
+    changed_objects,
+    looks_the_same,
+    lookup,
+    mark_at,
+    obstacle,
+    owners_of,
+)
 from allcores.plan.source import Surroundings
 from allcores.plan.split import split
 from allcores.sites import Site
@@ -58,6 +66,9 @@ if TYPE_CHECKING:
     from allcores.build.runtime import Code, Functions
     from allcores.build.watch import Watch
     from allcores.plan.model import Plan
+
+MOST_PLANS = 4
+"""A site keeps so many Plans, each for other functions and objects."""
 
 
 def segments(
@@ -92,6 +103,8 @@ def _why_serial(site: Site, frame: FrameType, settings: Settings) -> str | None:
             _make_plan(site, frame)
         except RecursionError:
             return "the program is too deep in calls here for the loop to be read"
+    elif not _still_holds(site.plan, frame):
+        _plan_again(site, frame)
     plan = site.plan
     assert plan is not None
     if plan.verdict == "parallel" or (plan.verdict == "nothing to gain" and settings.force):
@@ -106,10 +119,33 @@ def _make_plan(site: Site, frame: FrameType) -> None:
     assert site.node is not None and site.module is not None
     module_level = not any(not hasattr(n, "bases") for n in site.chain)
     names = {} if module_level else dict(frame.f_locals)
-    live = Names(names, frame.f_globals)
+    live = Names(names, frame.f_globals, of_loop=True)
     around = Surroundings(site.module, site.chain, live)
+    around.reading.mark = mark_at
     site.plan = split(site.node, site.chain, site.module, around)
+    site.plan.asked = tuple(around.reading.asked.values())
     site.running = frame.f_code
+    site.code = {}
+
+
+def _still_holds(plan: Plan, frame: FrameType) -> bool:
+    """Whether the functions and objects at hand look as they did when the loop was read."""
+    local = any(asked.namespace is None for asked in plan.asked)
+    return looks_the_same(plan.asked, frame.f_locals if local else {}, frame.f_globals)
+
+
+def _plan_again(site: Site, frame: FrameType) -> None:
+    """The Plan for other objects than the last ones: one of those made before, or a new one."""
+    assert site.plan is not None
+    others = site.earlier
+    others.insert(0, (site.plan, site.code))
+    for k, (plan, code) in enumerate(others):
+        if _still_holds(plan, frame):
+            site.plan, site.code = plan, code
+            del others[k]
+            return
+    del others[MOST_PLANS - 1 :]
+    _make_plan(site, frame)
 
 
 def _say(site: Site, why: str, settings: Settings) -> None:

@@ -36,6 +36,8 @@ class Site:
         self.plan: Plan | None = None
         self.running: CodeType | None = None
         self.code: dict[tuple[bool, tuple[str, ...]], Any] = {}
+        self.earlier: list[tuple[Plan, dict[tuple[bool, tuple[str, ...]], Any]]] = []
+        """The Plans for other objects than the last ones, and their code."""
         self.cost: float | None = None
         """Seconds that an iteration took lately."""
         self.seconds = 0.0

@@ -38,6 +38,12 @@ class Val(NamedTuple):
 
 ATOM = Val()
 """A number, string or other value that cannot be changed."""
+MISSING = Val(frozenset(), frozenset(), frozenset(), frozenset())
+"""An argument that is left at its default; compared by identity."""
+ANY = ".<any>"
+"""At the end of a path: an attribute that is only known when it runs."""
+CLASS = "@its class"
+"""The root of the class of an object."""
 
 
 def is_outer(root: str) -> bool:

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import ast
-import linecache
-import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable
 from types import BuiltinMethodType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from allcores.plan.effects import ITEM, LOGGING, MUTATORS, in_words, module_root
+from allcores.plan.callables import MOST_HELD, Callables, attributes_of
+from allcores.plan.effects import ANY, ITEM, LOGGING, in_words, module_root
+from allcores.plan.implicit import ONLY_ITS_OWN
 from allcores.plan.model import Plan
-from allcores.plan.names import children
-from allcores.plan.quiet import quiet_parse
-from allcores.plan.source import Module, Surroundings
-from allcores.plan.summaries import CALLED, Reading, Summary
+from allcores.plan.reach import ATOMS
+from allcores.plan.summaries import CALLED, Asked, Reading, Summary
 
-_modules: dict[str, Module | None] = {}
+_DEFINED = (FunctionType, staticmethod, classmethod)
+CONTAINERS = frozenset({list, tuple, dict, set, frozenset, deque})
 _CODE = (ModuleType, type, FunctionType, MethodType, BuiltinMethodType)
-_libraries = tuple({os.path.join(os.path.dirname(m.__file__ or ""), "") for m in (os, linecache)})
-"""The standard library, and the site-packages within it."""
-_package = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
 BUDGET = 200_000
 """Objects looked at when searching for one object inside another."""
 HANDLES = {
@@ -55,10 +51,19 @@ def lookup(path: str, names: dict[str, Any], namespace: dict[str, Any]) -> Any:
     elif head in sys.modules and rest:
         obj = sys.modules[head]
     else:
-        raise LookupError(path)
+        obj = builtin(head, namespace)
     for attr in rest:
         obj = plain_attribute(obj, attr)
     return obj
+
+
+def builtin(name: str, namespace: dict[str, Any]) -> Any:
+    """The builtin of this name, as the program has it; LookupError when there is none."""
+    found = namespace.get("__builtins__")
+    builtins = found.__dict__ if isinstance(found, ModuleType) else found
+    if not isinstance(builtins, dict) or name not in builtins:
+        raise LookupError(name)
+    return builtins[name]
 
 
 def plain_attribute(obj: Any, attr: str) -> Any:
@@ -75,8 +80,10 @@ def plain_attribute(obj: Any, attr: str) -> Any:
     for cls in classes:
         if attr in cls.__dict__:
             found = cls.__dict__[attr]
-            if isinstance(found, (staticmethod, classmethod)):
+            if isinstance(found, staticmethod):
                 return found.__func__
+            if isinstance(found, classmethod):
+                return MethodType(found.__func__, obj if isinstance(obj, type) else type(obj))
             if isinstance(found, FunctionType):
                 return found if isinstance(obj, type) else MethodType(found, obj)
             if type(found).__name__ == "member_descriptor":
@@ -90,12 +97,72 @@ def plain_attribute(obj: Any, attr: str) -> Any:
     raise LookupError(attr)
 
 
+def mark_of(obj: Any, inner: bool = True) -> object:
+    """How an object looks to whoever reads what calling it does: its code, or its type."""
+    if isinstance(obj, FunctionType):
+        cells = obj.__closure__ if inner and obj.__closure__ else ()
+        return obj.__code__, tuple(_mark_of_cell(cell) for cell in cells)
+    if isinstance(obj, MethodType):
+        return mark_of(obj.__func__, inner), type(obj.__self__)
+    if isinstance(obj, BuiltinMethodType):
+        return obj.__name__, id(obj.__self__)
+    if isinstance(obj, (type, ModuleType)):
+        return id(obj)
+    if (
+        inner
+        and isinstance(obj, (list, tuple, set, frozenset, deque, dict))
+        and len(obj) <= MOST_HELD
+    ):
+        parts = obj.values() if isinstance(obj, dict) else obj
+        return type(obj), tuple(mark_of(part, False) for part in parts if callable(part))
+    stored = attributes_of(obj).values() if inner else ()
+    return type(obj), tuple(mark_of(part, False) for part in stored if callable(part))
+
+
+def _mark_of_cell(cell: Any) -> object:
+    try:
+        return mark_of(cell.cell_contents, False)
+    except ValueError:
+        return None  # not bound yet
+
+
+def mark_at(path: str, namespace: dict[str, Any], names: dict[str, Any] | None = None) -> object:
+    """How the object at a path looks; None: there is none."""
+    try:
+        return mark_of(lookup(path.removesuffix(ANY), names or {}, namespace))
+    except LookupError:
+        return None
+
+
+def looks_the_same(
+    asked: Iterable[Asked], names: dict[str, Any], namespace: dict[str, Any]
+) -> bool:
+    """Whether all objects look as they did when the loop with these variables was read."""
+    for each in asked:
+        if each.namespace is None:
+            if mark_at(each.path, namespace, names) != each.mark:
+                return False
+        elif mark_at(each.path, each.namespace) != each.mark:
+            return False
+    return True
+
+
 class Names:
     """The objects that names stand for in one place of the program: `source.Live`."""
 
-    def __init__(self, names: dict[str, Any], namespace: dict[str, Any]) -> None:
-        """names: local variables; namespace: the globals."""
-        self.names, self.namespace = names, namespace
+    def __init__(
+        self, names: dict[str, Any], namespace: dict[str, Any], of_loop: bool = False
+    ) -> None:
+        """names: local variables; namespace: the globals; of_loop: names are around the loop."""
+        self.names, self.namespace, self.of_loop = names, namespace, of_loop
+
+    def asked(self, path: str) -> Asked | None:
+        """How the object at a path looks now; None: that cannot be asked again."""
+        if path.partition(".")[0] not in self.names:
+            return Asked(self.namespace, path, mark_at(path, self.namespace))
+        if not self.of_loop:
+            return None  # in a cell of a function, by which its summary is kept
+        return Asked(None, path, mark_at(path, self.namespace, self.names))
 
     def outside(self) -> Names:
         """The same for code that does not see the local variables."""
@@ -107,8 +174,28 @@ class Names:
             obj = lookup(path, self.names, self.namespace)
         except LookupError:
             return None
-        reader = _Reader(self.namespace, depth, reading)
-        return reader.summary_of(obj) or reader.summary_of_instance(path, obj)
+        return Callables(self.namespace, depth, reading).summary_at(path, obj)
+
+    def held_functions(self, path: str, depth: int, reading: Reading) -> list[Summary]:
+        """What calling the functions does that the object at a path holds."""
+        owner = path.removesuffix(ANY)
+        try:
+            obj = lookup(owner, self.names, self.namespace)
+        except LookupError:
+            return []
+        reader = Callables(self.namespace, depth, reading)
+        return reader.held_by(path, obj) if owner == path else reader.methods_of(owner, obj)
+
+    def stored_function(self, path: str, depth: int, reading: Reading) -> Summary | None:
+        """What calling an attribute does that an object itself has, and not its class."""
+        owner, _, attr = path.rpartition(".")
+        try:
+            own = attributes_of(lookup(owner, self.names, self.namespace))
+        except LookupError:
+            return None
+        if not callable(own.get(attr)):
+            return None
+        return Callables(self.namespace, depth, reading).of_part(path, own[attr])
 
     def is_value(self, path: str) -> bool | None:
         """Whether there is an object that is no module, class or function; None: not known."""
@@ -131,6 +218,22 @@ class Names:
             return free_lock(lookup(path, self.names, self.namespace))
         except LookupError:
             return False
+
+    def may_have(self, path: str, names: frozenset[str]) -> bool:
+        """Whether the object may be, or hold, one of a class of the program's with such a method."""
+        try:
+            obj = lookup(path, self.names, self.namespace)
+        except LookupError:
+            return True
+        kind = type(obj)
+        if kind in ATOMS or _is_plain_array(obj):
+            return False
+        if not names <= ONLY_ITS_OWN and not isinstance(obj, _CODE):
+            return True
+        if kind in CONTAINERS or isinstance(obj, (ModuleType, FunctionType)):
+            return False
+        kinds = (*kind.__mro__, *(obj.__mro__ if isinstance(obj, type) else ()))
+        return any(isinstance(c.__dict__.get(name), _DEFINED) for c in kinds for name in names)
 
     def imported(self, full: str) -> str:
         """The root of something with this full name, its own module's names among them."""
@@ -185,14 +288,11 @@ def free_lock(obj: Any) -> bool:
     return False
 
 
-def _seen_from(root: str, path: str) -> str:
-    """A root of `__call__`, whose first argument is the object at `path`."""
-    head, dot, rest = root.partition(".")
-    if head == "$0":
-        return path + dot + rest
-    if head.startswith("$"):
-        return f"${int(head[1:]) - 1}{dot}{rest}"
-    return root
+def _is_plain_array(obj: Any) -> bool:
+    """Whether this is an array of numbers."""
+    return type(obj).__module__ == "numpy" and not getattr(
+        getattr(obj, "dtype", None), "hasobject", True
+    )
 
 
 def _imported_root(full: str) -> str:
@@ -201,144 +301,6 @@ def _imported_root(full: str) -> str:
         if ".".join(parts[:k]) in sys.modules:
             return ".".join([module_root(".".join(parts[:k])), *parts[k:]])
     return full
-
-
-class _Reader:
-    """Reads live functions on behalf of code whose globals are `namespace`."""
-
-    def __init__(self, namespace: dict[str, Any], depth: int, reading: Reading) -> None:
-        self.namespace, self.depth, self.reading = namespace, depth, reading
-
-    def summary_of(self, obj: Any) -> Summary | None:
-        """What calling this object does, or None when its source cannot be read."""
-        static = not isinstance(obj, MethodType)
-        if isinstance(obj, MethodType):
-            obj = obj.__func__
-        if isinstance(obj, type):
-            return self.summary_of_class(obj)
-        if not isinstance(obj, FunctionType):
-            return None
-        code = obj.__code__
-        if code.co_filename.startswith((_package, *_libraries)):
-            return None
-        if f"{os.sep}site-packages{os.sep}" in code.co_filename:
-            return None
-        module = module_of(code.co_filename, obj.__globals__)
-        if module is None:
-            return None
-        node, chain = find_function(module, code.co_name, code.co_firstlineno)
-        if node is None:
-            return None
-        cells = _cells(obj)
-        around = Surroundings(
-            module, chain, Names(cells, obj.__globals__), self.depth, self.reading
-        )
-        inner = around.summarise(node, tuple(v for v in cells.values() if callable(v)))
-        inner = inner.but(is_static=static or inner.is_static)
-        if obj.__globals__ is self.namespace:
-            return inner
-        return self.brought_here(inner, obj, os.path.basename(code.co_filename))
-
-    def summary_of_class(self, cls: type) -> Summary | None:
-        owner = next((c for c in cls.__mro__ if "__init__" in c.__dict__), object)
-        init = owner.__dict__["__init__"]
-        inner = self.summary_of(init) if isinstance(init, FunctionType) else None
-        if inner is None:
-            return None
-        plain = owner.__mro__ == (owner, object) and "__new__" not in cls.__dict__
-        return inner.but(is_class=True, fields=inner.fields if plain else None)
-
-    def summary_of_instance(self, path: str, obj: Any) -> Summary | None:
-        """What calling an object does that is no function: a bound builtin, a partial, an instance."""
-        kind = type(obj)
-        owner = getattr(obj, "__self__", None)
-        if isinstance(obj, BuiltinMethodType):
-            changes = (
-                owner is not None and not isinstance(owner, ModuleType) and obj.__name__ in MUTATORS
-            )
-            return Summary(0, {path}) if changes else None
-        if kind.__module__ == "functools" and kind.__name__ == "partial":
-            inner = self.summary_of(obj.func)
-            return Summary(inner.line, {path}) if inner is not None and inner.changes else inner
-        call = kind.__dict__.get("__call__")
-        inner = self.summary_of(call) if isinstance(call, FunctionType) else None
-        if inner is None:
-            return None
-        seen = Summary(
-            inner.line,
-            {_seen_from(r, path) for r in inner.changes},
-            {_seen_from(r, path) for r in inner.reads},
-        )
-        return seen.but(
-            stores={_seen_from(r, path) for r in inner.stores},
-            augments={_seen_from(r, path) for r in inner.augments},
-            talks={_seen_from(r, path) for r in inner.talks},
-            locks={_seen_from(r, path) for r in inner.locks},
-        )
-
-    def brought_here(self, inner: Summary, function: FunctionType, file: str) -> Summary:
-        """What was read in another module, in this one's names."""
-        name = function.__globals__.get("__name__")
-        module = sys.modules.get(name) if isinstance(name, str) else None
-        if module is None or module.__dict__ is not function.__globals__:
-            return inner.but(file=file)
-        here = self.namespace.get("__name__")
-        home = f"{module_root(here)}." if isinstance(here, str) else "."
-        own = frozenset(function.__code__.co_freevars)
-
-        def translated(root: str) -> str:
-            if root[0] == "@":
-                return root.removeprefix(home)
-            if root[0] in "$#" or root.partition(".")[0] in own:
-                return root
-            return f"{module_root(module.__name__)}.{root}"
-
-        return inner.renamed(translated, file)
-
-
-def _cells(function: FunctionType) -> dict[str, Any]:
-    """What the variables of the functions around this one hold."""
-    found = {}
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
-        try:
-            found[name] = cell.cell_contents
-        except ValueError:
-            pass  # not bound yet
-    return found
-
-
-def module_of(filename: str, namespace: dict[str, Any]) -> Module | None:
-    """The parsed module of a source file, read once."""
-    if filename not in _modules:
-        text = "".join(linecache.getlines(filename, namespace))
-        try:
-            _modules[filename] = Module(quiet_parse(text, filename), filename) if text else None
-        except (SyntaxError, ValueError):
-            _modules[filename] = None
-    return _modules[filename]
-
-
-def find_function(
-    module: Module, name: str, line: int
-) -> tuple[ast.FunctionDef | None, list[ast.AST]]:
-    """The `def` at a line, with the scopes around it and itself."""
-    if module.functions is None:
-        module.functions = dict(_functions(module.tree.body, []))
-    return module.functions.get((name, line), (None, []))
-
-
-def _functions(
-    nodes: Iterable[ast.AST], chain: list[ast.AST]
-) -> Iterator[tuple[tuple[str, int], tuple[ast.FunctionDef, list[ast.AST]]]]:
-    for node in nodes:
-        below = chain
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            below = [*chain, node]
-            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-            if isinstance(node, ast.FunctionDef):
-                yield (node.name, first), (node, below)
-        if not isinstance(node, ast.expr):
-            yield from _functions(children(node), below)
 
 
 def obstacle(

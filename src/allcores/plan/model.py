@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from allcores.plan.summaries import Asked
 
 Verdict = Literal["parallel", "serial", "nothing to gain"]
 
@@ -92,6 +95,8 @@ class Plan:
         self.lists_only: set[str] = set()
         """Paths that must be plain lists, because an append inside a `try` must not raise."""
         self.handler_names: set[str] = set()
+        self.asked: tuple[Asked, ...] = ()
+        """The objects that were looked at while it was read, and how they looked."""
         self.straight = True
         """True when every iteration makes the same commits, all at the top of the body."""
         self.leaves_by_commit = False

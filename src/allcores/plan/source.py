@@ -6,6 +6,7 @@ import ast
 from typing import Protocol
 
 from allcores.plan.effects import GIVEN_MUTATORS, LOG_METHODS, LOGGER_NAMES, LOGGING
+from allcores.plan.implicit import ATTRIBUTES, SPECIAL
 from allcores.plan.names import (
     BUILTINS,
     FUNCTIONS,
@@ -17,23 +18,15 @@ from allcores.plan.names import (
     walk,
     walk_scope,
 )
-from allcores.plan.summaries import Known, Reading, Summary
+from allcores.plan.summaries import Asked, Known, Reading, Summary
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-MAX_DEPTH = 12
+MAX_DEPTH = 20
 NOTHING: frozenset[str] = frozenset()
 Scope = tuple[dict[str, int], dict[str, ast.stmt], dict[str, str], dict[str, str]]
 
 
 CONSTRUCTORS = ("__init__", "__post_init__", "__new__")
-OPERATORS = frozenset(
-    f"__{prefix}{name}__"
-    for name in "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift divmod".split()
-    for prefix in ("", "r")
-) | frozenset(
-    """__getitem__ __contains__ __eq__ __ne__ __lt__ __le__ __gt__ __ge__ __neg__ __pos__ __abs__
-    __invert__ __hash__ __bool__ __len__ __getattr__ __getattribute__""".split()
-)
 
 
 class Module:
@@ -43,8 +36,12 @@ class Module:
         self.tree = tree
         self.functions: dict[tuple[str, int], tuple[ast.FunctionDef, list[ast.AST]]] | None = None
         """Every `def` by name and line, once somebody asks."""
-        self.operators: set[str] = set()
-        """Names of operator methods that classes here define."""
+        self.lambdas: dict[int, list[tuple[ast.Lambda, list[ast.AST]]]] | None = None
+        """Every lambda by line, once somebody asks."""
+        self.lambdas_made: dict[tuple[object, ...], ast.FunctionDef] = {}
+        """A `def` for each of those that have been asked for."""
+        self.special: set[str] = set()
+        """Names of the methods that classes here define and that Python calls by itself."""
         self.filename = filename
         self.bound: dict[str, int] = {}
         self.imports: dict[str, str] = {}
@@ -56,6 +53,8 @@ class Module:
         self.summaries: dict[object, Known] = {}
         self.scopes: dict[ast.AST, Scope] = {}
         self.methods: dict[str, list[tuple[ast.ClassDef, ast.FunctionDef]]] = {}
+        self.class_values: dict[str, list[tuple[ast.ClassDef, ast.expr]]] = {}
+        """What class bodies bind to names, but for constants."""
         for node in walk_scope(*tree.body):
             self.note(node)
         for node in walk(tree):
@@ -66,10 +65,12 @@ class Module:
                 self.note_import(node, keep=False)
             elif isinstance(node, ast.ClassDef):
                 for part in node.body:
+                    for name, value in _bound_in_class(part):
+                        self.class_values.setdefault(name, []).append((node, value))
                     if isinstance(part, ast.FunctionDef):
                         self.methods.setdefault(part.name, []).append((node, part))
-                        if part.name in OPERATORS:
-                            self.operators.add(part.name)
+                        if part.name in SPECIAL:
+                            self.special.add(part.name)
 
     def note(self, node: ast.AST) -> None:
         for name in binds(node):
@@ -97,6 +98,19 @@ class Module:
                 self.imports.setdefault(name, dotted)
 
 
+def _bound_in_class(node: ast.stmt) -> list[tuple[str, ast.expr]]:
+    """What a statement of a class body binds to names, but for constants."""
+    if isinstance(node, ast.Assign):
+        targets = node.targets
+    elif isinstance(node, ast.AnnAssign):
+        targets = [node.target]
+    else:
+        return []
+    if node.value is None or isinstance(node.value, ast.Constant):
+        return []
+    return [(t.id, node.value) for t in targets if isinstance(t, ast.Name)]
+
+
 def taken_method(node: ast.Assign) -> dict[str, str]:
     """`push = out.append` as {"push": "out"}; empty for other assignments."""
     target, value = node.targets[0], node.value
@@ -105,6 +119,17 @@ def taken_method(node: ast.Assign) -> dict[str, str]:
         if owner is not None and value.attr in GIVEN_MUTATORS:
             return {target.id: owner}
     return {}
+
+
+def as_function(node: ast.Lambda) -> ast.FunctionDef:
+    """A `def` that does what a lambda does."""
+    known: ast.FunctionDef | None = getattr(node, "_as_function", None)
+    if known is None:
+        given = ast.copy_location(ast.Return(node.body), node)
+        known = ast.copy_location(ast.FunctionDef("<lambda>", node.args, [given], []), node)
+        # Kept on the node itself: what is known of a function is kept under its node.
+        node._as_function = known  # type: ignore[attr-defined]
+    return known
 
 
 def import_names(node: ast.Import | ast.ImportFrom) -> dict[str, str]:
@@ -126,6 +151,12 @@ class Live(Protocol):
     def summary(self, path: str, depth: int, reading: Reading) -> Summary | None:
         """What calling the object at a path does; None when that cannot be read."""
 
+    def held_functions(self, path: str, depth: int, reading: Reading) -> list[Summary]:
+        """What calling the functions does that the object at a path holds."""
+
+    def stored_function(self, path: str, depth: int, reading: Reading) -> Summary | None:
+        """What calling an attribute does that an object itself has, and not its class."""
+
     def is_value(self, path: str) -> bool | None:
         """Whether there is an object that is no module, class or function; None: not known."""
 
@@ -135,11 +166,17 @@ class Live(Protocol):
     def is_lock(self, path: str) -> bool:
         """Whether there is a lock that is free."""
 
+    def may_have(self, path: str, names: frozenset[str]) -> bool:
+        """Whether the object may be, or hold, one of a class of the program's with such a method."""
+
     def canonical(self, path: str) -> str:
         """The same path under the name that all modules have for it."""
 
     def imported(self, full: str) -> str:
         """The root of something with this full name: "os.environ" -> "@os.environ"."""
+
+    def asked(self, path: str) -> Asked | None:
+        """How the object at a path looks now; None: that cannot be asked again."""
 
     def outside(self) -> Live:
         """The same for code that does not see the local variables."""
@@ -261,12 +298,30 @@ class Surroundings:
             return summary
         return None
 
+    def held_functions(self, path: str) -> list[Summary]:
+        """What calling the functions does that the object at a path holds, if it is known."""
+        live, seen = self.seen_live(path)
+        return live.held_functions(seen, self.depth, self.reading) if live is not None else []
+
+    def stored_function(self, path: str) -> Summary | None:
+        """What calling an attribute does that an object itself has, if it is known."""
+        live, seen = self.seen_live(path)
+        return live.stored_function(seen, self.depth, self.reading) if live is not None else None
+
     def seen_live(self, path: str) -> tuple[Live | None, str]:
         """The live objects, if they tell what this path is, and the path as they know it."""
-        if self.live is None or path.partition(".")[0] not in self.unknown:
-            return self.live, path
-        full = self.dotted(path)
-        return (None, path) if full is None else (self.live, self.live.imported(full))
+        live = self.live
+        if live is None:
+            return None, path
+        if path.partition(".")[0] in self.unknown:
+            full = self.dotted(path)
+            if full is None:
+                return None, path
+            path = live.imported(full)
+        asked = live.asked(path)
+        if asked is not None:
+            self.reading.ask(asked)
+        return live, path
 
     def is_value(self, path: str) -> bool | None:
         """Whether an imported path is no module, class or function; None: not known."""
@@ -288,6 +343,11 @@ class Surroundings:
             return live is not None and live.is_talker(seen)
         named = path.rpartition(".")[2].strip("_").lower() in LOGGER_NAMES
         return named and method in LOG_METHODS
+
+    def may_have(self, path: str, names: frozenset[str]) -> bool:
+        """Whether what is at a path may be, or hold, an object with such a method."""
+        live, seen = self.seen_live(path)
+        return live is None or live.may_have(seen, names)
 
     def canonical(self, path: str) -> str:
         """A path that begins with a module, under the name that all modules have for it."""
@@ -317,9 +377,82 @@ class Surroundings:
             }
             if "cached_property" in kinds:
                 found.append(Summary(node.lineno, {"$0"}))
-            elif "property" in kinds:
+            elif kinds & {"property", "abstractproperty"}:
                 found.append(self.within(owner).summarise(node))
+        return found + self.descriptors(name, "__get__", 0)
+
+    def is_computed(self, name: str) -> bool:
+        """Whether reading an attribute of this name may call something, in some class here."""
+        module = self.module
+        return (
+            name in module.methods
+            or name in module.class_values
+            or bool(module.special & ATTRIBUTES)
+        )
+
+    def setters_named(self, name: str) -> list[Summary]:
+        """What binding an attribute of this name does, for all classes in this module."""
+        found = []
+        for owner, node in self.module.methods.get(name, []):
+            if any(
+                isinstance(d, ast.Attribute) and d.attr == "setter" for d in node.decorator_list
+            ):
+                found.append(self.within(owner).summarise(node))
+        return found + self.descriptors(name, "__set__", 1)
+
+    def descriptors(self, name: str, method: str, part: int) -> list[Summary]:
+        """What the methods do of an object that a class here binds to this attribute name.
+
+        part: which argument of `property(·)` stands for the method.
+        """
+        found = []
+        for owner, value in self.module.class_values.get(name, []):
+            if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Name):
+                continue
+            if value.func.id == "property":
+                named = value.args[part] if part < len(value.args) else None
+                if isinstance(named, ast.Name):
+                    found += [
+                        self.within(c).summarise(f) for c, f in self.methods_of(owner, named.id)
+                    ]
+                elif isinstance(named, ast.Lambda):
+                    found.append(self.within(owner).summarise(as_function(named)))
+            elif isinstance(kind := self.module.defs.get(value.func.id), ast.ClassDef):
+                for within, node in self.methods_of(kind, method):
+                    found.append(
+                        self.of_descriptor(self.within(within).summarise(node), owner, name)
+                    )
         return found
+
+    def methods_of(
+        self, owner: ast.ClassDef, name: str
+    ) -> list[tuple[ast.ClassDef, ast.FunctionDef]]:
+        return [(c, f) for c, f in self.module.methods.get(name, []) if c is owner]
+
+    def of_descriptor(self, inner: Summary, owner: ast.ClassDef, name: str) -> Summary:
+        """A method of a descriptor as seen by the object that it is an attribute of."""
+
+        def seen(root: str) -> str:
+            head, dot, rest = root.partition(".")
+            if head == "$0":
+                return f"{owner.name}.{name}{dot}{rest}"
+            return f"${int(head[1:]) - 1}{dot}{rest}" if head[0] == "$" else root
+
+        return inner.renamed(seen, "")
+
+    def class_attribute(self, attr: str) -> str | None:
+        """The class, if an attribute is one that its objects share and may be changed in place."""
+        for owner, value in self.module.class_values.get(attr, []):
+            shared = isinstance(value, (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.Call))
+            if shared and not _sets_itself(owner, attr) and self.is_base(owner):
+                return owner.name
+        return None
+
+    def is_base(self, owner: ast.ClassDef) -> bool:
+        """Whether a class is the one at hand, or may be a base of it."""
+        return self.class_node is owner or (
+            self.class_node is not None and bool(self.class_node.bases)
+        )
 
     def within(self, owner: ast.ClassDef) -> Surroundings:
         """Those of the methods of a class of this module."""
@@ -393,6 +526,21 @@ class Surroundings:
             live, unknown = live.outside() if live is not None else None, NOTHING
         own = frozenset(self.module.scope(node)[0])
         return Surroundings(self.module, chain, live, self.depth + 1, self.reading, unknown | own)
+
+
+def _sets_itself(owner: ast.ClassDef, attr: str) -> bool:
+    """Whether a method of the class binds the attribute for each object."""
+    found = owner.__dict__.get("_sets")
+    if found is None:
+        found = {
+            n.attr
+            for n in walk(owner)
+            if isinstance(n, ast.Attribute) and not isinstance(n.ctx, ast.Load)
+        }
+        # Kept on the node itself: asked for every attribute that its methods change.
+        owner._sets = found  # type: ignore[attr-defined]
+    decorated = any("dataclass" in ast.unparse(d) for d in owner.decorator_list)
+    return decorated or attr in found
 
 
 def _is_plain(node: ast.ClassDef) -> bool:

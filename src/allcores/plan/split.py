@@ -10,7 +10,7 @@ import ast
 from collections.abc import Sequence
 from typing import Any
 
-from allcores.plan.effects import ITEM, NONE, Val, all_bounded, is_outer, outer
+from allcores.plan.effects import ITEM, NONE, Roots, Val, all_bounded, is_outer, outer
 from allcores.plan.model import Commit, Plan, Reason, Step
 from allcores.plan.names import (
     FUNCTIONS,
@@ -33,7 +33,7 @@ from allcores.plan.source import (
 )
 from allcores.plan.statements import Statements, names_of_inner_scopes
 from allcores.plan.summaries import CALLED, Summary
-from allcores.plan.values import State
+from allcores.plan.values import Info, State
 
 MAX_PASSES = 40
 
@@ -41,12 +41,33 @@ MAX_PASSES = 40
 class FunctionReader(Statements):
     """Reads a function for what it changes: every statement is simply followed."""
 
+    def __init__(self, around: Surroundings, body_names: set[str], live: set[str]) -> None:
+        super().__init__(around, body_names, live)
+        self.in_function = True
+        self.given: Roots = NONE
+        """What it may return or yield, or may be in that."""
+        self.given_itself: Roots = NONE
+
+    def returned(self, node: ast.Return) -> None:
+        self.give(self.eval(node.value).val)
+
+    def give(self, val: Val) -> None:
+        self.given_itself |= outer(val.own)
+        self.given |= outer(val.possible | self.inside(val) | self.perhaps_inside(val))
+
+    def e_Yield(self, node: ast.expr) -> Info:
+        assert isinstance(node, (ast.Yield, ast.YieldFrom))
+        known = self.eval(node.value)
+        self.give(known.val if isinstance(node, ast.Yield) else self.element(known.val))
+        return known._replace(val=Val())
+
+    e_YieldFrom = e_Yield
+
 
 def read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
     """What calling the function changes and reads outside itself."""
     local = names_bound_in(node)
     reader = FunctionReader(around, local, set())
-    reader.in_function = True
     summary = Summary(node.lineno)
     for n in walk_scope(*node.body):
         if isinstance(n, ast.Global):
@@ -82,6 +103,15 @@ def read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
     ):
         summary.fields = None
     summary.parameters = parameter_names(node.args)
+    summary.calls = _called_parameters(node)
+    summary.gives = set(all_bounded(reader.given).values())
+    summary.gives_itself = set(all_bounded(reader.given_itself).values())
+    summary.variable = _variable_parameters(node.args)
+    for root in changed:
+        head, _, rest = root.partition(".")
+        owner = around.class_attribute(rest.partition(".")[0]) if head == "$0" and rest else None
+        if owner is not None and changed[root] not in summary.stores | summary.augments:
+            summary.changes.add(f"{owner}.{rest}")
     summary.refusals = list(dict.fromkeys(reader.refusals))
     summary.shared_defaults = _shared_defaults(node.args)
     summary.rebinds = reader.declared_global & summary.changes
@@ -95,6 +125,20 @@ def _learnt(reader: FunctionReader) -> tuple[Any, ...]:
     stored = {root: dict(attributes) for root, attributes in reader.stored.items()}
     known = dict(reader.changed), dict(reader.contents), dict(reader.loose), stored
     return *known, set(reader.talks), set(reader.locks)
+
+
+def _called_parameters(node: ast.FunctionDef) -> set[str]:
+    names = set(parameter_names(node.args))
+    called = {
+        n.func.id for n in walk(node) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
+    }
+    return called & names
+
+
+def _variable_parameters(args: ast.arguments) -> tuple[int, int]:
+    """The positions of `*args` and `**kwargs` among the parameters; -1 where there is none."""
+    names = parameter_names(args)
+    return tuple(names.index(a.arg) if a is not None else -1 for a in (args.vararg, args.kwarg))  # type: ignore[return-value]
 
 
 def _shared_defaults(args: ast.arguments) -> set[int]:

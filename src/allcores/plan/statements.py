@@ -7,6 +7,7 @@ import ast
 from allcores.plan import effects as fx
 from allcores.plan import talk
 from allcores.plan.effects import ATOM, NONE, Val, is_outer, join, outer
+from allcores.plan.implicit import DELETING, MAKING_CLASSES, STORING, STORING_ITEM, TRUTH, of_node
 from allcores.plan.lifting import eager, pick
 from allcores.plan.names import (
     binds,
@@ -341,6 +342,7 @@ class Statements(Expressions):
         if isinstance(node.targets[0], ast.Name):
             self.named_by[node.targets[0].id] = self.names_its_iteration(node.value)
         for target in node.targets:
+            tainted |= self.implicit(node, of_node(target), [node.value])
             tainted |= self.assign_parts(target, node.value, info.val, node)
         exprs = [node.value, *_target_exprs(node.targets)]
         self.settle(node, tainted, info.heavy, exprs)
@@ -367,8 +369,9 @@ class Statements(Expressions):
 
     def s_AugAssign(self, node: ast.AugAssign) -> None:
         info = self.eval(node.value)
-        tainted = info.tainted
         target = node.target
+        tainted = self.implicit(node, of_node(node), [node.value]) or info.tainted
+        tainted |= self.shared_effects(node, of_node(node))
         if isinstance(target, ast.Name):
             tainted |= self.augment_name(node, target.id, info)
         else:
@@ -469,6 +472,7 @@ class Statements(Expressions):
             elif isinstance(target, (ast.Attribute, ast.Subscript)):
                 base = self.eval(target.value)
                 tainted |= base.tainted or self.mutate(base.val, node, target.value, "del")
+                tainted |= self.shared_effects(node, DELETING)
                 if isinstance(target, ast.Subscript):
                     tainted |= self.eval(target.slice).tainted
             else:
@@ -491,7 +495,7 @@ class Statements(Expressions):
         return False
 
     def s_Assert(self, node: ast.Assert) -> None:
-        test, message = self.eval(node.test), self.eval(node.msg)
+        test, message = self.condition(node.test), self.eval(node.msg)
         self.settle(node, test.tainted or message.tainted, test.heavy, [node.test])
 
     def s_Raise(self, node: ast.Raise) -> None:
@@ -534,6 +538,10 @@ class Statements(Expressions):
             *(d for d in node.args.kw_defaults if d),
         ]:
             tainted |= self.eval(e).tainted
+        for e in node.decorator_list:
+            path = path_of(e)
+            if path is not None and self.around.summary(path) is not None:
+                tainted |= self.eval(ast.copy_location(ast.Call(e, [], []), e)).tainted
         tainted |= self.nested_function(node)
         roots: frozenset[str] = NONE
         for name in read_names(*node.body) & self.st.env.keys():
@@ -568,7 +576,17 @@ class Statements(Expressions):
                 tainted |= self.mutate(val, node, None, head)
         return tainted
 
+    def class_in_function(self, node: ast.ClassDef) -> None:
+        """A class made by a called function: its body runs, and its methods may be called."""
+        for e in (*node.decorator_list, *node.bases, *(k.value for k in node.keywords)):
+            self.eval(e)
+        self.shared_effects(node, MAKING_CLASSES)
+        self.block(node.body)
+        self.bind(node.name, Val(frozenset({self.site(node)})))
+
     def s_ClassDef(self, node: ast.ClassDef) -> None:
+        if self.in_function:
+            return self.class_in_function(node)
         self.refuse(
             node,
             "a class made in the loop is a new one in every iteration; define it before the loop",
@@ -615,11 +633,17 @@ class Statements(Expressions):
             self.put_as(base.val, target.attr, val)
         else:
             tainted |= self.mutate(base.val, node, target.value, ast.unparse(target))
+            tainted |= self.shared_effects(node, STORING_ITEM)
             self.put_inside(base.val, [val])
         return tainted
 
     def store(self, target: ast.Attribute, base: Info, val: Val, node: ast.AST) -> bool:
         """Bind an attribute; True when that must be done in order."""
+        tainted = self.computes(target, [base.val, val], self.around.setters_named(target.attr))
+        tainted |= self.shared_effects(node, STORING)
+        return self.bind_attribute(target, base, val, node) or tainted
+
+    def bind_attribute(self, target: ast.Attribute, base: Info, val: Val, node: ast.AST) -> bool:
         for root in base.val.own:
             fields = self.fields.setdefault(root, {}) if self.in_function else self.fields.get(root)
             if fields is not None:
@@ -645,7 +669,7 @@ class Statements(Expressions):
     # -- compound statements
 
     def s_If(self, node: ast.If) -> None:
-        test = self.eval(node.test)
+        test = self.condition(node.test)
         if test.tainted or node in self.units:
             return self.unit(node, [node.test])
         self.settle_header(node, node.test, test)
@@ -654,6 +678,11 @@ class Statements(Expressions):
         self.st = start
         otherwise = self.nested(node.orelse)
         self.arrive(merge(then, otherwise))
+
+    def condition(self, node: ast.expr) -> Info:
+        """What is asked whether it is true."""
+        info = self.eval(node)
+        return info._replace(tainted=self.implicit(node, TRUTH, [node]) or info.tainted)
 
     def settle_header(self, node: ast.stmt, header: ast.expr, info: Info) -> None:
         guards, self.guards = self.guards, []
@@ -669,6 +698,7 @@ class Statements(Expressions):
 
     def s_For(self, node: ast.For) -> None:
         it = self.eval(node.iter)
+        it = it._replace(tainted=self.implicit(node, of_node(node), [node.iter]) or it.tainted)
         if it.tainted or node in self.units:
             for t in target_names(node.target):
                 self.parent.add(t)
@@ -692,7 +722,7 @@ class Statements(Expressions):
                 if self.assign(node.target, self.element(it.val), node) and not self.in_function:
                     self.units.add(node)
             elif it is not None:
-                self.eval(node.test)
+                self.condition(node.test)
             body = self.nested(node.body)
             out = merge(body, frame.continues)
             self.st = merge(entry.copy(), out) or entry.copy()
@@ -710,7 +740,7 @@ class Statements(Expressions):
         self.arrive(merge(done, frame.breaks))
 
     def s_While(self, node: ast.While) -> None:
-        test = self.eval(node.test)
+        test = self.condition(node.test)
         if test.tainted or node in self.units:
             return self.unit(node, [])
         self.settle_header(node, node.test, test)
@@ -901,6 +931,8 @@ class Statements(Expressions):
         for case in node.cases:
             self.st = start.copy()
             part = join(subject.val, self.element(subject.val))
+            if self.matched(node.subject, case.pattern, part):
+                self.units.add(node)
             for name in bound_names(case.pattern):
                 self.bind(name, part)
                 if name in self.parent:
@@ -913,6 +945,15 @@ class Statements(Expressions):
         for s in outs:
             state = merge(state, s)
         self.arrive(state)
+
+    def matched(self, subject: ast.expr, pattern: ast.pattern, part: Val) -> bool:
+        """A pattern may call properties; True: must be done in order."""
+        tainted = False
+        for n in walk(pattern):
+            for attr in n.kwd_attrs if isinstance(n, ast.MatchClass) else ():
+                read = ast.copy_location(ast.Attribute(subject, attr, ast.Load()), n)
+                tainted |= self.computed(read, part)
+        return tainted
 
 
 def _header_names(node: ast.stmt) -> set[str]:

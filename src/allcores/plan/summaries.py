@@ -49,6 +49,14 @@ class Summary:
         self.parameters: list[str] = []
         self.shared_defaults: set[int] = set()
         """Positions of parameters with a default that all calls share and may change."""
+        self.variable: tuple[int, int] = (-1, -1)
+        """The positions of `*args` and `**kwargs` among the parameters; -1 where there is none."""
+        self.gives: set[str] = set()
+        """What outlives the call and may be, or be in, what it returns."""
+        self.gives_itself: set[str] = set()
+        """Those of them that it is itself, or a part of it."""
+        self.calls: set[str] = set()
+        """Names of parameters that it calls."""
         self.file = ""
         """The file it stands in, if that is another one than the loop's."""
 
@@ -83,6 +91,8 @@ class Summary:
             talks=roots(self.talks),
             locks=roots(self.locks),
             fields=fields,
+            gives=roots(self.gives),
+            gives_itself=roots(self.gives_itself),
             file=self.file or file,
         )
 
@@ -93,6 +103,41 @@ class Summary:
         return f" ({self.file}, line {self.line})" if self.file else f" (line {self.line})"
 
 
+def merged(first: Summary, others: list[Summary]) -> Summary:
+    """What happens where the others are called as well, each with arguments of its own."""
+    if not others:
+        return first
+    every = [first, *others]
+    return first.but(
+        changes={r for s in every for r in s.changes},
+        reads={r for s in every for r in s.reads},
+        rebinds={r for s in every for r in s.rebinds},
+        refusals=list(dict.fromkeys(text for s in every for text in s.refusals)),
+        # Bound anew only where none of them does more than that.
+        stores={r for s in every for r in s.stores}
+        - {r for s in every for r in s.changes - s.stores},
+        augments={r for s in every for r in s.augments}
+        - {r for s in every for r in s.changes - s.stores - s.augments},
+        talks={r for s in every for r in s.talks},
+        locks={r for s in every for r in s.locks},
+        gives={r for s in every for r in s.gives},
+        gives_itself={r for s in every for r in s.gives_itself},
+    )
+
+
+class Asked(NamedTuple):
+    """An object that was looked at while reading: its Plan holds as long as it looks the same."""
+
+    namespace: dict[str, Any] | None
+    """The globals its path begins in; None: the variables around the loop."""
+    path: str
+    mark: object
+
+    def holds(self, mark: Callable[[str, dict[str, Any]], object]) -> bool:
+        """Whether what is found in these globals looks as it did."""
+        return self.namespace is not None and mark(self.path, self.namespace) == self.mark
+
+
 class Known(NamedTuple):
     """A summary that is kept. Where it lacks what was too deep in calls, depth is its own depth,
     and it is of use for deeper ones; else 0."""
@@ -101,6 +146,8 @@ class Known(NamedTuple):
     summary: Summary
     pinned: tuple[object, ...]
     """Objects of which the identities are in the key."""
+    asked: tuple[Asked, ...] = ()
+    """What it goes by, if that can be looked at again."""
 
 
 class Entry:
@@ -128,6 +175,14 @@ class Reading:
         """What went by something that more is known of by now."""
         self.cut = False
         """Whether something called is too deep in calls to be read."""
+        self.asked: dict[tuple[int, str], Asked] = {}
+        """The objects that were looked at in what is read now, and in what it calls."""
+        self.mark: Callable[[str, dict[str, Any]], object] | None = None
+        """What tells how an object looks, where the program is at hand."""
+
+    def ask(self, asked: Asked) -> None:
+        """Note that an object was looked at."""
+        self.asked[id(asked.namespace), asked.path] = asked
 
     def summarise(
         self, module: Module, key: object, known: Known, read: Callable[[], Summary]
@@ -137,17 +192,19 @@ class Reading:
         outer = self.lowest
         entry = self.entries[key] = Entry(module, known, read)
         self.stack.append(key)
+        above, self.asked = self.asked, {}
         try:
             self.read_again(key)
             if self.lowest == at:
                 self.settle(before)
         finally:
             self.stack.pop()
+            asked, self.asked = tuple(self.asked.values()), {**above, **self.asked}
         entry.lowest = self.lowest
         if self.lowest >= at:
             for late in list(self.entries)[before:]:
                 each = self.entries.pop(late)
-                each.module.summaries[late] = each.known
+                each.module.summaries[late] = each.known._replace(asked=asked)
             self.lowest = NEVER
         self.lowest = min(self.lowest, outer)
         self.note_reader(entry)
@@ -193,8 +250,14 @@ class Reading:
             known = entry.known
         else:
             kept = module.summaries.get(key)
-            if kept is None or kept.depth > depth:
+            if kept is None or kept.depth > depth or not self.still_holds(kept):
                 return None
             known = kept
+            for asked in kept.asked:
+                self.ask(asked)
         self.cut = self.cut or known.depth > 0
         return known.summary
+
+    def still_holds(self, known: Known) -> bool:
+        """Whether the objects look as they did that it goes by."""
+        return self.mark is None or all(asked.holds(self.mark) for asked in known.asked)

@@ -7,13 +7,15 @@ it is *tainted* (it must run in order, in the user's process) and what it may gi
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from allcores.plan import effects as fx
-from allcores.plan import talk
+from allcores.plan import implicit, talk
 from allcores.plan.effects import (
     ATOM,
     ITEM,
+    MISSING,
     NONE,
     Roots,
     Val,
@@ -116,6 +118,8 @@ class Expressions:
         self.guards: list[Guard] = []
         self.in_function = False
         self.effects = 0
+        self.results: dict[str, Roots] = {}
+        """What calls of functions that have been read may have given, other than arguments."""
         self.touched: list[tuple[ast.AST, str]] = []
         """What the iteration made and the statement at hand changes."""
         self.swallowing = 0
@@ -291,6 +295,8 @@ class Expressions:
     def attribute(self, val: Val, rest: str) -> Val:
         if not rest:
             return val
+        if rest.startswith(".__class__"):
+            return Val(frozenset({fx.CLASS + rest.removeprefix(".__class__")}))
         known = self.field(val, rest) if not self.in_function else None
         if known is not None:
             return known
@@ -336,14 +342,22 @@ class Expressions:
         return {path} if path else set()
 
     def note_change(self, root: str, deep: bool) -> None:
+        if root.startswith(fx.CLASS) and not self.in_function:
+            text = "an object's class is changed through the object; write the name of the class"
+            self.serial.setdefault((0, text))
         self.changed[root] = self.changed.get(root, False) or deep
 
     def guard(self, node: ast.AST, receiver: ast.expr | None, val: Val) -> bool:
+        if self.in_function:
+            for site in val.own & self.results.keys():
+                for root in self.results[site]:
+                    self.note_change(root, True)
+            return False
         if isinstance(receiver, ast.Name) and not self.swallowing and receiver.id in self.st.bound:
             self.guards.append(Guard("own", receiver.id, node, val.maybe))
             return False
         for root in val.maybe:
-            if is_outer(root) and not self.in_function:
+            if is_outer(root):
                 self.note_change(root, True)
         shown = ast.unparse(receiver) if receiver is not None else "a value"
         self.because(node, f"`{shown}` may be part of something that outlives the iteration")
@@ -371,27 +385,58 @@ class Expressions:
     def e_other(self, node: ast.expr) -> Info:
         parts = [n for n in children(node) if isinstance(n, ast.expr)]
         vals, tainted, heavy = self.eval_all(parts)
-        tainted |= self.operators(node, vals)
+        tainted |= self.implicit(node, implicit.of_node(node), parts)
         return Info(self.fresh(node, *vals), tainted, heavy)
 
-    def operators(self, node: ast.expr, vals: list[Val]) -> bool:
-        """Operators of the module's own classes may change something; True: must run in order."""
+    def implicit(
+        self, node: ast.AST, names: frozenset[str], operands: Sequence[ast.expr | None]
+    ) -> bool:
+        """Methods that Python calls by itself may change something; True: must run in order.
+
+        They are looked for by their names, in the classes of this module.
+        """
+        names &= self.around.module.special
+        if not names:
+            return False
+        called = [e for e in operands if e is not None and self.may_have(e, names)]
+        return bool(called) and self.special(node, names, called)
+
+    def special(self, node: ast.AST, names: frozenset[str], operands: list[ast.expr]) -> bool:
         tainted = False
-        found = [
-            (name, summary)
-            for name in self.around.module.operators
-            for summary in self.around.methods_named(name)
-            if summary.changes
-        ]
-        changing = [n for n, s in found if any(r.startswith("$0") for r in s.changes)]
-        for val in vals if changing else ():
-            if val.possible:
-                tainted |= self.mutate(val._replace(maybe=NONE), node, None, changing[0])
-        for name, summary in found:
-            if any(not r.startswith("$") for r in summary.changes):
-                self.because(node, f"`{name}` (line {summary.line}) changes what iterations share")
-                tainted = True
+        for name in sorted(names):
+            for summary in self.around.methods_named(name):
+                itself = any(r.startswith("$0") for r in summary.changes)
+                for e in operands if itself and name not in implicit.OF_ITSELF else ():
+                    val = self.info[e].val
+                    if val.possible and self.mutate(val._replace(maybe=NONE), node, e, name):
+                        self.because(node, f"`{name}`{summary.place()} changes its object")
+                        tainted = True
+        return self.shared_effects(node, names) or tainted
+
+    def shared_effects(self, node: ast.AST, names: frozenset[str]) -> bool:
+        """Whether a method of one of these names changes what no object holds."""
+        tainted = False
+        for name in sorted(names & self.around.module.special):
+            for summary in self.around.methods_named(name):
+                shared = [r for r in summary.changes if not r.startswith("$")]
+                for root in shared:
+                    self.note_change(root, True)
+                if shared:
+                    shown = ", ".join(f"`{in_words(r)}`" for r in sorted(shared))
+                    self.effects += 1
+                    self.because(node, f"`{name}`{summary.place()} changes {shown}")
+                    tainted = True
         return tainted
+
+    def may_have(self, node: ast.expr, names: frozenset[str]) -> bool:
+        """Whether the value may be, or hold, an object of the program's with such a method."""
+        known = self.info.get(node)
+        if known is not None and known.val == ATOM:
+            return False
+        path = path_of(node)
+        if path is None or path.partition(".")[0] in self.shadow:
+            return True
+        return self.own(path.partition(".")[0]) or self.around.may_have(path, names)
 
     def e_Constant(self, node: ast.Constant) -> Info:
         return Info(ATOM, False, False)
@@ -405,11 +450,13 @@ class Expressions:
     def e_FormattedValue(self, node: ast.FormattedValue) -> Info:
         inner = self.eval(node.value)
         spec = self.eval(node.format_spec)
-        return Info(ATOM, inner.tainted or spec.tainted, inner.heavy)
+        tainted = self.implicit(node, implicit.of_node(node), [node.value])
+        return Info(ATOM, inner.tainted or spec.tainted or tainted, inner.heavy)
 
     def e_Compare(self, node: ast.Compare) -> Info:
-        vals, tainted, heavy = self.eval_all([node.left, *node.comparators])
-        tainted |= self.operators(node, vals)
+        parts = [node.left, *node.comparators]
+        _, tainted, heavy = self.eval_all(parts)
+        tainted |= self.implicit(node, implicit.of_node(node), parts)
         return Info(self.fresh(node), tainted, heavy)
 
     def e_Name(self, node: ast.Name) -> Info:
@@ -425,7 +472,7 @@ class Expressions:
             assert isinstance(base, ast.Name)
             val, tainted = self.name(base, path)
             self.info.setdefault(base, Info(val, tainted, False))
-            if node.attr in self.around.module.methods:
+            if self.around.is_computed(node.attr):
                 owner = self.name(base, path.rpartition(".")[0])[0]
                 tainted |= self.computed(node, owner)
             if node.attr in fx.GIVEN_MUTATORS and self.may_be_value(path.rpartition(".")[0]):
@@ -459,20 +506,23 @@ class Expressions:
 
     def computed(self, node: ast.Attribute, base: Val) -> bool:
         """A property of this name in the module may change the object; True: must run in order."""
+        found = self.around.properties_named(node.attr)
+        tainted = self.computes(node, [base], found)
+        return self.shared_effects(node, implicit.ATTRIBUTES) or tainted
+
+    def computes(self, node: ast.Attribute, given: list[Val], found: list[Summary]) -> bool:
+        """Binding or reading an attribute calls one of these; True: must run in order."""
         tainted = False
-        for summary in self.around.properties_named(node.attr):
-            if any(r.startswith("$0") for r in summary.changes):
-                tainted |= self.mutate(base, node, node.value, node.attr)
-            if any(not r.startswith("$") for r in summary.changes):
-                self.because(
-                    node, f"`{node.attr}` (line {summary.line}) changes what all iterations share"
-                )
-                tainted = True
+        for summary in found:
+            if summary.changes:
+                where = f"`{node.attr}`{summary.place()}"
+                tainted |= self.apply(node, summary, given, [node.value], where)
+            tainted |= self.reads_of(node, summary, given[0])
         return tainted
 
     def e_Subscript(self, node: ast.Subscript) -> Info:
         base, index = self.eval(node.value), self.eval(node.slice)
-        if self.operators(node, [base.val]):
+        if self.implicit(node, implicit.of_node(node), [node.value, node.slice]):
             base = base._replace(tainted=True)
         return Info(
             self.element(base.val), base.tainted or index.tainted, base.heavy or index.heavy
@@ -480,7 +530,8 @@ class Expressions:
 
     def e_Starred(self, node: ast.Starred) -> Info:
         inner = self.eval(node.value)
-        return Info(self.element(inner.val), inner.tainted, inner.heavy)
+        tainted = self.implicit(node, implicit.of_node(node), [node.value])
+        return Info(self.element(inner.val), inner.tainted or tainted, inner.heavy)
 
     def display(self, node: ast.expr, parts: list[ast.expr]) -> Info:
         vals, tainted, heavy = self.eval_all(parts)
@@ -510,7 +561,9 @@ class Expressions:
         for i in infos[1:]:
             val = join(val, i.val)
         every = [head, *infos]
-        return Info(val, any(i.tainted for i in every), any(i.heavy for i in every))
+        tests = parts[:-1] if test is None else [test]
+        tainted = self.implicit(node, implicit.TRUTH, tests) or any(i.tainted for i in every)
+        return Info(val, tainted, any(i.heavy for i in every))
 
     def e_IfExp(self, node: ast.IfExp) -> Info:
         return self.either(node, [node.body, node.orelse], node.test)
@@ -551,13 +604,14 @@ class Expressions:
             if gen.is_async:
                 self.refuse(node, "`async` cannot run in a worker")
             it = self.eval(gen.iter)
-            tainted |= it.tainted
+            tainted |= it.tainted or self.implicit(gen, implicit.of_node(gen), [gen.iter])
             item = self.element(it.val)
             for n in walk(gen.target):
                 if isinstance(n, ast.Name):
                     self.shadow[n.id] = item
             for test in gen.ifs:
                 tainted |= self.eval(test).tainted
+            tainted |= self.implicit(gen, implicit.TRUTH, gen.ifs)
         info = self.display(node, parts)
         self.shadow = saved
         return Info(info.val, tainted or info.tainted, heavy)
@@ -643,14 +697,18 @@ class Expressions:
         return self.called(node, name, None, args, vals, tainted)
 
     def called_object(self, node: ast.Call, val: Val, vals: list[Val]) -> bool:
-        """What is called may be an object of a class here that can be called."""
+        """What is called may be an object of a class here that can be called, or a function that an
+        object from outside holds."""
         tainted = False
+        args = [*node.args, *(k.value for k in node.keywords)]
+        for root in sorted(outer(val.own | val.maybe)):
+            for summary in self.around.held_functions(root):
+                given, exprs = _by_position(node, summary, vals, list(args))
+                where = f"a function of `{in_words(root)}`{summary.place()}"
+                tainted |= self.apply(node, summary, given, exprs, where)
+                tainted |= self.reads_of(node, summary, ATOM)
         for summary in self.around.methods_named("__call__"):
-            exprs: list[ast.expr | None] = [
-                node.func,
-                *node.args,
-                *(k.value for k in node.keywords),
-            ]
+            exprs = [node.func, *args]
             given, exprs = _by_position(node, summary, [val, *vals], exprs)
             tainted |= self.apply(node, summary, given, exprs, f"`__call__` (line {summary.line})")
         return tainted
@@ -685,20 +743,51 @@ class Expressions:
         tainted |= self.reads_of(node, summary, itself)
         if summary.is_class:
             return Info(self.instance(node, summary, given), tainted, True)
+        val = self.fresh(node, *given, maybe=True)
+        val = val._replace(maybe=val.maybe | self.shared_results(summary, path, given))
+        shared = frozenset(r for r in summary.gives_itself if r[0] != "$")
+        if shared:
+            self.results.update((site, shared) for site in val.own)
         # Line 0: a method of a built-in type.
-        return Info(self.fresh(node, *given, maybe=True), tainted, summary.line > 0)
+        return Info(val, tainted, summary.line > 0)
+
+    def shared_results(self, summary: Summary, path: str, given: list[Val]) -> Roots:
+        """What a call may give that is none of its arguments and outlives it."""
+        found: Roots = NONE
+        for root in summary.gives:
+            head = root.partition(".")[0]
+            if not head.startswith("$"):
+                found |= {root}
+            elif int(head[1:]) in summary.shared_defaults and _missing(given, int(head[1:])):
+                found |= {f"{path}.__defaults__"}
+        return found
 
     def reads_of(self, node: ast.AST, summary: Summary, receiver: Val) -> bool:
         """Note what a call reads of what it shares and of its object; True: the loop changes it."""
         tainted = False
         for root in summary.reads:
             head, _, rest = root.partition(".")
+            if root.endswith(CALLED) and rest:
+                tainted |= self.calls_stored(node, root, receiver)
             if not head.startswith("$"):
                 tainted |= self.read_path(root, node)
             elif head == "$0":
                 for r in receiver.own:
                     if is_outer(r) and r.partition(".")[0] != ITEM:
                         tainted |= self.read_path(bounded(f"{r}.{rest}") if rest else r, node)
+        return tainted
+
+    def calls_stored(self, node: ast.AST, root: str, receiver: Val) -> bool:
+        """A function that an object keeps is called; True: must be done in order."""
+        head, _, rest = root.removesuffix(CALLED).partition(".")
+        owners = outer(receiver.own) if head == "$0" else {head} if head[0] != "$" else NONE
+        tainted = False
+        for owner in sorted(owners):
+            path = f"{owner}.{rest}"
+            summary = self.around.stored_function(path)
+            if summary is not None and summary.changes:
+                where = f"`{in_words(path)}`{summary.place()}"
+                tainted |= self.apply(node, summary, [], [], where)
         return tainted
 
     def apply(
@@ -730,7 +819,7 @@ class Expressions:
             position = int(head[1:])
             if summary.is_class and position == 0:
                 continue  # it fills in the object that it makes
-            if position >= len(given):
+            if _missing(given, position):
                 if position in summary.shared_defaults:
                     self.because(node, f"{where} changes a default that all calls share")
                     self.effects += 1
@@ -826,6 +915,9 @@ class Expressions:
         heavy: bool,
     ) -> Info:
         heavy = heavy or name not in fx.CHEAP_BUILTINS
+        if self.around.live is not None and self.around.summary(name) is not None:
+            return self.called(node, name, None, args, vals, tainted)  # a program's own
+        tainted |= self.implicit(node, implicit.of_builtin(name), args)
         if name in fx.SERIAL_BUILTINS:
             self.refuse(node, f"`{name}(·)` {fx.SERIAL_BUILTINS[name]}")
             if name in fx.SERIAL_ANYWHERE:
@@ -855,7 +947,7 @@ class Expressions:
                 v._replace(own=NONE) if isinstance(a, ast.GeneratorExp) else v
                 for a, v in zip(args, vals, strict=True)
             ]
-        if name in fx.ATOM_BUILTINS:
+        if name in fx.ATOM_BUILTINS and not (name == "type" and len(args) == 1):
             return Info(ATOM, tainted, heavy)
         if name in fx.ELEMENT_BUILTINS:
             if len(args) > 1 and all(not v.possible for v in vals):
@@ -868,8 +960,12 @@ class Expressions:
             return Info(self.fresh(node, *vals), info.tainted, True)
         if name in fx.SHALLOW_BUILTINS:
             return Info(self.fresh(node, *vals), tainted, heavy)
-        if name in ("getattr", "iter"):
+        if name == "getattr" and len(args) > 1:
+            return self.attribute_by_name(node, args, vals, tainted, heavy)
+        if name == "iter":
             return Info(self.element(vals[0]) if vals else ATOM, tainted, heavy)
+        if name == "type" and len(args) == 1 and vals[0] != ATOM:
+            return Info(Val(frozenset({fx.CLASS})), tainted, heavy)
         if name == "open":
             if not self.in_function and self.writes_in_order(node):
                 self.effects += 1
@@ -880,6 +976,19 @@ class Expressions:
                 tainted = True
             return Info(Val(frozenset({self.site(node)})), tainted, True)
         return Info(self.fresh(node, *vals, maybe=True), tainted, True)
+
+    def attribute_by_name(
+        self, node: ast.Call, args: list[ast.expr], vals: list[Val], tainted: bool, heavy: bool
+    ) -> Info:
+        """`getattr(a, name)`."""
+        name = args[1].value if isinstance(args[1], ast.Constant) else None
+        if not isinstance(name, str):
+            val = self.element(vals[0])
+            itself = frozenset(r + fx.ANY for r in outer(vals[0].own))
+            return Info(joined([val._replace(own=val.own | itself), *vals[2:]]), tainted, heavy)
+        known = ast.copy_location(ast.Attribute(args[0], name, ast.Load()), node)
+        info = self.eval(known)
+        return Info(joined([info.val, *vals[2:]]), info.tainted or tainted, heavy)
 
     def writes_in_order(self, node: ast.Call) -> bool:
         """Whether the `open(·)` may write to a file that another iteration writes to as well."""
@@ -922,9 +1031,12 @@ class Expressions:
         tainted: bool,
     ) -> Info:
         """A function of an imported module, by its name here and its full name."""
+        if self.around.live is not None and self.around.summary(path) is not None:
+            return self.called(node, path, None, args, vals, tainted)
         for k in node.keywords:
             if k.arg == "out" and not isinstance(k.value, ast.Constant):
                 tainted |= self.mutate(self.info[k.value].val, node, k.value, "out")
+        tainted |= self.implicit(node, implicit.READING, args)
         module, _, last = dotted.rpartition(".")
         if dotted in fx.GENERATOR_MAKERS:
             if not args:
@@ -1051,6 +1163,7 @@ class Expressions:
             self.put_inside(base.val, vals)
         if name == "extend" or name == "update":
             self.put_inside(base.val, [self.element(v) for v in vals])
+        tainted |= self.implicit(node, implicit.READING, args)
         for summary in self.around.methods_named(name):
             tainted |= self.any_method(node, func, base.val, vals, summary)
         if name in fx.ATOM_METHODS:
@@ -1154,23 +1267,41 @@ def _by_position(
 ) -> tuple[list[Val], list[ast.expr | None]]:
     """Arguments in the order of the parameters, where the call's form tells."""
     starred = any(isinstance(a, ast.Starred) for a in node.args)
-    if not starred and not node.keywords:
+    star, double = summary.variable
+    if not starred and not node.keywords and (star < 0 or len(given) <= star):
         return given, exprs
     names = summary.parameters
     count = len(given) - len(node.keywords)
     keywords = {k.arg: i for i, k in enumerate(node.keywords)}
     if starred or None in keywords or not names or len(exprs) < len(given):
         # Any of them may be any of the parameters.
-        every = Val()
-        for val in given:
-            every = join(every, val)
+        every = joined(given)
         return [every] * max(len(given), len(names)), [None] * max(len(given), len(names))
-    placed, at = list(given[:count]), list(exprs[:count])
-    for name in names[count:]:
+    end = star if star >= 0 else count
+    placed, at = list(given[: min(count, end)]), list(exprs[: min(count, end)])
+    for k, name in list(enumerate(names))[len(placed) :]:
         i = keywords.get(name)
-        placed.append(ATOM if i is None else given[count + i])
+        if k == star:
+            placed.append(joined(given[star:count]))
+        elif k == double:
+            placed.append(joined([given[count + i] for n, i in keywords.items() if n not in names]))
+        else:
+            placed.append(MISSING if i is None else given[count + i])
         at.append(None if i is None else exprs[count + i])
     return placed, at
+
+
+def joined(vals: Sequence[Val]) -> Val:
+    """Any of these values."""
+    every = Val()
+    for val in vals:
+        every = join(every, val)
+    return every
+
+
+def _missing(given: list[Val], position: int) -> bool:
+    """Whether an argument is left at its default."""
+    return position >= len(given) or given[position] is MISSING
 
 
 def _is_false(node: ast.expr) -> bool:

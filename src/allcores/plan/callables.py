@@ -1,0 +1,360 @@
+"""What calling an object does: the source of functions, methods, classes and the like is read."""
+
+from __future__ import annotations
+
+import ast
+import linecache
+import os
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
+from types import BuiltinMethodType, FunctionType, MappingProxyType, MethodType, ModuleType
+from typing import Any
+
+from allcores.plan.effects import MUTATORS, module_root
+from allcores.plan.names import children
+from allcores.plan.quiet import quiet_parse
+from allcores.plan.source import Module, Surroundings
+from allcores.plan.summaries import Reading, Summary, merged
+
+_modules: dict[str, Module | None] = {}
+_libraries = tuple({os.path.join(os.path.dirname(m.__file__ or ""), "") for m in (os, linecache)})
+"""The standard library, and the site-packages within it."""
+_package = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
+MOST_HELD = 64
+"""So many of the functions that an object holds are read."""
+FILLED_IN = ("__init__", "__post_init__", "__del__")
+"""Methods that Python calls of the object that a class makes."""
+
+
+def is_own(function: FunctionType) -> bool:
+    """Whether a function is the program's, and no library's."""
+    filename = function.__code__.co_filename
+    if filename.startswith((_package, *_libraries)):
+        return False
+    return f"{os.sep}site-packages{os.sep}" not in filename
+
+
+def attributes_of(obj: Any) -> dict[str, Any]:
+    """The attributes that an object itself has; none for what only gets a dict when asked for it."""
+    if isinstance(obj, (type, ModuleType)) or type(obj).__module__ in ("functools", "builtins"):
+        return {}
+    own = getattr(obj, "__dict__", None)
+    return own if isinstance(own, dict) else {}
+
+
+class Callables:
+    """Reads live objects on behalf of code whose globals are `namespace`."""
+
+    def __init__(self, namespace: dict[str, Any], depth: int, reading: Reading) -> None:
+        self.namespace, self.depth, self.reading = namespace, depth, reading
+
+    def summary_at(self, path: str, obj: Any) -> Summary | None:
+        """What calling the object at a path does, or None when that cannot be read."""
+        if isinstance(obj, MethodType) and path.rpartition(".")[2] != obj.__name__:
+            # A name for a method: what it changes is its own object.
+            inner = self.summary_of(obj.__func__)
+            return bound(inner, path + ".__self__") if inner is not None else None
+        return self.summary_of(obj) or self.summary_of_instance(path, obj)
+
+    def summary_of(self, obj: Any) -> Summary | None:
+        """What calling this object does, or None when its source cannot be read."""
+        static = not isinstance(obj, MethodType)
+        if isinstance(obj, MethodType):
+            obj = obj.__func__
+        if isinstance(obj, type):
+            return self.summary_of_class(obj)
+        if type(obj).__name__ == "_lru_cache_wrapper":
+            # A memo that nobody sees: what counts is the function.
+            return self.summary_of(obj.__wrapped__)
+        if not isinstance(obj, FunctionType):
+            return None
+        if not is_own(obj):
+            return self.summary_of_dispatcher(obj)
+        found = self.read(obj)
+        return found.but(is_static=static or found.is_static) if found is not None else None
+
+    def read(self, function: FunctionType) -> Summary | None:
+        """What a function's source shows."""
+        code = function.__code__
+        module = module_of(code.co_filename, function.__globals__)
+        if module is None:
+            return None
+        node, chain = find_function(module, code.co_name, code.co_firstlineno)
+        if node is None and code.co_name == "<lambda>":
+            node, chain = find_lambda(module, function)
+        if node is None:
+            return None
+        from allcores.plan.live import Names
+
+        cells = _cells(function)
+        live = Names(cells, function.__globals__)
+        around = Surroundings(module, chain, live, self.depth, self.reading)
+        inner = around.summarise(node, tuple(v for v in cells.values() if callable(v)))
+        inner = self.with_defaults(function, inner)
+        if function.__globals__ is self.namespace:
+            return inner
+        return self.brought_here(inner, function, os.path.basename(code.co_filename))
+
+    def with_defaults(self, function: FunctionType, inner: Summary) -> Summary:
+        """The same, where parameters that are called are left at a function as their default."""
+        if not inner.calls:
+            return inner
+        names = parameter_names_of(function)
+        defaults = dict(zip(names[::-1], (function.__defaults__ or ())[::-1], strict=False))
+        defaults.update(function.__kwdefaults__ or {})
+        found = [d for n, d in defaults.items() if n in inner.calls and isinstance(d, FunctionType)]
+        more = [s for s in (self.summary_of(f) for f in found) if s is not None]
+        return merged(inner, [_shared_part(s) for s in more])
+
+    def summary_of_dispatcher(self, function: FunctionType) -> Summary | None:
+        """What `functools.singledispatch` made: any of the functions registered may be called."""
+        registry = vars(function).get("registry")
+        if not isinstance(registry, MappingProxyType):
+            return None
+        found = [self.summary_of(each) for each in registry.values()]
+        read = [each for each in found if each is not None]
+        return merged(read[0], read[1:]) if read else None
+
+    def summary_of_class(self, cls: type) -> Summary | None:
+        """What making an object does: the class of the class, `__new__`, `__init__` and so on."""
+        owner = next((c for c in cls.__mro__ if "__init__" in c.__dict__), object)
+        init = owner.__dict__["__init__"]
+        inner = self.summary_of(init) if isinstance(init, FunctionType) else None
+        plain = owner.__mro__ == (owner, object) and "__new__" not in cls.__dict__
+        more = [s for s in self.parts_of_class(cls) if s.changes]
+        if inner is None and not more:
+            return None
+        if inner is None:
+            inner = Summary(more[0].line).but(fields=None, file=more[0].file)
+        else:
+            inner = inner.but(fields=inner.fields if plain else None)
+        return merged(inner, more).but(is_class=True, is_static=False)
+
+    def parts_of_class(self, cls: type) -> Iterator[Summary]:
+        """What Python calls beside `__init__` when it makes an object."""
+        for name in FILLED_IN[1:]:
+            yield from (_filled_in(s) for s in self.method_of(cls, name))
+        for made_by, name in ((cls, "__new__"), (type(cls), "__call__")):
+            yield from (_of_class(s, self.root_of(cls)) for s in self.method_of(made_by, name))
+        for field in getattr(cls, "__dataclass_fields__", {}).values():
+            found = self.summary_of(field.default_factory)
+            if found is not None:
+                yield _filled_in(found)
+
+    def method_of(self, cls: type, name: str) -> Iterator[Summary]:
+        found = next((c.__dict__[name] for c in cls.__mro__ if name in c.__dict__), None)
+        if isinstance(found, staticmethod):
+            found = found.__func__
+        summary = self.summary_of(found) if isinstance(found, FunctionType) else None
+        if summary is not None:
+            yield summary
+
+    def root_of(self, cls: type) -> str:
+        """The path of a class, as the code read here sees it."""
+        if cls.__module__ == self.namespace.get("__name__"):
+            return cls.__qualname__
+        return f"{module_root(cls.__module__)}.{cls.__qualname__}"
+
+    def summary_of_instance(self, path: str, obj: Any) -> Summary | None:
+        """What calling an object does that is no function: a bound builtin, a partial, an instance."""
+        kind = type(obj)
+        owner = getattr(obj, "__self__", None) if isinstance(obj, BuiltinMethodType) else None
+        if isinstance(obj, BuiltinMethodType):
+            changes = (
+                owner is not None and not isinstance(owner, ModuleType) and obj.__name__ in MUTATORS
+            )
+            return Summary(0, {path}) if changes else None
+        if kind.__module__ == "functools" and kind.__name__ == "partial":
+            inner = self.summary_at(path + ".func", obj.func)
+            return Summary(inner.line, {path}) if inner is not None and inner.changes else inner
+        if kind.__module__ == "unittest.mock":
+            return Summary(0, {path})
+        call = next(
+            (c.__dict__["__call__"] for c in kind.__mro__ if "__call__" in c.__dict__), None
+        )
+        inner = self.summary_of(call) if isinstance(call, FunctionType) else None
+        if inner is not None:
+            return bound(inner, path)
+        if isinstance(call, FunctionType):
+            # One of a library's that calls functions of the program: `numpy.vectorize(f)`.
+            held = [s for s in self.held_by(path, obj) if s.changes]
+            return merged(held[0], held[1:]) if held else None
+        return None
+
+    def held_by(self, path: str, obj: Any) -> list[Summary]:
+        """What calling the functions does that an object holds."""
+        if isinstance(obj, dict):
+            parts: Iterable[Any] = obj.values()
+        elif isinstance(obj, (list, tuple, set, frozenset, deque)):
+            parts = obj
+        elif isinstance(obj, (FunctionType, MethodType)):
+            parts = (obj,)
+        else:
+            parts = attributes_of(obj).values()
+        found = [part for part in parts if callable(part)][:MOST_HELD]
+        return [s for part in found if (s := self.of_part(path, part)) is not None]
+
+    def of_part(self, path: str, part: Any) -> Summary | None:
+        """What calling something does that the object at a path holds."""
+        if isinstance(part, MethodType):
+            inner = self.summary_of(part.__func__)
+            return bound(inner, path) if inner is not None else None
+        return self.summary_of(part) or self.summary_of_instance(path, part)
+
+    def methods_of(self, path: str, obj: Any) -> list[Summary]:
+        """What the methods of an object do, as whoever calls one of them by its name sees it."""
+        functions = [f for c in type(obj).__mro__ for f in vars(c).values()]
+        found = [self.summary_of(f) for f in functions if isinstance(f, FunctionType) and is_own(f)]
+        return [bound(s, path) for s in found if s is not None]
+
+    def brought_here(self, inner: Summary, function: FunctionType, file: str) -> Summary:
+        """What was read in another module, in this one's names."""
+        name = function.__globals__.get("__name__")
+        module = sys.modules.get(name) if isinstance(name, str) else None
+        if module is None or module.__dict__ is not function.__globals__:
+            return inner.but(file=file)
+        here = self.namespace.get("__name__")
+        home = f"{module_root(here)}." if isinstance(here, str) else "."
+        own = frozenset(function.__code__.co_freevars)
+
+        def translated(root: str) -> str:
+            if root[0] == "@":
+                return root.removeprefix(home)
+            if root[0] in "$#" or root.partition(".")[0] in own:
+                return root
+            return f"{module_root(module.__name__)}.{root}"
+
+        return inner.renamed(translated, file)
+
+
+def bound(inner: Summary, path: str) -> Summary:
+    """A method as it is seen by whoever calls it by a name for it and its object."""
+
+    def seen(root: str) -> str:
+        head, dot, rest = root.partition(".")
+        if head == "$0":
+            return path + dot + rest
+        return f"${int(head[1:]) - 1}{dot}{rest}" if head.startswith("$") else root
+
+    return inner.renamed(seen, "").but(
+        file=inner.file,
+        fields=None,
+        parameters=inner.parameters[1:],
+        shared_defaults={k - 1 for k in inner.shared_defaults},
+        variable=tuple(k - 1 if k > 0 else -1 for k in inner.variable),
+    )
+
+
+def _filled_in(inner: Summary) -> Summary:
+    """Of what a method is given, only its object is known."""
+    return inner.but(changes={r for r in inner.changes if r[0] != "$" or r[:2] == "$0"})
+
+
+def _shared_part(inner: Summary) -> Summary:
+    """Without what is done to arguments, of which nothing is known."""
+    return inner.but(changes={r for r in inner.changes if r[0] != "$"})
+
+
+def _of_class(inner: Summary, root: str) -> Summary:
+    """A method of which the first argument is a class."""
+
+    def seen(path: str) -> str:
+        head, dot, rest = path.partition(".")
+        return root + dot + rest if head == "$0" else path
+
+    return inner.renamed(seen, "").but(file=inner.file)
+
+
+def parameter_names_of(function: FunctionType) -> list[str]:
+    """The names of the parameters that are given by position."""
+    code = function.__code__
+    return list(code.co_varnames[: code.co_argcount])
+
+
+def _cells(function: FunctionType) -> dict[str, Any]:
+    """What the variables of the functions around this one hold."""
+    found = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
+        try:
+            found[name] = cell.cell_contents
+        except ValueError:
+            pass  # not bound yet
+    return found
+
+
+def module_of(filename: str, namespace: dict[str, Any]) -> Module | None:
+    """The parsed module of a source file, read once."""
+    if filename not in _modules:
+        text = "".join(linecache.getlines(filename, namespace))
+        try:
+            _modules[filename] = Module(quiet_parse(text, filename), filename) if text else None
+        except (SyntaxError, ValueError):
+            _modules[filename] = None
+    return _modules[filename]
+
+
+def find_function(
+    module: Module, name: str, line: int
+) -> tuple[ast.FunctionDef | None, list[ast.AST]]:
+    """The `def` at a line, with the scopes around it and itself."""
+    if module.functions is None:
+        module.functions = dict(_functions(module.tree.body, []))
+    return module.functions.get((name, line), (None, []))
+
+
+def _functions(
+    nodes: Iterable[ast.AST], chain: list[ast.AST]
+) -> Iterator[tuple[tuple[str, int], tuple[ast.FunctionDef, list[ast.AST]]]]:
+    for node in nodes:
+        below = chain
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            below = [*chain, node]
+            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            if isinstance(node, ast.FunctionDef):
+                yield (node.name, first), (node, below)
+        if not isinstance(node, ast.expr):
+            yield from _functions(children(node), below)
+
+
+def find_lambda(
+    module: Module, function: FunctionType
+) -> tuple[ast.FunctionDef | None, list[ast.AST]]:
+    """A `def` that does the same as a lambda, with the scopes around it and itself.
+
+    Where several lambdas of the same parameters begin in one line, it does what all of them do.
+    """
+    code = function.__code__
+    if module.lambdas is None:
+        module.lambdas = {}
+        for node, chain in _lambdas(module.tree, []):
+            module.lambdas.setdefault(node.lineno, []).append((node, chain))
+    names = list(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+    found = [
+        (node, chain)
+        for node, chain in module.lambdas.get(code.co_firstlineno, [])
+        if [a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+        == names
+    ]
+    if not found:
+        return None, []
+    first, chain = found[0]
+    key = ("<lambda>", code.co_firstlineno, *names)
+    known = module.lambdas_made.get(key)
+    if known is None:
+        value = ast.Tuple([node.body for node, _ in found], ast.Load())
+        for part in (value, made := ast.Return(value)):
+            ast.copy_location(part, first)
+        known = ast.FunctionDef("<lambda>", first.args, [made], [])
+        module.lambdas_made[key] = ast.copy_location(known, first)
+    return known, [*chain, known]
+
+
+def _lambdas(node: ast.AST, chain: list[ast.AST]) -> Iterator[tuple[ast.Lambda, list[ast.AST]]]:
+    if isinstance(node, ast.Lambda):
+        yield node, chain
+    below = chain
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
+        below = [*chain, node]
+    for child in ast.iter_child_nodes(node):
+        yield from _lambdas(child, below)

@@ -1,0 +1,2619 @@
+"""Programs that change something out of sight of the loop, and programs that only seem to.
+
+FOUND: reading finds what changes. BEYOND: it does not, and the watch has to. CLEAN: nothing that
+outlives the iterations is changed, and workers do the loop.
+"""
+
+FOUND = {
+    "global rebound": """
+n=0
+def f(x):
+    global n
+    n+=1
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "global dict memo": """
+cache={}
+def f(x):
+    if x not in cache: cache[x%3]=x*x
+    return x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "closure cell": """
+def make():
+    n=0
+    def f(x):
+        nonlocal n
+        n+=1
+        return x*n
+    return f
+f=make()
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "class attribute": """
+class C:
+    n=0
+    def f(self,x):
+        C.n+=1
+        return x*x
+c=C(); out=[]
+for x in parallel(range(9)):
+    out.append(c.f(x))
+""",
+    "type(self).n": """
+class C:
+    n=0
+    def f(self,x):
+        type(self).n+=1
+        return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(C().f(x))
+n=C.n
+""",
+    "self.__class__.n": """
+class C:
+    n=0
+    def f(self,x):
+        self.__class__.n+=1
+        return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(C().f(x))
+n=C.n
+""",
+    "class list": """
+class C:
+    seen=[]
+    def f(self,x):
+        self.seen.append(x)
+        return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(C().f(x))
+n=C.seen
+""",
+    "cls in classmethod": """
+class C:
+    n=0
+    @classmethod
+    def make(cls,x):
+        cls.n+=1
+        o=cls(); o.x=x
+        return o
+out=[]
+for x in parallel(range(9)):
+    out.append(C.make(x).x**2)
+n=C.n
+""",
+    "classmethod subclass": """
+class B:
+    n=0
+    @classmethod
+    def make(cls,x):
+        cls.n+=1
+        return x*x
+class C(B): pass
+out=[]
+for x in parallel(range(9)):
+    out.append(C.make(x))
+n=C.n
+""",
+    "mutable default": """
+def f(x, memo={}):
+    memo[x]=len(memo)
+    return memo[x]+x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "mutable default list in method": """
+class A:
+    def f(self,x, memo=[]):
+        memo.append(x)
+        return len(memo)+x*x
+a=A()
+out=[]
+for x in parallel(range(9)):
+    out.append(a.f(x))
+""",
+    "mutable default kwonly": """
+def f(x, *, memo=[]):
+    memo.append(x)
+    return len(memo)+x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "default returned and changed": """
+def f(x, memo=[]):
+    return memo
+out=[]
+for x in parallel(range(9)):
+    m=f(x)
+    m.append(x*x)
+    out.append(len(m))
+""",
+    "function attribute": """
+def f(x):
+    f.calls+=1
+    return x*x
+f.calls=0
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "function attribute dict": """
+def f(x):
+    f.memo[x]=1
+    return x*x
+f.memo={}
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "decorator counts, wraps": """
+import functools
+def counted(fn):
+    @functools.wraps(fn)
+    def w(*a,**k):
+        w.calls+=1
+        return fn(*a,**k)
+    w.calls=0
+    return w
+@counted
+def f(x): return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+n=f.calls
+""",
+    "decorator counts, no wraps": """
+def counted(fn):
+    def w(*a,**k):
+        w.calls+=1
+        return fn(*a,**k)
+    w.calls=0
+    return w
+@counted
+def f(x): return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+n=f.calls
+""",
+    "decorator in cell": """
+import functools
+log=[]
+def logged(into):
+    def deco(fn):
+        @functools.wraps(fn)
+        def w(*a,**k):
+            into.append(a)
+            return fn(*a,**k)
+        return w
+    return deco
+@logged(log)
+def f(x): return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "decorated method": """
+import functools
+count={}
+def counted(fn):
+    @functools.wraps(fn)
+    def w(self,*a,**k):
+        count[fn.__name__]=count.get(fn.__name__,0)+1
+        return fn(self,*a,**k)
+    return w
+class A:
+    @counted
+    def f(self,x): return x*x
+a=A()
+out=[]
+for x in parallel(range(9)):
+    out.append(a.f(x))
+""",
+    "decorator class": """
+class counted:
+    def __init__(self,fn): self.fn=fn; self.n=0
+    def __call__(self,*a):
+        self.n+=1
+        return self.fn(*a)
+@counted
+def f(x): return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+n=f.n
+""",
+    "decorated inner write": """
+import functools
+log=[]
+def plain(fn):
+    @functools.wraps(fn)
+    def w(*a,**k):
+        return fn(*a,**k)
+    return w
+@plain
+def f(x):
+    log.append(x)
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "__init__ registry": """
+class A:
+    all=[]
+    def __init__(self,x):
+        self.x=x
+        A.all.append(x)
+out=[]
+for x in parallel(range(9)):
+    out.append(A(x).x**2)
+n=A.all
+""",
+    "__new__ counts": """
+class A:
+    n=0
+    def __new__(cls,x):
+        A.n+=1
+        self=super().__new__(cls)
+        self.x=x
+        return self
+out=[]
+for x in parallel(range(9)):
+    out.append(A(x).x**2)
+n=A.n
+""",
+    "__new__ singleton": """
+class A:
+    one=None
+    def __new__(cls,*a):
+        if cls.one is None: cls.one=super().__new__(cls)
+        return cls.one
+    def __init__(self,x): self.total=getattr(self,'total',0)+x
+out=[]
+for x in parallel(range(9)):
+    out.append(A(x).total)
+""",
+    "__new__ interning": """
+made={}
+class A:
+    def __new__(cls,x):
+        if x%2 not in made: made[x%2]=super().__new__(cls); made[x%2].n=0
+        return made[x%2]
+out=[]
+for x in parallel(range(9)):
+    a=A(x)
+    a.n+=x
+    out.append(a.n)
+""",
+    "metaclass __call__": """
+class M(type):
+    made=[]
+    def __call__(cls,*a):
+        M.made.append(a)
+        return super().__call__(*a)
+class A(metaclass=M):
+    def __init__(self,x): self.x=x
+out=[]
+for x in parallel(range(9)):
+    out.append(A(x).x**2)
+n=M.made
+""",
+    "metaclass singleton": """
+class M(type):
+    one={}
+    def __call__(cls,*a):
+        if cls not in cls.one: cls.one[cls]=super().__call__(*a)
+        return cls.one[cls]
+class A(metaclass=M):
+    def __init__(self,x): self.x=x; self.n=0
+    def add(self,y): self.n+=y; return self.n
+out=[]
+for x in parallel(range(9)):
+    out.append(A(x).add(x*x))
+""",
+    "__init_subclass__": """
+class B:
+    subs=[]
+    def __init_subclass__(cls,**k):
+        B.subs.append(cls.__name__)
+def f(x):
+    class C(B): pass
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+n=B.subs
+""",
+    "__set_name__": """
+names=[]
+class D:
+    def __set_name__(self,owner,name): names.append(name)
+def f(x):
+    class C: d=D()
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "__post_init__": """
+from dataclasses import dataclass
+made=[]
+@dataclass
+class A:
+    x:int
+    def __post_init__(self): made.append(self.x)
+out=[]
+for x in parallel(range(9)):
+    out.append(A(x).x**2)
+""",
+    "default_factory counter": """
+from dataclasses import dataclass, field
+import itertools
+c=itertools.count()
+@dataclass
+class A:
+    x:int
+    id:int=field(default_factory=lambda: next(c))
+out=[]
+for x in parallel(range(9)):
+    out.append(A(x).id)
+""",
+    "default_factory function": """
+from dataclasses import dataclass, field
+ids=[]
+def new():
+    ids.append(1)
+    return len(ids)
+@dataclass
+class A:
+    x:int
+    id:int=field(default_factory=new)
+out=[]
+for x in parallel(range(9)):
+    out.append(A(x).id)
+""",
+    "inherited __init__": """
+class B:
+    n=0
+    def __init__(self): B.n+=1
+class A(B):
+    def __init__(self,x):
+        super().__init__()
+        self.x=x
+out=[]
+for x in parallel(range(9)):
+    out.append(A(x).x**2)
+n=B.n
+""",
+    "super chain": """
+log=[]
+class A:
+    def f(self,x): log.append(x); return x
+class B(A):
+    def f(self,x): return super().f(x)+1
+class C(B):
+    def f(self,x): return super().f(x)*2
+c=C(); out=[]
+for x in parallel(range(9)):
+    out.append(c.f(x))
+""",
+    "super chain self write": """
+class A:
+    n=0
+    def f(self,x): self.n+=1; return x
+class B(A):
+    def f(self,x): return super().f(x)+1
+class C(B):
+    def f(self,x): return super().f(x)*2
+c=C(); out=[]
+for x in parallel(range(9)):
+    out.append(c.f(x))
+""",
+    "mixin super": """
+log=[]
+class L:
+    def f(self,x): log.append(x); return super().f(x)
+class A:
+    def f(self,x): return x*x
+class C(L,A): pass
+c=C(); out=[]
+for x in parallel(range(9)):
+    out.append(c.f(x))
+""",
+    "super next in mro": """
+log=[]
+class L:
+    def f(self,x): return super().f(x)
+class A:
+    def f(self,x): log.append(x); return x*x
+class C(L,A): pass
+c=C(); out=[]
+for x in parallel(range(9)):
+    out.append(c.f(x))
+""",
+    "property": """
+class A:
+    n=0
+    @property
+    def p(self): self.n+=1; return self.n
+a=A(); out=[]
+for x in parallel(range(9)):
+    out.append(a.p*x)
+""",
+    "property of global": """
+n=[0]
+class A:
+    @property
+    def p(self): n[0]+=1; return n[0]
+a=A(); out=[]
+for x in parallel(range(9)):
+    out.append(a.p*x)
+""",
+    "property setter": """
+log=[]
+class A:
+    def get(self): return 1
+    def set(self,v): log.append(v)
+    p=property(get,set)
+out=[]
+for x in parallel(range(9)):
+    b=A()
+    b.p=x
+    out.append(x*x)
+""",
+    "property() object": """
+log=[]
+class A:
+    def get(self): log.append(1); return len(log)
+    p=property(get)
+a=A(); out=[]
+for x in parallel(range(9)):
+    out.append(a.p*x)
+""",
+    "property lambda": """
+log=[]
+class A:
+    p=property(lambda s: log.append(1) or len(log))
+a=A(); out=[]
+for x in parallel(range(9)):
+    out.append(a.p*x)
+""",
+    "property via getattr": """
+log=[]
+class A:
+    @property
+    def p(self): log.append(1); return 1
+a=A(); out=[]
+for x in parallel(range(9)):
+    out.append(getattr(a,'p')*x)
+""",
+    "descriptor __get__": """
+class D:
+    def __init__(self): self.n=0
+    def __get__(self,o,c=None):
+        self.n+=1
+        return self.n
+class A: d=D()
+a=A(); out=[]
+for x in parallel(range(9)):
+    out.append(a.d*x)
+""",
+    "descriptor __set__": """
+log=[]
+class D:
+    def __set__(self,o,v): log.append(v)
+class A: d=D()
+out=[]
+for x in parallel(range(9)):
+    a=A()
+    a.d=x
+    out.append(x*x)
+""",
+    "descriptor __get__ on class": """
+log=[]
+class D:
+    def __get__(self,o,c=None): log.append(c.__name__); return 3
+class A: d=D()
+out=[]
+for x in parallel(range(9)):
+    out.append(A.d*x)
+""",
+    "__getattribute__": """
+log=[]
+class A:
+    v=3
+    def __getattribute__(self,name):
+        if name=='v': log.append(name)
+        return object.__getattribute__(self,name)
+a=A(); out=[]
+for x in parallel(range(9)):
+    out.append(a.v*x)
+""",
+    "__setattr__": """
+log=[]
+class A:
+    def __setattr__(self,k,v): log.append(k); object.__setattr__(self,k,v)
+out=[]
+for x in parallel(range(9)):
+    a=A(); a.x=x
+    out.append(a.x**2)
+""",
+    "__add__": """
+log=[]
+class V:
+    def __init__(self,x): self.x=x
+    def __add__(self,o): log.append(1); return V(self.x+o.x)
+v=V(3); out=[]
+for x in parallel(range(9)):
+    out.append((v+V(x)).x)
+""",
+    "__radd__": """
+log=[]
+class V:
+    def __init__(self,x): self.x=x
+    def __radd__(self,o): log.append(1); return self.x+o
+v=V(3); out=[]
+for x in parallel(range(9)):
+    out.append(x+v)
+""",
+    "__iadd__": """
+log=[]
+class V:
+    def __init__(self,x): self.x=x
+    def __iadd__(self,o): log.append(1); self.x+=o; return self
+out=[]
+for x in parallel(range(9)):
+    v=V(x)
+    v+=3
+    out.append(v.x)
+""",
+    "__iadd__ of fixed": """
+class V:
+    def __init__(self,x): self.x=x
+    def __iadd__(self,o): self.x+=o; return self
+w=V(0); out=[]
+for x in parallel(range(9)):
+    v=w
+    v+=x
+    out.append(v.x*2)
+""",
+    "__add__ that is in place": """
+class V:
+    def __init__(self,x): self.x=x
+    def __add__(self,o): self.x+=o; return self
+w=V(0); out=[]
+for x in parallel(range(9)):
+    v=w+x
+    out.append(v.x*2)
+""",
+    "__getitem__": """
+log=[]
+class T:
+    def __getitem__(self,k): log.append(k); return k*2
+t=T(); out=[]
+for x in parallel(range(9)):
+    out.append(t[x]*2)
+""",
+    "__missing__": """
+class D(dict):
+    def __missing__(self,k): self[k]=len(self); return self[k]
+t=D(); out=[]
+for x in parallel(range(9)):
+    out.append(t[x]*x)
+""",
+    "__contains__": """
+log=[]
+class T:
+    def __contains__(self,k): log.append(k); return k>3
+t=T(); out=[]
+for x in parallel(range(9)):
+    out.append((x in t)*x)
+""",
+    "__eq__": """
+log=[]
+class T:
+    def __eq__(self,k): log.append(k); return k==3
+    __hash__=None
+t=T(); out=[]
+for x in parallel(range(9)):
+    out.append((t==x)*x)
+""",
+    "__eq__ via in list": """
+log=[]
+class T:
+    def __eq__(self,k): log.append(k); return k==3
+    __hash__=None
+ts=[T(),T()]; out=[]
+for x in parallel(range(9)):
+    out.append((x in ts)*x)
+""",
+    "__hash__ via dict": """
+log=[]
+class T:
+    def __hash__(self): log.append(1); return 3
+t=T(); d={t:5}; log.clear(); out=[]
+for x in parallel(range(9)):
+    out.append(d[t]*x)
+""",
+    "__iter__": """
+log=[]
+class T:
+    def __iter__(self): log.append(1); return iter((1,2,3))
+t=T(); out=[]
+for x in parallel(range(9)):
+    out.append(sum(t)*x)
+""",
+    "__iter__ in for": """
+log=[]
+class T:
+    def __iter__(self): log.append(1); return iter((1,2,3))
+t=T(); out=[]
+for x in parallel(range(9)):
+    s=0
+    for y in t: s+=y*x
+    out.append(s)
+""",
+    "__iter__ generator, unpack": """
+log=[]
+class T:
+    def __iter__(self):
+        log.append(1)
+        yield 1
+        yield 2
+t=T(); out=[]
+for x in parallel(range(9)):
+    a,b=t
+    out.append(a*b*x)
+""",
+    "__next__": """
+class T:
+    n=0
+    def __iter__(self): return self
+    def __next__(self): self.n+=1; return self.n
+t=T(); out=[]
+for x in parallel(range(9)):
+    out.append(next(t)*x)
+""",
+    "__enter__": """
+log=[]
+class T:
+    def __enter__(self): log.append('in'); return self
+    def __exit__(self,*a): log.append('out')
+out=[]
+for x in parallel(range(9)):
+    with T():
+        out.append(x*x)
+""",
+    "__enter__ of fixed": """
+class T:
+    depth=0
+    def __enter__(self): self.depth+=1; return self
+    def __exit__(self,*a): pass
+t=T(); out=[]
+for x in parallel(range(9)):
+    with t:
+        y=x*x
+    out.append(y)
+""",
+    "contextmanager": """
+from contextlib import contextmanager
+log=[]
+@contextmanager
+def cm(x):
+    log.append(x)
+    yield x
+    log.append(-x)
+out=[]
+for x in parallel(range(9)):
+    with cm(x) as y:
+        z=y*y
+    out.append(z)
+""",
+    "__bool__": """
+log=[]
+class T:
+    def __bool__(self): log.append(1); return True
+t=T(); out=[]
+for x in parallel(range(9)):
+    out.append(x*x if t else 0)
+""",
+    "__bool__ not": """
+log=[]
+class T:
+    def __bool__(self): log.append(1); return True
+t=T(); out=[]
+for x in parallel(range(9)):
+    if not t: continue
+    out.append(x*x)
+""",
+    "__bool__ and/or": """
+log=[]
+class T:
+    def __bool__(self): log.append(1); return True
+t=T(); out=[]
+for x in parallel(range(9)):
+    y=t and x*x
+    out.append(y)
+""",
+    "__len__ truth": """
+log=[]
+class T:
+    def __len__(self): log.append(1); return 1
+t=T(); out=[]
+for x in parallel(range(9)):
+    while not t: pass
+    out.append(x*x)
+""",
+    "__format__": """
+log=[]
+class T:
+    def __format__(self,s): log.append(s); return 'T'
+t=T(); out=[]
+for x in parallel(range(9)):
+    out.append(f'{t:>5}{x*x}')
+""",
+    "__str__ in fstring": """
+log=[]
+class T:
+    def __str__(self): log.append(1); return 'T'
+t=T(); out=[]
+for x in parallel(range(9)):
+    out.append(f'{t}{x*x}')
+""",
+    "__repr__ in !r": """
+log=[]
+class T:
+    def __repr__(self): log.append(1); return 'T'
+t=T(); out=[]
+for x in parallel(range(9)):
+    out.append(f'{t!r}{x*x}')
+""",
+    "__repr__ in list repr": """
+log=[]
+class T:
+    def __repr__(self): log.append(1); return 'T'
+t=[T()]; out=[]
+for x in parallel(range(9)):
+    out.append(str(t)+str(x*x))
+""",
+    "__str__ %": """
+log=[]
+class T:
+    def __str__(self): log.append(1); return 'T'
+t=T(); out=[]
+for x in parallel(range(9)):
+    out.append('%s %d' % (t,x*x))
+""",
+    "__str__ format": """
+log=[]
+class T:
+    def __str__(self): log.append(1); return 'T'
+t=T(); out=[]
+for x in parallel(range(9)):
+    out.append('{} {}'.format(t,x*x))
+""",
+    "__lt__ sorted": """
+log=[]
+class T:
+    def __init__(self,k): self.k=k
+    def __lt__(self,o): log.append(1); return self.k<o.k
+ts=[T(3),T(1),T(2)]; out=[]
+for x in parallel(range(9)):
+    out.append(sorted(ts)[0].k*x)
+""",
+    "__lt__ max": """
+log=[]
+class T:
+    def __init__(self,k): self.k=k
+    def __gt__(self,o): log.append(1); return self.k>o.k
+ts=[T(3),T(1),T(2)]; out=[]
+for x in parallel(range(9)):
+    out.append(max(ts).k*x)
+""",
+    "__index__": """
+log=[]
+class T:
+    def __index__(self): log.append(1); return 2
+t=T(); xs=[1,2,3]; out=[]
+for x in parallel(range(9)):
+    out.append(xs[t]*x)
+""",
+    "__float__": """
+log=[]
+class T:
+    def __float__(self): log.append(1); return 2.
+t=T(); out=[]
+for x in parallel(range(9)):
+    out.append(float(t)*x)
+""",
+    "__int__ int()": """
+log=[]
+class T:
+    def __int__(self): log.append(1); return 2
+t=T(); out=[]
+for x in parallel(range(9)):
+    out.append(int(t)*x)
+""",
+    "math.sqrt of __float__": """
+import math
+log=[]
+class T:
+    def __float__(self): log.append(1); return 4.
+t=T(); out=[]
+for x in parallel(range(9)):
+    out.append(math.sqrt(t)*x)
+""",
+    "__abs__ abs()": """
+log=[]
+class T:
+    def __abs__(self): log.append(1); return 4.
+t=T(); out=[]
+for x in parallel(range(9)):
+    out.append(abs(t)*x)
+""",
+    "__round__": """
+log=[]
+class T:
+    def __round__(self,n=0): log.append(1); return 4.
+t=T(); out=[]
+for x in parallel(range(9)):
+    out.append(round(t)*x)
+""",
+    "__neg__": """
+log=[]
+class T:
+    def __neg__(self): log.append(1); return 4.
+t=T(); out=[]
+for x in parallel(range(9)):
+    out.append(-t*x)
+""",
+    "__reversed__": """
+log=[]
+class T:
+    def __reversed__(self): log.append(1); return [3,2]
+t=T(); out=[]
+for x in parallel(range(9)):
+    out.append(sum(reversed(t))*x)
+""",
+    "__instancecheck__": """
+log=[]
+class M(type):
+    def __instancecheck__(cls,o): log.append(1); return True
+class T(metaclass=M): pass
+out=[]
+for x in parallel(range(9)):
+    out.append(isinstance(x,T)*x*x)
+""",
+    "__class_getitem__": """
+log=[]
+class T:
+    def __class_getitem__(cls,k): log.append(k); return k
+out=[]
+for x in parallel(range(9)):
+    out.append(T[x]*x)
+""",
+    "__del__": """
+log=[]
+class T:
+    def __init__(self,x): self.x=x
+    def __del__(self): log.append(self.x)
+out=[]
+for x in parallel(range(9)):
+    t=T(x)
+    out.append(t.x**2)
+del t
+""",
+    "__delitem__": """
+log=[]
+class T:
+    def __delitem__(self,k): log.append(k)
+out=[]
+for x in parallel(range(9)):
+    t=T()
+    del t[x]
+    out.append(x*x)
+""",
+    "__setitem__": """
+log=[]
+class T:
+    def __setitem__(self,k,v): log.append((k,v))
+out=[]
+for x in parallel(range(9)):
+    t=T()
+    t[x]=x
+    out.append(x*x)
+""",
+    "__matmul__": """
+log=[]
+class T:
+    def __matmul__(self,k): log.append(k); return k
+t=T(); out=[]
+for x in parallel(range(9)):
+    out.append((t@x)*x)
+""",
+    "__copy__": """
+import copy
+log=[]
+class T:
+    def __copy__(self): log.append(1); return self
+t=T(); out=[]
+for x in parallel(range(9)):
+    c=copy.copy(t)
+    out.append(x*x)
+del c
+""",
+    "generator global": """
+log=[]
+def g(x):
+    for i in range(x):
+        log.append(i)
+        yield i*x
+out=[]
+for x in parallel(range(9)):
+    out.append(sum(g(x)))
+""",
+    "generator method self": """
+class A:
+    n=0
+    def g(self,x):
+        for i in range(x):
+            self.n+=1
+            yield i*x
+a=A(); out=[]
+for x in parallel(range(9)):
+    out.append(sum(a.g(x)))
+""",
+    "generator yield from": """
+log=[]
+def h(x):
+    log.append(x)
+    yield x
+def g(x):
+    yield from h(x)
+out=[]
+for x in parallel(range(9)):
+    out.append(sum(g(x))*x)
+""",
+    "comprehension call": """
+log=[]
+def f(x): log.append(x); return x
+out=[]
+for x in parallel(range(9)):
+    out.append([f(y)*x for y in range(3)])
+""",
+    "comprehension condition": """
+seen=set()
+out=[]
+for x in parallel([1,2,1,3,2]):
+    out.append([y*x for y in range(4) if not (y in seen or seen.add(y))])
+""",
+    "lambda global": """
+log=[]
+f=lambda x: (log.append(x), x*x)[1]
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "lambda in dict": """
+log=[]
+fs={'a': lambda x: (log.append(x), x*x)[1]}
+out=[]
+for x in parallel(range(9)):
+    out.append(fs['a'](x))
+""",
+    "sorted key": """
+log=[]
+def key(y): log.append(y); return -y
+out=[]
+for x in parallel(range(9)):
+    out.append(sorted([1,2,x],key=key))
+""",
+    "list.sort key": """
+log=[]
+def key(y): log.append(y); return -y
+out=[]
+for x in parallel(range(9)):
+    l=[1,2,x]
+    l.sort(key=key)
+    out.append(l)
+""",
+    "min key lambda": """
+log=[]
+out=[]
+for x in parallel(range(9)):
+    out.append(min([1,2,x],key=lambda y: (log.append(y), -y)[1])*x)
+""",
+    "map": """
+log=[]
+def f(y): log.append(y); return -y
+out=[]
+for x in parallel(range(9)):
+    out.append(list(map(f,[1,2,x])))
+""",
+    "map of method": """
+class A:
+    n=0
+    def f(self,y): self.n+=1; return -y*self.n
+a=A()
+out=[]
+for x in parallel(range(9)):
+    out.append(list(map(a.f,[1,2,x])))
+""",
+    "filter": """
+log=[]
+def f(y): log.append(y); return y>1
+out=[]
+for x in parallel(range(9)):
+    out.append(list(filter(f,[1,2,x*x])))
+""",
+    "reduce": """
+import functools
+log=[]
+def f(a,b): log.append(b); return a+b
+out=[]
+for x in parallel(range(9)):
+    out.append(functools.reduce(f,[1,2,x*x]))
+""",
+    "partial": """
+import functools
+log=[]
+def f(a,b): log.append(b); return a+b
+g=functools.partial(f,3)
+out=[]
+for x in parallel(range(9)):
+    out.append(g(x)*x)
+""",
+    "partial made inside": """
+import functools
+log=[]
+def f(a,b): log.append(b); return a+b
+out=[]
+for x in parallel(range(9)):
+    g=functools.partial(f,3)
+    out.append(g(x)*x)
+del g
+""",
+    "partial of list arg": """
+import functools
+acc=[]
+def f(a,b): a.append(b); return b
+g=functools.partial(f,acc)
+out=[]
+for x in parallel(range(9)):
+    out.append(g(x)*x)
+""",
+    "singledispatch": """
+import functools
+log=[]
+@functools.singledispatch
+def f(x): return 0
+@f.register
+def _(x:int): log.append(x); return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "itertools.accumulate fn": """
+import itertools
+log=[]
+def f(a,b): log.append(b); return a+b
+out=[]
+for x in parallel(range(9)):
+    out.append(list(itertools.accumulate([1,2,x],f)))
+""",
+    "itertools.starmap": """
+import itertools
+log=[]
+def f(a,b): log.append(b); return a+b
+out=[]
+for x in parallel(range(9)):
+    out.append(list(itertools.starmap(f,[(1,2),(2,x)])))
+""",
+    "groupby key": """
+import itertools
+log=[]
+def f(a): log.append(a); return a%2
+out=[]
+for x in parallel(range(9)):
+    out.append([(k,list(g)) for k,g in itertools.groupby([1,3,x],f)])
+""",
+    "np.vectorize": """
+import numpy as np
+log=[]
+def f(a): log.append(float(a)); return a*2
+g=np.vectorize(f,otypes=[float])
+out=[]
+for x in parallel(range(9)):
+    out.append(g(np.arange(x+1.)).sum())
+""",
+    "np.apply_along_axis": """
+import numpy as np
+log=[]
+def f(a): log.append(1); return a.sum()
+A=np.ones((3,3)); out=[]
+for x in parallel(range(9)):
+    out.append(np.apply_along_axis(f,0,A).sum()*x)
+""",
+    "re.sub callback": """
+import re
+log=[]
+def f(m): log.append(m.group()); return 'x'
+out=[]
+for x in parallel(range(9)):
+    out.append(re.sub('[0-9]',f,'a%d'%x))
+""",
+    "callback passed down": """
+log=[]
+def note(y): log.append(y)
+def work(x,cb):
+    cb(x)
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(work(x,note))
+""",
+    "callback in attribute": """
+log=[]
+class A:
+    def __init__(self,cb): self.cb=cb
+    def work(self,x): self.cb(x); return x*x
+a=A(log.append)
+out=[]
+for x in parallel(range(9)):
+    out.append(a.work(x))
+""",
+    "callbacks list": """
+log=[]
+def note(y): log.append(y)
+hooks=[note]
+out=[]
+for x in parallel(range(9)):
+    for h in hooks: h(x)
+    out.append(x*x)
+""",
+    "callbacks list in function": """
+log=[]
+def note(y): log.append(y)
+hooks=[note]
+def fire(x):
+    for h in hooks: h(x)
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(fire(x))
+""",
+    "dispatch dict": """
+log=[]
+def a(x): log.append(x); return x
+def b(x): return x*2
+table={0:a,1:b}
+out=[]
+for x in parallel(range(9)):
+    out.append(table[x%2](x)*x)
+""",
+    "getattr dispatch": """
+class A:
+    n=0
+    def do_a(self,x): self.n+=1; return x
+    def do_b(self,x): return x*2
+a=A()
+out=[]
+for x in parallel(range(9)):
+    out.append(getattr(a,'do_'+'ab'[x%2])(x)*x)
+""",
+    "bound method var": """
+class A:
+    n=0
+    def f(self,x): self.n+=1; return x*self.n
+a=A(); g=a.f
+out=[]
+for x in parallel(range(9)):
+    out.append(g(x)*x)
+""",
+    "bound append var": """
+log=[]; note=log.append
+def f(x): note(x); return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "static method": """
+log=[]
+class A:
+    @staticmethod
+    def f(x): log.append(x); return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(A.f(x))
+""",
+    "class through instance attr": """
+class C:
+    n=0
+class A:
+    kind=C
+    def f(self,x): self.kind.n+=1; return x*x
+a=A(); out=[]
+for x in parallel(range(9)):
+    out.append(a.f(x))
+n=C.n
+""",
+    "arg changed deep": """
+def g(v): v[0]+=1
+def f(v,x): g(v); return x*x
+v=[0]; out=[]
+for x in parallel(range(9)):
+    out.append(f(v,x))
+""",
+    "arg attr changed deep": """
+class S: n=0
+def g(s): s.n+=1
+def f(s,x): g(s); return x*x
+s=S(); out=[]
+for x in parallel(range(9)):
+    out.append(f(s,x))
+""",
+    "self through other object": """
+class Log:
+    def __init__(self): self.lines=[]
+    def note(self,x): self.lines.append(x)
+class A:
+    def __init__(self,log): self.log=log
+    def f(self,x): self.log.note(x); return x*x
+log=Log(); a=A(log); out=[]
+for x in parallel(range(9)):
+    out.append(a.f(x))
+""",
+    "memo dict on self": """
+class A:
+    def __init__(self): self.memo={}
+    def f(self,x):
+        if x in self.memo: return self.memo[x]
+        self.memo[x]=r=x*x
+        return r
+a=A(); out=[]
+for x in parallel([1,2,1,3]):
+    out.append(a.f(x))
+""",
+    "try except memo": """
+memo={}
+def f(x):
+    try: return memo[x]
+    except KeyError:
+        memo[x]=x*x
+        return memo[x]
+out=[]
+for x in parallel([1,2,1,3]):
+    out.append(f(x))
+""",
+    "recursion with memo": """
+memo={}
+def fib(n):
+    if n<2: return n
+    if n not in memo: memo[n]=fib(n-1)+fib(n-2)
+    return memo[n]
+out=[]
+for x in parallel(range(9)):
+    out.append(fib(x))
+""",
+    "mutual recursion": """
+log=[]
+def a(n): return 0 if n==0 else b(n-1)
+def b(n):
+    log.append(n)
+    return 0 if n==0 else a(n-1)
+out=[]
+for x in parallel(range(9)):
+    out.append(a(x)+x)
+""",
+    "depth 10": """
+log=[]
+def f0(x): log.append(x); return x
+def f1(x): return f0(x)+1
+def f2(x): return f1(x)+1
+def f3(x): return f2(x)+1
+def f4(x): return f3(x)+1
+def f5(x): return f4(x)+1
+def f6(x): return f5(x)+1
+def f7(x): return f6(x)+1
+def f8(x): return f7(x)+1
+def f9(x): return f8(x)+1
+def f10(x): return f9(x)+1
+out=[]
+for x in parallel(range(9)):
+    out.append(f10(x)*x)
+""",
+    "depth 16": """
+log=[]
+def f0(x): log.append(x); return x
+def f1(x): return f0(x)+1
+def f2(x): return f1(x)+1
+def f3(x): return f2(x)+1
+def f4(x): return f3(x)+1
+def f5(x): return f4(x)+1
+def f6(x): return f5(x)+1
+def f7(x): return f6(x)+1
+def f8(x): return f7(x)+1
+def f9(x): return f8(x)+1
+def f10(x): return f9(x)+1
+def f11(x): return f10(x)+1
+def f12(x): return f11(x)+1
+def f13(x): return f12(x)+1
+def f14(x): return f13(x)+1
+def f15(x): return f14(x)+1
+def f16(x): return f15(x)+1
+out=[]
+for x in parallel(range(9)):
+    out.append(f16(x)*x)
+""",
+    "nested function write": """
+log=[]
+def f(x):
+    def g(y): log.append(y)
+    g(x)
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "inner class write": """
+log=[]
+def f(x):
+    class K:
+        def go(self): log.append(x)
+    K().go()
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "math.sqrt spied": """
+import math
+real=math.sqrt
+log=[]
+def spy(x): log.append(x); return real(x)
+math.sqrt=spy
+out=[]
+for x in parallel(range(9)):
+    out.append(math.sqrt(x))
+math.sqrt=real
+""",
+    "from math import sqrt spied": """
+import math
+real=math.sqrt
+log=[]
+def spy(x): log.append(x); return real(x)
+math.sqrt=spy
+from math import sqrt
+out=[]
+for x in parallel(range(9)):
+    out.append(sqrt(x))
+math.sqrt=real
+""",
+    "np.sum spied": """
+import numpy as np
+real=np.sum
+log=[]
+def spy(x): log.append(1); return real(x)
+np.sum=spy
+out=[]
+for x in parallel(range(9)):
+    out.append(float(np.sum([x,x])))
+np.sum=real
+""",
+    "json.dumps spied in function": """
+import json
+real=json.dumps
+log=[]
+def spy(x): log.append(1); return real(x)
+json.dumps=spy
+def f(x): return json.dumps([x])
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+json.dumps=real
+""",
+    "method patched on class": """
+log=[]
+class A:
+    def f(self,x): return x*x
+def g(self,x): log.append(x); return x*x
+A.f=g
+a=A(); out=[]
+for x in parallel(range(9)):
+    out.append(a.f(x))
+""",
+    "method patched on instance": """
+log=[]
+class A:
+    def f(self,x): return x*x
+a=A()
+a.f=lambda x: (log.append(x),x*x)[1]
+out=[]
+for x in parallel(range(9)):
+    out.append(a.f(x))
+""",
+    "function rebound": """
+log=[]
+def f(x): return x*x
+def g(x): log.append(x); return x*x
+f=g
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "function chosen": """
+log=[]
+def f(x): return x*x
+def g(x): log.append(x); return x*x
+h=f if len(log) else g
+out=[]
+for x in parallel(range(9)):
+    out.append(h(x))
+""",
+    "function from factory": """
+log=[]
+def make(k):
+    def g(x): log.append(x); return x*k
+    return g
+out=[]
+for x in parallel(range(9)):
+    out.append(make(2)(x)*x)
+""",
+    "walrus attr": """
+class S: last=0
+def f(s,x):
+    if (y:=x*x)>3: s.last=y
+    return y
+s=S(); out=[]
+for x in parallel(range(9)):
+    out.append(f(s,x))
+""",
+    "global via globals()": """
+n=0
+def f(x):
+    globals()['n']+=1
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "global via sys.modules": """
+import sys
+n=0
+def f(x):
+    sys.modules[__name__].n+=1
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "setattr on module": """
+import sys
+n=0
+def f(x):
+    setattr(sys.modules[__name__],'n',n+1)
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "object.__setattr__": """
+class S: n=0
+s=S()
+def f(x):
+    object.__setattr__(s,'n',s.n+1)
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "vars update": """
+class S: n=0
+s=S()
+def f(x):
+    s.__dict__['n']=s.n+1
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "with lock counter": """
+import threading
+lock=threading.Lock(); n=0
+def f(x):
+    global n
+    with lock:
+        n+=1
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "weakref dict": """
+import weakref
+class K: pass
+k=K(); d=weakref.WeakKeyDictionary()
+def f(x):
+    d[k]=x
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+n=d[k]
+del d,k
+""",
+    "UserDict": """
+from collections import UserDict
+d=UserDict()
+def f(x):
+    d[x]=x
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "Counter update in function": """
+from collections import Counter
+c=Counter()
+def f(x):
+    c.update('ab')
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "enum member attr": """
+from enum import Enum
+class E(Enum):
+    A=1
+    B=2
+def f(x):
+    E.A.n=getattr(E.A,'n',0)+x
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+n=E.A.n
+""",
+    "namedtuple holding list": """
+from collections import namedtuple
+P=namedtuple('P','a b')
+p=P([],1)
+def f(p,x):
+    p.a.append(x)
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(p,x))
+""",
+    "tuple unpack arg": """
+def f(pair,x):
+    a,b=pair
+    a.append(x)
+    return x*x
+p=([],1)
+out=[]
+for x in parallel(range(9)):
+    out.append(f(p,x))
+""",
+    "star args": """
+def f(*args):
+    args[0].append(args[1])
+    return args[1]**2
+p=[]
+out=[]
+for x in parallel(range(9)):
+    out.append(f(p,x))
+""",
+    "star kwargs": """
+def f(**kw):
+    kw['log'].append(kw['x'])
+    return kw['x']**2
+p=[]
+out=[]
+for x in parallel(range(9)):
+    out.append(f(log=p,x=x))
+""",
+    "kwargs passed": """
+def f(x,log):
+    log.append(x)
+    return x**2
+p=dict(log=[])
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x,**p))
+""",
+    "generator expression argument": """
+log=[]
+def note(y): log.append(y); return y
+out=[]
+for x in parallel(range(9)):
+    out.append(sum(note(y)*x for y in range(3)))
+""",
+    "any with side effect": """
+log=[]
+def note(y): log.append(y); return y>1
+out=[]
+for x in parallel(range(9)):
+    out.append(any(note(y) for y in range(3))*x*x)
+""",
+    "assert side effect": """
+log=[]
+def note(y): log.append(y); return True
+out=[]
+for x in parallel(range(9)):
+    assert note(x)
+    out.append(x*x)
+""",
+    "default argument evaluated": """
+log=[]
+def note(y): log.append(y); return y
+out=[]
+for x in parallel(range(9)):
+    def g(z=note(x)): return z
+    out.append(g()*x)
+del g
+""",
+    "decorator in body": """
+reg=[]
+def register(f): reg.append(f.__name__); return f
+out=[]
+for x in parallel(range(9)):
+    @register
+    def g(z): return z*2
+    out.append(g(x))
+del g
+""",
+    "raise with side effect": """
+log=[]
+class E(Exception):
+    def __init__(self,x): log.append(x); super().__init__(x)
+out=[]
+for x in parallel(range(9)):
+    try:
+        raise E(x)
+    except E as e:
+        out.append(e.args[0]**2)
+""",
+    "subscript augmented property": """
+class A:
+    def __init__(self): self.v=[0]
+    @property
+    def p(self): return self.v
+a=A(); out=[]
+for x in parallel(range(9)):
+    a.p[0]+=x
+    out.append(x*x)
+""",
+    "slots object": """
+class A:
+    __slots__=('n',)
+    def __init__(self): self.n=0
+    def f(self,x): self.n+=1; return x*self.n
+a=A(); out=[]
+for x in parallel(range(9)):
+    out.append(a.f(x))
+""",
+    "lru_cache method printing": """
+import functools
+calls=[]
+@functools.lru_cache
+def f(x): calls.append(x); return x*x
+out=[]
+for x in parallel([1,2,1,2,3]):
+    out.append(f(x))
+""",
+    "cached_property visible": """
+import functools
+made=[]
+class A:
+    @functools.cached_property
+    def p(self): made.append(1); return 3
+a=A(); out=[]
+for x in parallel(range(9)):
+    out.append(a.p*x)
+""",
+    "match on property": """
+log=[]
+class A:
+    @property
+    def p(self): log.append(1); return 2
+a=A(); out=[]
+for x in parallel(range(9)):
+    match a:
+        case A(p=2): y=x*x
+        case _: y=0
+    out.append(y)
+""",
+    "class body of called function": """
+log=[]
+def f(x):
+    class K:
+        log.append(x)
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "import side effect": """
+import sys
+log=[]
+def f(x):
+    import math
+    math.marker=x
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+import math
+n=math.marker
+del math.marker
+""",
+    "thread": """
+import threading
+log=[]
+def f(x):
+    t=threading.Thread(target=log.append,args=(x,)); t.start(); t.join()
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "atexit/weakref callback": """
+import weakref
+log=[]
+class K: pass
+def f(x):
+    k=K()
+    weakref.finalize(k,log.append,x)
+    del k
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "contextvar": """
+import contextvars
+v=contextvars.ContextVar('v',default=0)
+def f(x):
+    v.set(v.get()+x)
+    return x*v.get()
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "generator send": """
+def acc():
+    t=0
+    while True:
+        x=yield t
+        t+=x
+g=acc(); next(g)
+def f(x): return g.send(x)*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+del g
+""",
+    "zip iter in function": """
+it=iter(range(100))
+def f(x): return list(zip([1,2],it))[0][1]*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+left=list(it)
+""",
+    "np view arg changed": """
+import numpy as np
+A=np.zeros((3,4))
+def f(r,x): r+=x; return float(r.sum())
+out=[]
+for x in parallel(range(9)):
+    out.append(f(A[x%3],x))
+""",
+    "np ufunc at": """
+import numpy as np
+h=np.zeros(5)
+def f(x): np.add.at(h,[x%5],1); return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "np setflags": """
+import numpy as np
+a=np.zeros(5)
+def f(x): a.shape=(5,1) if x%2 else (1,5); return a.shape[0]*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "np flat": """
+import numpy as np
+a=np.zeros((5,2))
+def f(x):
+    a.flat[x]=x
+    a.T[1,0]+=1
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "memoryview": """
+b=bytearray(10)
+m=memoryview(b)
+def f(x):
+    m[x]=x
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+m.release()
+""",
+    "operator.setitem": """
+import operator
+d={}
+def f(x):
+    operator.setitem(d,x,x)
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "operator.iadd": """
+import operator
+d=[]
+def f(x):
+    operator.iadd(d,[x])
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "from operator import setitem as s": """
+from operator import setitem as s
+d={}
+out=[]
+for x in parallel(range(9)):
+    s(d,x,x*x)
+    out.append(x*x)
+""",
+    "os.environ": """
+import os
+def f(x):
+    os.environ['ALLC_T']=str(x)
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+n=os.environ.pop('ALLC_T')
+""",
+    "os.environ by from": """
+from os import environ
+def f(x):
+    environ['ALLC_T']=str(x)
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+n=environ.pop('ALLC_T')
+""",
+    "ctypes buffer": """
+import ctypes
+a=(ctypes.c_int*10)()
+def f(x):
+    a[x]=x
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+n=list(a)
+del a
+""",
+    "array module": """
+from array import array
+a=array('i')
+def f(x):
+    a.append(x)
+    a.frombytes(b'abcd')
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+n=list(a)
+""",
+    "io StringIO": """
+import io
+s=io.StringIO()
+def f(x):
+    print(x,file=s)
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+n=s.getvalue()
+del s
+""",
+    "csv writer": """
+import io, csv
+s=io.StringIO(); w=csv.writer(s)
+def f(x):
+    w.writerow([x])
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+n=s.getvalue()
+del s,w
+""",
+    "logging level": """
+import logging
+log=logging.getLogger('allc');
+def f(x):
+    log.setLevel(x+10)
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+n=log.level
+log.setLevel(0)
+""",
+    "random": """
+import random
+random.seed(3)
+def f(x): return random.random()*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "accessor of global": """
+CACHE=[]
+def get(): return CACHE
+out=[]
+for x in parallel(range(9)):
+    c=get()
+    c.append(x*x)
+    out.append(x)
+""",
+    "accessor of global, at once": """
+CACHE=[]
+def get(): return CACHE
+def f(x):
+    get().append(x)
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "accessor of global, chained": """
+CACHE={}
+def get(k): return CACHE.setdefault(k,[])
+def f(x):
+    get(x%2).append(x)
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "accessor of class attr": """
+class C:
+    one=None
+    @classmethod
+    def get(cls):
+        return REG
+REG=[]
+out=[]
+for x in parallel(range(9)):
+    C.get().append(x)
+    out.append(x*x)
+""",
+    "singleton getter": """
+class S:
+    def __init__(self): self.n=0
+ONE=S()
+def get(): return ONE
+def f(x):
+    s=get()
+    s.n+=x
+    return s.n
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "star args second": """
+def f(*args):
+    args[1].append(args[0])
+    return args[0]**2
+p=[]
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x,p))
+""",
+    "star args after one": """
+def f(x,*rest):
+    for r in rest: r.append(x)
+    return x**2
+p=[];q=[]
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x,p,q))
+""",
+    "plan of other function": """
+log=[]
+def pure(x): return x*x
+def noisy(x): log.append(x); return x*x
+def go(f):
+    out=[]
+    for x in parallel(range(9)):
+        out.append(f(x))
+    return out
+a=go(pure); b=go(noisy)
+""",
+    "plan of other object": """
+class P:
+    def f(self,x): return x*x
+class N:
+    def __init__(self): self.n=0
+    def f(self,x): self.n+=x; return self.n
+def go(o):
+    out=[]
+    for x in parallel(range(9)):
+        out.append(o.f(x))
+    return out
+n=N()
+a=go(P()); b=go(n)
+""",
+    "global rebound between": """
+log=[]
+def step(x): return x*x
+def go():
+    out=[]
+    for x in parallel(range(9)):
+        out.append(step(x))
+    return out
+a=go()
+def noisy(x): log.append(x); return x*x
+step=noisy
+b=go()
+""",
+    "closure in class": """
+def make():
+    n=[0]
+    class A:
+        def f(self,x): n[0]+=1; return x*n[0]
+    return A()
+a=make(); out=[]
+for x in parallel(range(9)):
+    out.append(a.f(x))
+""",
+    "nested attr method": """
+class Log:
+    def __init__(self): self.n=0
+    def hit(self): self.n+=1
+class A:
+    def __init__(self): self.log=Log()
+    def f(self,x): self.log.hit(); return x*x
+a=A(); out=[]
+for x in parallel(range(9)):
+    out.append(a.f(x))
+""",
+    "item of list method": """
+class A:
+    def __init__(self): self.n=0
+    def f(self,x): self.n+=1; return x*x
+xs=[A(),A()]; out=[]
+for x in parallel(range(9)):
+    out.append(xs[x%2].f(x))
+""",
+    "dict of objects in function": """
+class A:
+    def __init__(self): self.n=0
+    def hit(self): self.n+=1
+reg={'a':A()}
+def f(x):
+    reg['a'].hit()
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "lambda default": """
+log=[]
+def f(x, cb=lambda y: log.append(y)):
+    cb(x)
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "default is function": """
+log=[]
+def note(y): log.append(y)
+def f(x, cb=note):
+    cb(x)
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "instance callable attr": """
+log=[]
+class A:
+    def __init__(self,act): self.act=act
+    def f(self,x): return self.act(x)
+def act(x): log.append(x); return x*x
+a=A(act); out=[]
+for x in parallel(range(9)):
+    out.append(a.f(x))
+""",
+    "strategy object": """
+class S:
+    def __init__(self): self.n=0
+    def run(self,x): self.n+=1; return x*self.n
+class A:
+    def __init__(self,s): self.s=s
+    def f(self,x): return self.s.run(x)
+s=S(); a=A(s); out=[]
+for x in parallel(range(9)):
+    out.append(a.f(x))
+""",
+    "next(counter) in class attr": """
+import itertools
+class A:
+    ids=itertools.count()
+    def __init__(self): self.id=next(A.ids)
+out=[]
+for x in parallel(range(9)):
+    out.append(A().id*x)
+""",
+    "self dict update": """
+class A:
+    def __init__(self): self.d={}
+    def f(self,x): self.d.update({x:x}); return x*x
+a=A(); out=[]
+for x in parallel(range(9)):
+    out.append(a.f(x))
+""",
+    "del global item": """
+d={i:i for i in range(9)}
+def f(x):
+    del d[x]
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "swap in list arg": """
+def f(v,x):
+    v[0],v[1]=v[1],v[0]
+    return v[0]*x
+v=[1,2]; out=[]
+for x in parallel(range(9)):
+    out.append(f(v,x))
+""",
+    "for target attribute": """
+class S: k=0
+def f(s,x):
+    for s.k in range(x): pass
+    return x*x
+s=S(); out=[]
+for x in parallel(range(9)):
+    out.append(f(s,x))
+""",
+    "with as attribute": """
+import contextlib
+class S: k=0
+def f(s,x):
+    with contextlib.nullcontext(x) as s.k: pass
+    return x*x
+s=S(); out=[]
+for x in parallel(range(9)):
+    out.append(f(s,x))
+""",
+    "unittest mock": """
+from unittest.mock import Mock
+m=Mock(return_value=3)
+out=[]
+for x in parallel(range(9)):
+    out.append(m(x)*x)
+n=m.call_count
+del m
+""",
+    "inherit from list": """
+class L(list):
+    def note(self,x): self.append(x); return x*x
+l=L(); out=[]
+for x in parallel(range(9)):
+    out.append(l.note(x))
+""",
+    "super append": """
+class L(list):
+    def note(self,x): super().append(x); return x*x
+l=L(); out=[]
+for x in parallel(range(9)):
+    out.append(l.note(x))
+""",
+    "dict subclass setitem super": """
+class L(dict):
+    def note(self,x): super().__setitem__(x,x); return x*x
+l=L(); out=[]
+for x in parallel(range(9)):
+    out.append(l.note(x))
+""",
+    "global np array in function": """
+import numpy as np
+A=np.zeros(9)
+def f(x):
+    A[x]=x
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "out= in method": """
+import numpy as np
+class M:
+    def __init__(self): self.buf=np.zeros(4)
+    def f(self,x):
+        np.multiply([1,2,3,4],x,out=self.buf)
+        return float(self.buf.sum())
+m=M(); out=[]
+for x in parallel(range(9)):
+    out.append(m.f(x))
+""",
+    "in-place sort of arg": """
+def med(v):
+    v.sort()
+    return v[len(v)//2]
+data=[5,3,1,2]; out=[]
+for x in parallel(range(9)):
+    out.append(med(data)*x)
+""",
+    "pop from global stack": """
+stack=list(range(20))
+def f(x): return stack.pop()*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+}
+
+BEYOND = {
+    "decorator class on method": """
+class counted:
+    def __init__(self,fn): self.fn=fn; self.n=0
+    def __get__(self,obj,cls):
+        import functools
+        return functools.partial(self,obj)
+    def __call__(self,*a):
+        self.n+=1
+        return self.fn(*a)
+class A:
+    @counted
+    def f(self,x): return x*x
+a=A(); out=[]
+for x in parallel(range(9)):
+    out.append(a.f(x))
+n=A.__dict__['f'].n
+""",
+    "type() call": """
+class B:
+    subs=[]
+    def __init_subclass__(cls,**k):
+        B.subs.append(cls.__name__)
+out=[]
+for x in parallel(range(9)):
+    T=type('T%d'%x,(B,),{})
+    out.append(x*x)
+n=B.subs
+del T
+""",
+    "defaultdict read": """
+from collections import defaultdict
+t=defaultdict(int); out=[]
+for x in parallel(range(9)):
+    out.append(t[x]+x*x)
+""",
+    "defaultdict read in function": """
+from collections import defaultdict
+t=defaultdict(int); out=[]
+def f(t,x): return t[x]+x*x
+for x in parallel(range(9)):
+    out.append(f(t,x))
+""",
+    "partialmethod": """
+import functools
+class A:
+    n=0
+    def f(self,k,x): self.n+=k; return x*x
+    g=functools.partialmethod(f,2)
+a=A(); out=[]
+for x in parallel(range(9)):
+    out.append(a.g(x))
+""",
+    "attrgetter property": """
+import operator
+log=[]
+class A:
+    @property
+    def p(self): log.append(1); return 2
+a=A(); g=operator.attrgetter('p'); out=[]
+for x in parallel(range(9)):
+    out.append(g(a)*x)
+""",
+}
+
+CLEAN = {
+    "lru_cache": """
+import functools
+@functools.lru_cache
+def f(x): return x*x
+out=[]
+for x in parallel(range(30)):
+    out.append(f(x))
+""",
+    "wraps decorator pure": """
+import functools
+def deco(fn):
+    @functools.wraps(fn)
+    def w(*a,**k): return fn(*a,**k)+1
+    return w
+@deco
+def f(x): return x*x
+out=[]
+for x in parallel(range(30)):
+    out.append(f(x))
+""",
+    "iterator class elsewhere": """
+class It:
+    def __init__(self,n): self.n=n; self.i=0
+    def __iter__(self): self.i=0; return self
+    def __next__(self):
+        self.i+=1
+        if self.i>self.n: raise StopIteration
+        return self.i
+def total(xs): return sum(x for x in xs)
+data=[1,2,3]*20; out=[]
+for x in parallel(range(30)):
+    s=0
+    for y in data: s+=y*x
+    out.append(s+total(data)+total(It(x)))
+""",
+    "dataclass": """
+from dataclasses import dataclass, field
+@dataclass
+class P:
+    x:float
+    tags:list=field(default_factory=list)
+    def __post_init__(self): self.y=self.x*2
+out=[]
+for x in parallel(range(30)):
+    p=P(x)
+    p.tags.append(x)
+    out.append((p.y,p.tags))
+""",
+    "namedtuple": """
+from collections import namedtuple
+P=namedtuple('P','a b')
+out=[]
+for x in parallel(range(30)):
+    p=P(x,x*x)
+    out.append(p._replace(a=3))
+""",
+    "super pure": """
+class A:
+    def __init__(self,k): self.k=k
+    def f(self,x): return x*self.k
+class B(A):
+    def __init__(self,k): super().__init__(k); self.j=k*2
+    def f(self,x): return super().f(x)+self.j
+b=B(3); out=[]
+for x in parallel(range(30)):
+    out.append(b.f(x))
+""",
+    "construct subclass": """
+class A:
+    def __init__(self,k): self.k=k
+    def f(self,x): return x*self.k
+class B(A):
+    def __init__(self,k): super().__init__(k); self.j=k*2
+out=[]
+for x in parallel(range(30)):
+    b=B(x)
+    out.append(b.f(x)+b.j)
+""",
+    "classmethod constructor": """
+class A:
+    def __init__(self,k): self.k=k
+    @classmethod
+    def make(cls,k): return cls(k*2)
+out=[]
+for x in parallel(range(30)):
+    out.append(A.make(x).k)
+""",
+    "callbacks pure": """
+import functools, operator
+def key(y): return -y
+def add(a,b): return a+b
+out=[]
+for x in parallel(range(30)):
+    l=[x,3,x*2]
+    l.sort(key=key)
+    out.append((sorted(l,key=lambda y: y%3), functools.reduce(add,l), list(map(key,l)), max(l,key=key), operator.add(x,2)))
+""",
+    "dispatch table pure": """
+def a(x): return x
+def b(x): return x*2
+table={0:a,1:b}
+out=[]
+for x in parallel(range(30)):
+    out.append(table[x%2](x)*x)
+""",
+    "strategy pure": """
+class S:
+    def run(self,x): return x*2
+class A:
+    def __init__(self,s,f): self.s=s; self.fn=f
+    def go(self,x): return self.s.run(x)+self.fn(x)
+a=A(S(),lambda x: x+1); out=[]
+for x in parallel(range(30)):
+    out.append(a.go(x))
+""",
+    "local accumulators in function": """
+def f(n):
+    seen=set(); out=[]; count={}
+    for i in range(n):
+        if i%3 not in seen:
+            seen.add(i%3); out.append(i)
+        count[i%3]=count.get(i%3,0)+1
+    return out, count
+out=[]
+for x in parallel(range(30)):
+    out.append(f(x))
+""",
+    "local object changed": """
+class Acc:
+    def __init__(self): self.items=[]; self.total=0
+    def push(self,x): self.items.append(x); self.total+=x
+    def step(self): self.total*=2
+def f(n):
+    a=Acc()
+    for i in range(n): a.push(i); a.step()
+    return a.total
+out=[]
+for x in parallel(range(30)):
+    a=Acc(); a.push(x); a.step()
+    out.append(f(x)+a.total)
+""",
+    "recursion": """
+def fib(n): return n if n<2 else fib(n-1)+fib(n-2)
+out=[]
+for x in parallel(range(12)):
+    out.append(fib(x))
+""",
+    "generator pure": """
+def gen(n):
+    a,b=0,1
+    for _ in range(n):
+        yield a
+        a,b=b,a+b
+out=[]
+for x in parallel(range(30)):
+    out.append(sum(gen(x)))
+""",
+    "context manager pure": """
+import contextlib
+@contextlib.contextmanager
+def cm(x):
+    yield x*2
+out=[]
+for x in parallel(range(30)):
+    with cm(x) as y:
+        z=y+1
+    out.append(z)
+""",
+    "numpy ordinary": """
+import numpy as np
+A=np.arange(90.).reshape(30,3); w=np.ones(3); out=np.zeros(30)
+def f(r):
+    z=r-r.mean(); z/=z.std()+1; z[0]=3; z.sort()
+    return float(np.dot(z,w)+np.linalg.norm(z))
+for i in parallel(range(30)):
+    out[i]=f(A[i])
+""",
+    "accessor pure": """
+TABLE={i:[i,i*2] for i in range(30)}
+def row(k): return TABLE[k]
+out=[]
+for x in parallel(range(30)):
+    r=row(x)
+    out.append(r[0]*r[1])
+""",
+    "config object": """
+class Config:
+    def __init__(self): self._v={'a':2}
+    def get(self,k,d=None): return self._v.get(k,d)
+    def __getitem__(self,k): return self._v[k]
+    def __getattr__(self,k):
+        if k!='a': raise AttributeError(k)
+        return self._v[k]
+c=Config(); out=[]
+for x in parallel(range(30)):
+    out.append(c.get('a')*x+c['a']+c.a)
+""",
+    "enum and class constants": """
+import enum
+class E(enum.Enum):
+    A=1
+    B=2
+class K:
+    SIZE=4
+    NAMES=['a','b']
+    def f(self,x): return len(self.NAMES)*x*self.SIZE
+k=K(); out=[]
+for x in parallel(range(30)):
+    out.append((k.f(x), E.A if x%2 else E.B, type(k).SIZE))
+""",
+    "optional callback none": """
+def f(x, cb=None):
+    if cb is not None: cb(x)
+    return x*x
+out=[]
+for x in parallel(range(30)):
+    out.append(f(x))
+""",
+    "simulation objects": """
+class Particle:
+    def __init__(self,x): self.x=x; self.v=0.; self.trace=[]
+    def step(self,dt): self.v+=-self.x*dt; self.x+=self.v*dt; self.trace.append(self.x)
+def simulate(x0):
+    p=Particle(x0)
+    for _ in range(20): p.step(0.1)
+    return p.x, p.trace
+out=[]
+for x in parallel(range(30)):
+    out.append(simulate(x))
+""",
+    "text": """
+import re, collections
+docs=['the cat sat %d on mat'%i for i in range(30)]
+pat=re.compile('[a-z]+'); res={}
+def clean(d): return [w for w in pat.findall(d.lower()) if len(w)>2]
+for i,d in parallel(list(enumerate(docs))):
+    c=collections.Counter(clean(d))
+    c.update(['x'])
+    res[i]=c.most_common(2)
+""",
+    "string building join format": """
+class R:
+    def __init__(self,x): self.x=x
+    def __str__(self): return f'<{self.x}>'
+    def __format__(self,s): return format(self.x,s)
+rs=[R(i) for i in range(30)]; out=[]
+for r in parallel(rs):
+    out.append(f'{r:>5}|{r!s}'+' '.join(str(q) for q in [r,r]))
+""",
+    "log pure object": """
+import logging
+log=logging.getLogger('allc')
+def f(x):
+    return x*x
+out=[]
+for x in parallel(range(30)):
+    out.append(f(x))
+    log.debug('x %d',x)
+""",
+}
