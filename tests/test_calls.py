@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from allcores.build import job
+from allcores.build.watch import Watch
 from tests.hidden_writes import BEYOND, CLEAN, FOUND
 from tests.same import assert_same, difference, run
-
-
-class Blind:
-    """Instead of the watch: sees nothing."""
-
-    def __init__(self, *_: Any) -> None: ...
-
-    def changed(self) -> None: ...
 
 
 @pytest.mark.parametrize("name", FOUND)
 def test_reading_finds_what_is_changed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     source = FOUND[name].lstrip()
-    monkeypatch.setattr(job, "Watch", Blind)
-    monkeypatch.setattr(job, "watch_items", Blind)
+    monkeypatch.setattr(Watch, "change", lambda _: None)
     outcome = run(source, False)
     assert difference(run(source, True), outcome) is None, (outcome.warned, outcome.reports)
 
