@@ -519,6 +519,44 @@ def f():
     return following()
 left = f()
 """,
+    "a generator that takes what others see, left early": """
+from collections import deque
+def drain(q):
+    while q: yield q.popleft()
+def first(q):
+    out=[]
+    for x in parallel(drain(q)):
+        out.append(x*x)
+        if x == 4: break
+    return out
+q=deque(range(50))
+left = first(q), list(q)
+""",
+    "a generator that takes what others see, left by an exception": """
+from collections import deque
+def drain(q):
+    while q: yield q.popleft()
+def deeper(q):
+    yield from drain(q)
+def first(q):
+    for x in parallel(deeper(q)):
+        if x * x > 9: raise ValueError(x)
+q=deque(range(50))
+try: first(q)
+except ValueError: pass
+""",
+    "a generator that counts, left early": """
+N=0
+def counting():
+    global N
+    for i in range(50):
+        N+=1
+        yield i
+out=[]
+for x in parallel(counting()):
+    out.append(x*x)
+    if x==4: break
+""",
     "an iterator used up": """
 it = iter([1,2,3,4,5,6,7])
 out=[]

@@ -28,7 +28,7 @@ from allcores.engine.job import LEFT
 from allcores.engine.schedule import Batch, Halt, Run
 from allcores.engine.source import Indexed, Streamed
 from allcores.holders import NOBODY, caught_above, caught_by, holders
-from allcores.inputs import copied, entangled, holds_iterator, items_left, plain_source
+from allcores.inputs import copied, entangled, holds_iterator, items_left, plain_source, side_effect
 from allcores.loop import (
     LoopReport,
     NotParallel,
@@ -418,7 +418,11 @@ class _Entry:
             )
         # A script that ends by an exception has nobody left to look; a notebook goes on.
         in_notebook = shared and not (plan.module_level and "__file__" in namespace)
-        if self.held and not plain_source(self.iterable) and (in_notebook or self.seen_to_raise()):
+        if (
+            self.held
+            and not plain_source(self.iterable)
+            and (in_notebook or self.seen_to_raise(elsewhere))
+        ):
             return "if the loop raises, the iterator it runs over can still be used, and would have been read ahead; loop over a list of it"
         for name in sorted(plan.builtins_used):
             if name in names or name in namespace:
@@ -443,14 +447,25 @@ class _Entry:
         plain = plain_source(self.iterable)
         why = obstacle(plan, self.iterable, plain, names, namespace)
         if why is None and not plain:
-            why = entangled(plan, self.iterable, names, namespace)
+            why = entangled(plan, self.iterable, names, namespace) or self.made_too_early()
         return why
 
-    def seen_to_raise(self) -> bool:
-        """Whether somebody who holds the iterator goes on when the loop raises."""
+    def made_too_early(self) -> str | None:
+        """Why items cannot be made that the loop may leave unused, or None."""
+        plan = self.plan
+        may_leave = plan.can_leave or plan.leaves_by_commit
+        if may_leave or self.seen_to_raise(True):
+            changed = side_effect(self.iterable, self.frame.f_globals)
+            if changed is not None:
+                how = "leaves early" if may_leave else "raises"
+                return f"if the loop {how}, items have been made that it does not use, and making one changes `{changed}`; loop over a list of them"
+        return None
+
+    def seen_to_raise(self, elsewhere: bool) -> bool:
+        """Whether somebody goes on when the loop raises; elsewhere: a caller may be the one."""
         if self.plan.caught or caught_by(self.frame):
             return True
-        return self.holders.elsewhere and caught_above(self.frame)
+        return elsewhere and caught_above(self.frame)
 
     def local_names(self) -> frozenset[str]:
         code = self.frame.f_code

@@ -7,11 +7,13 @@ import gc
 import io
 import operator
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from types import CodeType, FunctionType, GeneratorType, ModuleType
 from typing import Any
 
 from allcores.engine.functions import global_names
 from allcores.plan.live import changed_objects, owners_of
+from allcores.plan.making import changed_by_making
 from allcores.plan.model import Plan
 from allcores.plan.reach import ATOMS
 
@@ -146,8 +148,22 @@ def entangled(
     return None
 
 
-def _behind(iterable: Any, namespace: dict[str, Any]) -> Iterator[Any]:
-    """What making the items may use, functions of the program among it."""
+def side_effect(iterable: Any, namespace: dict[str, Any]) -> str | None:
+    """What making the items changes that others may see, as far as reading tells; else None."""
+    kind = type(iterable)
+    own = kind.__dict__.get("__next__") or kind.__dict__.get("__iter__")
+    for obj in chain((own,), _behind(iterable, namespace, methods=False)):
+        found = changed_by_making(obj)
+        if found is not None:
+            return found
+    return None
+
+
+def _behind(iterable: Any, namespace: dict[str, Any], methods: bool = True) -> Iterator[Any]:
+    """What making the items may use, functions of the program among it.
+
+    methods: all of those of the objects' classes as well.
+    """
     seen: set[int] = set()
     kept: list[Any] = []
     todo = [iterable]
@@ -171,8 +187,10 @@ def _behind(iterable: Any, namespace: dict[str, Any]) -> Iterator[Any]:
             todo += [*(obj.__closure__ or ()), obj.__defaults__]
         elif not isinstance(obj, io.IOBase):
             todo += gc.get_referents(obj)
-            # What makes the items of an object are methods of its class.
-            todo += [f for c in kind.__mro__ for f in vars(c).values() if type(f) is FunctionType]
+            if methods:
+                # What makes the items of an object are methods of its class.
+                known = [f for c in kind.__mro__ for f in vars(c).values()]
+                todo += [f for f in known if type(f) is FunctionType]
 
 
 def _codes(obj: Any) -> list[tuple[CodeType, dict[str, Any]]]:

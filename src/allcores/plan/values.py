@@ -628,8 +628,10 @@ class Expressions:
     def e_DictComp(self, node: ast.DictComp) -> Info:
         return self.comprehension(node, node.generators, [node.key, node.value])
 
-    def e_Yield(self, node: ast.expr) -> Info:
+    def e_Yield(self, node: ast.Yield | ast.YieldFrom) -> Info:
         self.refuse(node, "`yield` hands control away in the middle of an iteration")
+        if node.value is not None:
+            self.eval(node.value)
         return Info(ATOM, True, True)
 
     e_YieldFrom = e_Yield
