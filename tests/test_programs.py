@@ -1700,6 +1700,17 @@ class F:
         for x in parallel(xs): self.out.append(self.one(x))
 f=F(); f.all(range(5))
 """,
+    "more items than there is memory": """
+def first(xs):
+    for x in parallel(xs):
+        if x * x > 900: return x
+def last(pairs):
+    for i, x in parallel(pairs):
+        if x * i > 900: break
+    return i, x
+left = first(range(10**13)), first(range(3, 2**70)), last(enumerate(range(10**13)))
+left += last(zip(range(2**70), range(10**13))),
+""",
     "a generator that nobody else holds": """
 def g():
     for i in range(50): yield i

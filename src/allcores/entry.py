@@ -28,7 +28,15 @@ from allcores.engine.job import LEFT
 from allcores.engine.schedule import Batch, Halt, Run
 from allcores.engine.source import Indexed, Streamed
 from allcores.holders import NOBODY, caught_above, caught_by, holders
-from allcores.inputs import copied, entangled, holds_iterator, items_left, plain_source, side_effect
+from allcores.inputs import (
+    as_sequence,
+    copied,
+    entangled,
+    holds_iterator,
+    items_left,
+    plain_source,
+    side_effect,
+)
 from allcores.loop import (
     LoopReport,
     NotParallel,
@@ -205,6 +213,8 @@ class _Entry:
         self.functions: Functions
         self.fixed: list[str] = []
         self.ahead: Ahead | None = None
+        self.streamed = False
+        """Whether the input is too long for a list."""
         self.holders = NOBODY
         self.held = False
         """Whether the program holds an iterator that the loop uses up."""
@@ -274,7 +284,7 @@ class _Entry:
 
     def may_taste(self, plain: bool) -> bool:
         """Whether what workers leave can be run here in pieces."""
-        return plain and not self.held
+        return plain and not self.held and not self.streamed
 
     def plainly(self, items: Iterator[Any]) -> Iterator[Any]:
         """The rest of the loop as the plain loop."""
@@ -553,10 +563,12 @@ class _Entry:
         source: Indexed | Streamed
         if plain:
             # What earlier workers have left is of a copy already.
-            items = list(copied(rest) if self.held and rest is self.iterator else rest)
+            left = copied(rest) if self.held and rest is self.iterator else rest
+            items = as_sequence(left)
             if self.held_from is None:
                 self.held_from = self.done
-            source = Indexed(items)
+            self.streamed = items is None
+            source = Indexed(items) if items is not None else Streamed(left)
         else:
             source = Streamed(rest)
         self.prepare(self.report.reason == "spilled" or "spilled" in self.site.warned)
@@ -610,10 +622,10 @@ class _Entry:
                     continue
                 if event.kind == "spilled":
                     self.site.warned.add("spilled")
-                    return Rest(chain([event.item], run.rest()), "workers")
+                    return Rest(run.rest(event), "workers")
                 why = self.why_in_order(event)
                 if why is not None:
-                    return self.give_up(chain([event.item], run.rest()), why)
+                    return self.give_up(run.rest(event), why)
                 stuck += event.kind == "unshippable"
                 yield from self.natively(event, base)
                 if stuck > (64 if self.settings.force else 8):

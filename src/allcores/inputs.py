@@ -6,10 +6,10 @@ import copy
 import gc
 import io
 import operator
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from types import CodeType, FunctionType, GeneratorType, ModuleType
-from typing import Any
+from typing import Any, cast
 
 from allcores.engine.functions import global_names
 from allcores.plan.live import changed_objects, owners_of
@@ -69,12 +69,43 @@ def items_left(iterator: Any) -> int | None:
     """How many items a plain iterator still has."""
     kind = type(iterator)
     if kind is zip:
-        parts = iterator.__reduce__()[1]
-        return min((items_left(p) or 0 for p in parts), default=0)
+        parts = [items_left(part) for part in iterator.__reduce__()[1]]
+        known = [left for left in parts if left is not None]
+        return min(known, default=None if parts else 0)
     if kind is enumerate:
         return items_left(iterator.__reduce__()[1][0])
-    hint = operator.length_hint(iterator, -1)
+    try:
+        hint = operator.length_hint(iterator, -1)
+    except OverflowError:
+        return None  # a range longer than any sequence
     return hint if hint >= 0 else None
+
+
+MANY = 1_000_000
+"""How many items are taken into a list; more are read as they are needed."""
+
+
+def as_sequence(iterator: Any) -> Sequence[Any] | None:
+    """What a plain iterator has left, which is used up by that; None where it is too much."""
+    left = as_range(iterator)
+    if left is not None:
+        return left
+    number = items_left(iterator)
+    # What is a list already may be as long as it is.
+    if number is not None and (number <= MANY or type(iterator) is type(iter([]))):
+        return list(iterator)
+    return None
+
+
+def as_range(iterator: Any) -> range | None:
+    """What an iterator over a range has left, which is used up by that; None for any other."""
+    if type(iterator) is not type(iter(range(0))):
+        return None
+    _iter, arguments, *state = cast(Any, iterator.__reduce__())
+    left: range = arguments[0][state[0] if state and state[0] else 0 :]
+    # Others may hold it, and it has been used up.
+    cast(Any, iterator).__setstate__(len(arguments[0]))
+    return left
 
 
 def _inner_iterators(iterator: Any) -> Iterable[Any]:

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from allcores.ahead import first_read
 from allcores.engine.failures import CannotFork
@@ -21,7 +21,7 @@ from allcores.engine.randomness import Streams
 from allcores.engine.relay import STDOUT, Piece, Relay, put_out
 from allcores.engine.schedule import Batch, Halt, Run
 from allcores.engine.source import Indexed, Streamed
-from allcores.inputs import items_left, plain_source
+from allcores.inputs import as_sequence, items_left, plain_source
 from allcores.loop import ParallelWarning, Settings, _settings, in_worker
 from allcores.worth import FEW, WORTH_ITERATION, WORTH_SECONDS, Stay, Taste, worth_workers
 
@@ -130,8 +130,6 @@ def _call(name: str, fn: Any, iterables: tuple[Any, ...], star: bool, settings: 
 
 SURE = 1000
 """A function that drew no random number in so many calls is taken for one that draws none."""
-MANY = 1_000_000
-"""More items than this are not put in a list, so that workers have them, but sent as they come."""
 _costs: dict[Any, tuple[float, float]] = {}
 """Seconds that an item took lately, and what those took by which that is known; by code."""
 
@@ -302,9 +300,7 @@ class _Call:
 
     def source(self) -> tuple[Any, Any]:
         """What workers get, and the sequence it is made of, if it is one."""
-        rest: Any = _as_range(self.iterator)
-        if rest is None and self.plain and (self.left() or 0) <= MANY:
-            rest = list(self.iterator)
+        rest: Any = as_sequence(self.iterator) if self.plain else None
         if rest is None:
             numbered = (_Item(k, item) for k, item in enumerate(self.iterator, self.done))
             return Streamed(numbered), None
@@ -420,17 +416,6 @@ class _Item(NamedTuple):
 
     def __repr__(self) -> str:
         return repr(self.value)
-
-
-def _as_range(iterator: Any) -> range | None:
-    """What an iterator over a range has left, which may be too much for a list."""
-    if type(iterator) is not type(iter(range(0))):
-        return None
-    _iter, arguments, *state = cast(Any, iterator.__reduce__())
-    left: range = arguments[0][state[0] if state and state[0] else 0 :]
-    # Others may hold it, and it has been used up.
-    cast(Any, iterator).__setstate__(len(arguments[0]))
-    return left
 
 
 class _Numbered(Sequence[_Item]):

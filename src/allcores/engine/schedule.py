@@ -436,9 +436,14 @@ class Run:
 
     # -- ending
 
-    def rest(self) -> Iterator[Any]:
-        """Stop the workers; all items not given in a Batch or Halt, lazily."""
+    def rest(self, again: Halt | None = None) -> Iterator[Any]:
+        """Stop the workers; all items not given in a Batch or Halt, lazily.
+
+        again: the Halt that was given last; its item comes first.
+        """
         waiting = [c.items for c in self.order]
+        if again is not None:
+            waiting.insert(0, [again.item])
         self.close()
         return self.source.rest(waiting)
 

@@ -43,6 +43,8 @@ class Indexed:
             left = iter(self.items)
             left.__setstate__(first)  # type: ignore[attr-defined]  # it still knows its length
             return left
+        if type(self.items) is range:
+            return iter(self.items[first:])
         return iter(_Slice(self.items, first, self.length))
 
 
