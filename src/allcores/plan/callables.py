@@ -11,11 +11,13 @@ from collections.abc import Iterable, Iterator
 from types import BuiltinMethodType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
 
-from allcores.plan.effects import MUTATORS, module_root
+from allcores.plan import effects as fx
+from allcores.plan.effects import module_root
 from allcores.plan.names import children
 from allcores.plan.quiet import quiet_parse
 from allcores.plan.source import Module, Surroundings
 from allcores.plan.summaries import Reading, Summary, merged
+from allcores.plan.table import changes_its_object
 
 _modules: dict[str, Module | None] = {}
 _libraries = tuple({os.path.join(os.path.dirname(m.__file__ or ""), "") for m in (os, linecache)})
@@ -161,9 +163,10 @@ class Callables:
         kind = type(obj)
         owner = getattr(obj, "__self__", None) if isinstance(obj, BuiltinMethodType) else None
         if isinstance(obj, BuiltinMethodType):
-            changes = (
-                owner is not None and not isinstance(owner, ModuleType) and obj.__name__ in MUTATORS
-            )
+            if owner is None or isinstance(owner, ModuleType):
+                return None
+            changes = changes_its_object(type(owner), obj.__name__)
+            changes = obj.__name__ in fx.MUTATORS if changes is None else changes
             return Summary(0, {path}) if changes else None
         if kind.__module__ == "functools" and kind.__name__ == "partial":
             inner = self.summary_at(path + ".func", obj.func)

@@ -9,7 +9,7 @@ makes it).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 Roots = frozenset[str]
 NONE: Roots = frozenset()
@@ -42,6 +42,10 @@ MISSING = Val(frozenset(), frozenset(), frozenset(), frozenset())
 """An argument that is left at its default; compared by identity."""
 ANY = ".<any>"
 """At the end of a path: an attribute that is only known when it runs."""
+PROCESS_ROOTS = ("@os.environ", "@decimal.context")
+"""What any code of this process may go by."""
+ELEMENTS = ".<elements>"
+"""At the end of a path: what the object holds, as far as its types go."""
 CLASS = "@its class"
 """The root of the class of an object."""
 
@@ -150,41 +154,44 @@ CHEAP_BUILTINS = frozenset(
 )
 KEEPS_CALLBACK = frozenset({"sort", "sorted", "min", "max", "filter", "map"})
 
+# -- read from the table when first asked for ------------------------------------------------------
+
+MUTATORS: frozenset[str]
+CONTAINER_CHANGES: frozenset[str]
+GIVEN_MUTATORS: frozenset[str]
+DRAWS: frozenset[str]
+CHEAP_METHODS: frozenset[str]
+SOFT_NAMES: frozenset[str]
+VIEW_METHODS: frozenset[str]
+ARGUMENT_CHANGES: dict[str, tuple[int, ...]]
+METHOD_ARGUMENT_CHANGES: dict[str, tuple[int, ...]]
+LAST_ARGUMENTS: dict[str, tuple[int, ...]]
+FILE_CHANGES: dict[str, tuple[int, ...]]
+PROCESS_SETTINGS: frozenset[str]
+PROCESS_ACTS: frozenset[str]
+STATEFUL_MODULES: tuple[str, ...]
+HARMLESS_FUNCTIONS: frozenset[str]
+FRESH_MODULES: tuple[str, ...]
+BORROWING_FUNCTIONS: frozenset[str]
+GENERATOR_MAKERS: frozenset[str]
+DEEP_COPIES: frozenset[str]
+SHARED_GIVERS: dict[str, str]
+KEYWORDS: dict[str, str]
+
+
+def __getattr__(name: str) -> Any:
+    """Constants of this module that the table holds."""
+    from allcores.plan.table import constant
+
+    try:
+        found = globals()[name] = constant(name)
+    except KeyError:
+        raise AttributeError(name) from None
+    return found
+
+
 # -- methods -------------------------------------------------------------------------------------
 
-MUTATORS = frozenset(
-    """append appendleft extend extendleft insert remove pop popleft popitem clear sort reverse
-    rotate add discard update setdefault subtract intersection_update difference_update
-    symmetric_difference_update move_to_end
-    write writelines writerow writerows writestr seek truncate flush read readline readlines
-    readinto read1 send throw close __next__ next put put_nowait get_nowait push heappush
-    execute executemany executescript fetchone fetchmany fetchall commit rollback
-    acquire release set_ fill itemset setfield setflags resize partition byteswap
-    __setitem__ __delitem__ __setattr__ __delattr__ __iadd__ load_state_dict zero_grad step backward
-    recv recv_into sendall accept connect bind listen seed setstate jumped advance spawn
-    """.split()
-)
-CONTAINER_CHANGES = frozenset(
-    """append appendleft extend extendleft insert remove pop popleft popitem clear sort reverse
-    add discard update setdefault write writelines put put_nowait""".split()
-)
-"""Those that no function of a module is likely to be called."""
-GIVEN_MUTATORS = frozenset(
-    """append extend insert discard remove pop popleft appendleft clear setdefault write writelines
-    put send __setitem__ __delitem__""".split()
-)
-"""Those that are changes also where the method is only taken, to be called by somebody else."""
-DRAWS = frozenset(
-    """random randint randrange uniform gauss choice choices sample shuffle normalvariate triangular
-    betavariate expovariate gammavariate lognormvariate vonmisesvariate paretovariate
-    weibullvariate getrandbits randbytes rand randn random_sample ranf normal standard_normal integers
-    random_integers permutation permuted exponential poisson binomial beta gamma chisquare dirichlet
-    geometric gumbel hypergeometric laplace logistic lognormal logseries multinomial
-    multivariate_normal negative_binomial noncentral_chisquare noncentral_f pareto power rayleigh
-    standard_cauchy standard_exponential standard_gamma standard_t vonmises wald weibull zipf
-    tomaxint bytes
-    """.split()
-)
 ATOM_METHODS = frozenset(
     """strip lstrip rstrip lower upper title capitalize casefold swapcase format format_map replace join
     center ljust rjust zfill encode decode startswith endswith find rfind index rindex count isdigit
@@ -202,11 +209,6 @@ SHALLOW_METHODS = frozenset(
     "copy items values keys union intersection difference symmetric_difference most_common elements".split()
 )
 ELEMENT_METHODS = frozenset("get setdefault pop popleft popitem __getitem__ next".split())
-CHEAP_METHODS = (
-    MUTATORS
-    | frozenset("get items keys values strip split lower upper join format startswith copy".split())
-    | frozenset("info debug warning error critical exception log".split())
-)
 SAFE_COMMIT_METHODS = frozenset({"append"})
 LOG_METHODS = frozenset({"debug", "info", "warning", "error", "critical", "exception", "log"})
 TALK_METHODS = LOG_METHODS | {"write", "writelines", "flush"}
@@ -218,23 +220,6 @@ LOGGER_NAMES = frozenset({"log", "logger"})
 
 # -- functions of modules -----------------------------------------------------------------------
 
-FIRST_ARGUMENT_CHANGES = frozenset(
-    """heapq.heappush heapq.heappop heapq.heapify heapq.heapreplace heapq.heappushpop bisect.insort
-    bisect.insort_left bisect.insort_right random.shuffle operator.setitem operator.delitem
-    operator.iadd operator.iconcat numpy.copyto numpy.put numpy.place numpy.putmask
-    numpy.fill_diagonal numpy.put_along_axis numpy.add.at numpy.subtract.at numpy.multiply.at
-    numpy.maximum.at numpy.minimum.at numpy.random.shuffle copyreg.pickle
-    """.split()
-)
-SECOND_ARGUMENT_CHANGES = frozenset("json.dump pickle.dump marshal.dump shutil.copyfileobj".split())
-PROCESS_STATE = frozenset(
-    """os.chdir os.putenv os.unsetenv os.umask os.nice signal.signal signal.alarm sys.setrecursionlimit
-    sys.exit os._exit os.fork os.kill os.killpg os.abort signal.raise_signal signal.pthread_kill
-    _thread.interrupt_main locale.setlocale numpy.seterr numpy.set_printoptions warnings.filterwarnings
-    warnings.simplefilter warnings.resetwarnings logging.basicConfig decimal.setcontext random.seed
-    numpy.random.seed faulthandler.enable sys.settrace sys.setprofile threading.settrace
-    """.split()
-)
 WARNING_FILTERS = frozenset(
     "warnings.filterwarnings warnings.simplefilter warnings.resetwarnings".split()
 )
@@ -244,46 +229,5 @@ QUIET_MANAGERS = frozenset(
     tempfile.TemporaryDirectory tempfile.NamedTemporaryFile tempfile.TemporaryFile""".split()
 )
 """What swallows no exceptions in a `with`."""
-STATEFUL_MODULES = ("matplotlib.pyplot.", "pylab.", "turtle.", "logging.", "curses.", "readline.")
 RANDOM_MODULES = ("random", "numpy.random")
-HARMLESS_FUNCTIONS = frozenset({"time.sleep", "gc.collect"})
-FRESH_MODULES = (
-    "math.",
-    "cmath.",
-    "statistics.",
-    "numpy.",
-    "scipy.",
-    "string.",
-    "datetime.",
-    "time.",
-    "hashlib.",
-    "zlib.",
-    "re.",
-    "json.",
-    "struct.",
-    "fractions.",
-    "decimal.",
-    "base64",
-    "os.path.",
-)
-BORROWING_FUNCTIONS = frozenset(
-    """numpy.asarray numpy.asanyarray numpy.ascontiguousarray numpy.reshape numpy.ravel numpy.transpose
-    numpy.squeeze numpy.atleast_1d numpy.atleast_2d numpy.atleast_3d numpy.broadcast_to numpy.split
-    numpy.array_split numpy.swapaxes numpy.moveaxis numpy.rollaxis numpy.expand_dims numpy.flip
-    numpy.diagonal numpy.real numpy.imag numpy.lib.stride_tricks.as_strided
-    numpy.lib.stride_tricks.sliding_window_view numpy.frombuffer
-    """.split()
-)
-VIEW_METHODS = frozenset(
-    "reshape ravel view transpose swapaxes squeeze diagonal T real imag flat setdefault".split()
-)
-GENERATOR_MAKERS = frozenset(
-    "numpy.random.default_rng numpy.random.RandomState numpy.random.Generator numpy.random.SeedSequence "
-    "numpy.random.PCG64 numpy.random.MT19937 numpy.random.Philox random.Random random.SystemRandom".split()
-)
-DEEP_COPIES = frozenset(
-    """copy.deepcopy json.loads json.load pickle.loads pickle.load marshal.loads ast.literal_eval
-    tomllib.loads tomllib.load""".split()
-)
-"""What they give shares nothing that can be changed with what they are given."""
 ITEM_MAKERS = ("itertools.", "copy.copy", "operator.", "functools.")

@@ -48,7 +48,7 @@ _BINARY: dict[type[ast.AST], Names] = {
     kind: _names(f"{name} r{name}") for kind, name in _ARITHMETIC.items()
 }
 _BINARY[ast.Mod] |= TEXT | NUMBERS  # `"%s" % a`
-_IN_PLACE = {kind: _names(f"i{name}") | _BINARY[kind] for kind, name in _ARITHMETIC.items()}
+_IN_PLACE = {kind: _names(f"i{name}") for kind, name in _ARITHMETIC.items()}
 _UNARY: dict[type[ast.AST], Names] = {
     ast.UAdd: _names("pos"),
     ast.USub: _names("neg"),
@@ -58,10 +58,6 @@ _UNARY: dict[type[ast.AST], Names] = {
 _COMPARED: dict[type[ast.AST], Names] = {
     ast.Eq: EQUAL,
     ast.NotEq: EQUAL,
-    ast.In: IN,
-    ast.NotIn: IN,
-    ast.Is: NONE,
-    ast.IsNot: NONE,
 }
 READING = (
     frozenset().union(*_BINARY.values(), *_UNARY.values())
@@ -113,11 +109,9 @@ def of_node(node: ast.AST) -> Names:
     if isinstance(node, ast.BinOp):
         return _BINARY[type(node.op)]
     if isinstance(node, ast.AugAssign):
-        return _IN_PLACE[type(node.op)]
+        return _BINARY[type(node.op)]
     if isinstance(node, ast.UnaryOp):
         return _UNARY[type(node.op)]
-    if isinstance(node, ast.Compare):
-        return NONE.union(*(_COMPARED.get(type(op), ORDER) for op in node.ops))
     if isinstance(node, ast.Subscript):
         return ITEM
     if isinstance(node, ast.FormattedValue):
@@ -125,6 +119,19 @@ def of_node(node: ast.AST) -> Names:
     if isinstance(node, (ast.Starred, ast.comprehension, ast.For, ast.Tuple, ast.List)):
         return ITERATION
     return NONE
+
+
+def of_comparison(op: ast.cmpop) -> tuple[Names, Names]:
+    """What a comparison may call of its left operand, and of its right one."""
+    if isinstance(op, (ast.In, ast.NotIn)):
+        return KEYS | EQUAL, IN
+    names = NONE if isinstance(op, (ast.Is, ast.IsNot)) else _COMPARED.get(type(op), ORDER)
+    return names, names
+
+
+def in_place(op: ast.operator) -> Names:
+    """What `a += b` calls of `a`."""
+    return _IN_PLACE[type(op)]
 
 
 def of_builtin(name: str) -> Names:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Container, Iterator
 
-from allcores.plan.effects import CONTAINER_CHANGES, is_outer
+from allcores.plan import effects as fx
+from allcores.plan.effects import is_outer
 from allcores.plan.names import COMPREHENSIONS, children, walk
 from allcores.plan.values import Info
 
@@ -80,7 +81,7 @@ def may_print(node: ast.expr, but: Container[ast.AST] = ()) -> bool:
     return any(
         isinstance(n, ast.Call)
         and n not in but
-        and not (isinstance(n.func, ast.Attribute) and n.func.attr in CONTAINER_CHANGES - WRITES)
+        and not (isinstance(n.func, ast.Attribute) and n.func.attr in fx.CONTAINER_CHANGES - WRITES)
         for n in walk(node)
     )
 

@@ -9,15 +9,18 @@ from types import BuiltinMethodType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from allcores.plan.callables import MOST_HELD, Callables, attributes_of
-from allcores.plan.effects import ANY, ITEM, LOGGING, in_words, module_root
+from allcores.plan.effects import ANY, ELEMENTS, ITEM, LOGGING, in_words, module_root
 from allcores.plan.implicit import ONLY_ITS_OWN
 from allcores.plan.model import Plan
 from allcores.plan.reach import ATOMS
 from allcores.plan.summaries import CALLED, Asked, Reading, Summary
+from allcores.plan.table import changes_its_object
 
 _DEFINED = (FunctionType, staticmethod, classmethod)
 CONTAINERS = frozenset({list, tuple, dict, set, frozenset, deque})
 _CODE = (ModuleType, type, FunctionType, MethodType, BuiltinMethodType)
+MOST_SEEN = 10_000
+"""Of so many objects in a container the types are looked at."""
 BUDGET = 200_000
 """Objects looked at when searching for one object inside another."""
 HANDLES = {
@@ -128,10 +131,20 @@ def _mark_of_cell(cell: Any) -> object:
 
 def mark_at(path: str, namespace: dict[str, Any], names: dict[str, Any] | None = None) -> object:
     """How the object at a path looks; None: there is none."""
+    at = path.removesuffix(ANY).removesuffix(ELEMENTS)
     try:
-        return mark_of(lookup(path.removesuffix(ANY), names or {}, namespace))
+        obj = lookup(at, names or {}, namespace)
     except LookupError:
         return None
+    return frozenset(map(id, kinds_at(obj))) if path.endswith(ELEMENTS) else mark_of(obj)
+
+
+def kinds_at(obj: Any) -> set[type]:
+    """The types of an object and of what a container holds, if it is no more than can be seen."""
+    kinds = {type(obj)}
+    if type(obj) in CONTAINERS and len(obj) <= MOST_SEEN:
+        kinds.update(map(type, obj.values() if type(obj) is dict else obj))
+    return kinds
 
 
 def looks_the_same(
@@ -145,6 +158,14 @@ def looks_the_same(
         elif mark_at(each.path, each.namespace) != each.mark:
             return False
     return True
+
+
+def method_of_kind(kind: type, name: str, filename: str) -> bool | None:
+    """Whether a method changes objects of a type; None: not known. As `Names.method_changes`."""
+    found = next(c.__dict__[name] for c in kind.__mro__ if name in c.__dict__)
+    if isinstance(found, FunctionType) and found.__code__.co_filename == filename:
+        return False if found.__name__ == name else None
+    return changes_its_object(kind, name)
 
 
 class Names:
@@ -218,6 +239,21 @@ class Names:
             return free_lock(lookup(path, self.names, self.namespace))
         except LookupError:
             return False
+
+    def method_changes(self, path: str, name: str, filename: str) -> bool | None:
+        """Whether a method changes the object, or one that it holds; None: not known.
+
+        False for methods that a function of this file is.
+        """
+        try:
+            obj = lookup(path, self.names, self.namespace)
+        except LookupError:
+            return None
+        if isinstance(obj, (ModuleType, type)) or name in attributes_of(obj):
+            return None
+        kinds = [k for k in kinds_at(obj) if any(name in c.__dict__ for c in k.__mro__)]
+        found = [method_of_kind(k, name, filename) for k in kinds]
+        return None if None in found or not found else any(found)
 
     def may_have(self, path: str, names: frozenset[str]) -> bool:
         """Whether the object may be, or hold, one of a class of the program's with such a method."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from typing import Protocol
 
-from allcores.plan.effects import GIVEN_MUTATORS, LOG_METHODS, LOGGER_NAMES, LOGGING
+from allcores.plan import effects as fx
+from allcores.plan.effects import ELEMENTS, LOG_METHODS, LOGGER_NAMES, LOGGING
 from allcores.plan.implicit import ATTRIBUTES, SPECIAL
 from allcores.plan.names import (
     BUILTINS,
@@ -116,7 +117,7 @@ def taken_method(node: ast.Assign) -> dict[str, str]:
     target, value = node.targets[0], node.value
     if isinstance(target, ast.Name) and isinstance(value, ast.Attribute):
         owner = path_of(value.value)
-        if owner is not None and value.attr in GIVEN_MUTATORS:
+        if owner is not None and value.attr in fx.GIVEN_MUTATORS:
             return {target.id: owner}
     return {}
 
@@ -165,6 +166,12 @@ class Live(Protocol):
 
     def is_lock(self, path: str) -> bool:
         """Whether there is a lock that is free."""
+
+    def method_changes(self, path: str, name: str, filename: str) -> bool | None:
+        """Whether a method changes the object, or one that it holds; None: not known.
+
+        False for methods that a function of this file is.
+        """
 
     def may_have(self, path: str, names: frozenset[str]) -> bool:
         """Whether the object may be, or hold, one of a class of the program's with such a method."""
@@ -297,6 +304,23 @@ class Surroundings:
                 summary.is_static = True
             return summary
         return None
+
+    def method_changes(self, path: str, name: str) -> bool | None:
+        """Whether a method changes the object at a path, or one held there; None: not known.
+
+        False where its source stands in this module: it is read like all of its name.
+        """
+        live, seen = self.seen_live(path + ELEMENTS)
+        if live is None:
+            return None
+        return live.method_changes(seen.removesuffix(ELEMENTS), name, self.module.filename)
+
+    def is_read(self, path: str, name: str) -> bool:
+        """Whether a method of the object at a path is known by its source alone."""
+        live, seen = self.seen_live(path)
+        if live is None:
+            return False
+        return live.method_changes(seen, name, self.module.filename) is False
 
     def held_functions(self, path: str) -> list[Summary]:
         """What calling the functions does that the object at a path holds, if it is known."""

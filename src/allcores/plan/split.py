@@ -10,7 +10,7 @@ import ast
 from collections.abc import Sequence
 from typing import Any
 
-from allcores.plan.effects import ITEM, NONE, Roots, Val, all_bounded, is_outer, outer
+from allcores.plan.effects import ITEM, NONE, Roots, Val, all_bounded, bounded, is_outer, outer
 from allcores.plan.model import Commit, Plan, Reason, Step
 from allcores.plan.names import (
     FUNCTIONS,
@@ -104,6 +104,7 @@ def read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
         summary.fields = None
     summary.parameters = parameter_names(node.args)
     summary.calls = _called_parameters(node)
+    summary.by_name = {(bounded(r), name) for r, name in reader.by_name}
     summary.gives = set(all_bounded(reader.given).values())
     summary.gives_itself = set(all_bounded(reader.given_itself).values())
     summary.variable = _variable_parameters(node.args)

@@ -7,7 +7,15 @@ import ast
 from allcores.plan import effects as fx
 from allcores.plan import talk
 from allcores.plan.effects import ATOM, NONE, Val, is_outer, join, outer
-from allcores.plan.implicit import DELETING, MAKING_CLASSES, STORING, STORING_ITEM, TRUTH, of_node
+from allcores.plan.implicit import (
+    DELETING,
+    MAKING_CLASSES,
+    STORING,
+    STORING_ITEM,
+    TRUTH,
+    in_place,
+    of_node,
+)
 from allcores.plan.lifting import eager, pick
 from allcores.plan.names import (
     binds,
@@ -371,7 +379,7 @@ class Statements(Expressions):
         info = self.eval(node.value)
         target = node.target
         tainted = self.implicit(node, of_node(node), [node.value]) or info.tainted
-        tainted |= self.shared_effects(node, of_node(node))
+        tainted |= self.shared_effects(node, of_node(node) | in_place(node.op))
         if isinstance(target, ast.Name):
             tainted |= self.augment_name(node, target.id, info)
         else:

@@ -49,6 +49,8 @@ class Summary:
         self.parameters: list[str] = []
         self.shared_defaults: set[int] = set()
         """Positions of parameters with a default that all calls share and may change."""
+        self.by_name: set[tuple[str, str]] = set()
+        """Arguments, and methods called of them that change them by their name alone."""
         self.variable: tuple[int, int] = (-1, -1)
         """The positions of `*args` and `**kwargs` among the parameters; -1 where there is none."""
         self.gives: set[str] = set()
@@ -90,6 +92,7 @@ class Summary:
             augments=roots(self.augments),
             talks=roots(self.talks),
             locks=roots(self.locks),
+            by_name={(rename(root), name) for root, name in self.by_name},
             fields=fields,
             gives=roots(self.gives),
             gives_itself=roots(self.gives_itself),
@@ -120,6 +123,7 @@ def merged(first: Summary, others: list[Summary]) -> Summary:
         - {r for s in every for r in s.changes - s.stores - s.augments},
         talks={r for s in every for r in s.talks},
         locks={r for s in every for r in s.locks},
+        by_name={r for s in every for r in s.by_name},
         gives={r for s in every for r in s.gives},
         gives_itself={r for s in every for r in s.gives_itself},
     )

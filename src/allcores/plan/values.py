@@ -118,6 +118,8 @@ class Expressions:
         self.guards: list[Guard] = []
         self.in_function = False
         self.effects = 0
+        self.by_name: set[tuple[str, str]] = set()
+        """Arguments, and methods called of them that change them by their name alone."""
         self.results: dict[str, Roots] = {}
         """What calls of functions that have been read may have given, other than arguments."""
         self.touched: list[tuple[ast.AST, str]] = []
@@ -345,6 +347,9 @@ class Expressions:
         if root.startswith(fx.CLASS) and not self.in_function:
             text = "an object's class is changed through the object; write the name of the class"
             self.serial.setdefault((0, text))
+        if root.startswith(fx.PROCESS_ROOTS) and not self.in_function:
+            text = f"`{in_words(root)}` is for all of this process; set it before the loop"
+            self.serial.setdefault((0, text))
         self.changed[root] = self.changed.get(root, False) or deep
 
     def guard(self, node: ast.AST, receiver: ast.expr | None, val: Val) -> bool:
@@ -456,7 +461,9 @@ class Expressions:
     def e_Compare(self, node: ast.Compare) -> Info:
         parts = [node.left, *node.comparators]
         _, tainted, heavy = self.eval_all(parts)
-        tainted |= self.implicit(node, implicit.of_node(node), parts)
+        for left, op, right in zip(parts, node.ops, node.comparators, strict=False):
+            for operand, names in zip((left, right), implicit.of_comparison(op), strict=True):
+                tainted |= self.implicit(node, names, [operand])
         return Info(self.fresh(node), tainted, heavy)
 
     def e_Name(self, node: ast.Name) -> Info:
@@ -522,7 +529,8 @@ class Expressions:
 
     def e_Subscript(self, node: ast.Subscript) -> Info:
         base, index = self.eval(node.value), self.eval(node.slice)
-        if self.implicit(node, implicit.of_node(node), [node.value, node.slice]):
+        called = self.implicit(node, implicit.ITEM - implicit.KEYS, [node.value])
+        if self.implicit(node, implicit.KEYS, [node.slice]) or called:
             base = base._replace(tainted=True)
         return Info(
             self.element(base.val), base.tainted or index.tainted, base.heavy or index.heavy
@@ -805,6 +813,7 @@ class Expressions:
         given: the arguments by position; what is missing there is left at its default.
         """
         tainted, told = talk.by_function(self, node, summary, given)
+        tainted |= self.apply_by_name(node, summary, given, exprs, where)
         for root in sorted(summary.changes | told):
             head, _, rest = root.partition(".")
             if not head.startswith("$"):
@@ -832,6 +841,34 @@ class Expressions:
             self.put_inside(given[position], others)
             if self.change_part(node, given[position], rest, summary, root, at):
                 self.because(node, f"{where} changes what it is given")
+                tainted = True
+        return tainted
+
+    def apply_by_name(
+        self,
+        node: ast.AST,
+        summary: Summary,
+        given: list[Val],
+        exprs: list[ast.expr | None],
+        where: str,
+    ) -> bool:
+        """Methods that are called of arguments, where it is known by now what these are."""
+        tainted = False
+        for root, name in sorted(summary.by_name):
+            head, _, rest = root.partition(".")
+            position = int(head[1:])
+            if _missing(given, position) or (summary.is_class and position == 0):
+                continue
+            val = given[position]
+            paths = {f"{r}.{rest}" if rest else r for r in outer(val.own)}
+            if self.in_function and paths and all(r[0] == "$" for r in paths) and not val.maybe:
+                self.by_name |= {(bounded(r), name) for r in paths}
+                continue
+            if paths and all(self.around.method_changes(r, name) is False for r in paths):
+                continue
+            at = exprs[position] if position < len(exprs) else None
+            if self.change_part(node, val, rest, summary, root, at):
+                self.because(node, f"{where} calls `{name}` of what it is given")
                 tainted = True
         return tainted
 
@@ -1059,7 +1096,11 @@ class Expressions:
         if dotted in fx.WARNING_FILTERS and self.own_warnings:
             self.effects += 1
             return Info(ATOM, tainted, False)
-        if dotted in fx.PROCESS_STATE:
+        if dotted in fx.PROCESS_SETTINGS and not self.in_function:
+            shown = ast.unparse(node.func)
+            text = f"`{shown}` sets something for all of this process; do so before the loop"
+            self.refuse(node, text)
+        if dotted in fx.PROCESS_ACTS or dotted in fx.PROCESS_SETTINGS:
             for arg in args:
                 # Which process `os.getpid()` means, for one.
                 self.info[arg] = self.info[arg]._replace(tainted=True)
@@ -1075,11 +1116,16 @@ class Expressions:
                 node, f"`{ast.unparse(node.func)}` works on something that all iterations share"
             )
             return Info(self.fresh(node, *vals), True, False)
-        if dotted in fx.FIRST_ARGUMENT_CHANGES and args:
-            tainted |= self.mutate(vals[0], node, args[0], dotted)
-            return Info(self.element(vals[0]), tainted, False)
-        if dotted in fx.SECOND_ARGUMENT_CHANGES and len(args) > 1:
-            return Info(ATOM, self.mutate(vals[1], node, args[1], dotted) or tainted, False)
+        if dotted in fx.SHARED_GIVERS:
+            return Info(Val(frozenset({f"@{fx.SHARED_GIVERS[dotted]}"})), tainted, False)
+        changed = self.arguments_changed(node, dotted, len(node.args))
+        for position in changed:
+            tainted |= self.mutate(vals[position], node, args[position], dotted)
+        if dotted in fx.ARGUMENT_CHANGES and changed:
+            return Info(self.element(vals[changed[0]]), tainted, False)
+        if dotted in fx.FILE_CHANGES and not self.in_function:
+            tainted |= self.changes_files(node, dotted)
+            return Info(ATOM, tainted, True)
         if dotted in fx.DEEP_COPIES:
             return Info(Val(frozenset({self.site(node)})), tainted, True)
         if dotted in fx.BORROWING_FUNCTIONS and vals:
@@ -1088,6 +1134,29 @@ class Expressions:
             roots = [v._replace(own=NONE, inner=NONE, inner_maybe=v.possible) for v in vals]
             return Info(self.fresh(node, *roots), tainted, dotted not in fx.HARMLESS_FUNCTIONS)
         return self.called(node, path, None, args, vals, tainted)
+
+    def arguments_changed(self, node: ast.Call, dotted: str, count: int) -> list[int]:
+        """The positions of the arguments that a function changes."""
+        if any(isinstance(a, ast.Starred) for a in node.args):
+            return list(range(count)) if dotted in fx.ARGUMENT_CHANGES else []
+        found = [k for k in fx.ARGUMENT_CHANGES.get(dotted, ()) if k < count]
+        for first in fx.LAST_ARGUMENTS.get(dotted, ()):
+            found += range(first, count)
+        for keyword in node.keywords:
+            at = fx.KEYWORDS.get(keyword.arg or "", "")
+            if at.isdigit() and int(at) < count and not _is_false(keyword.value):
+                found.append(int(at))
+        return found
+
+    def changes_files(self, node: ast.Call, dotted: str) -> bool:
+        """Whether a function may change a file that another iteration uses as well."""
+        self.effects += 1
+        named = [node.args[k] for k in fx.FILE_CHANGES[dotted] if k < len(node.args)]
+        if named and all(self.names_its_iteration(a) for a in named):
+            return False
+        text = "changes files that other iterations may use; name them after the loop's target"
+        self.because(node, f"`{ast.unparse(node.func)}` {text}")
+        return True
 
     def method_call(self, node: ast.Call, func: ast.Attribute, args: list[ast.expr]) -> Info:
         spoken = talk.method_called(self, node, func, args)
@@ -1111,7 +1180,7 @@ class Expressions:
 
     def is_method(self, path: str, dotted: str, name: str) -> bool:
         """Whether an imported path that is called is a method of some object."""
-        if dotted in fx.FIRST_ARGUMENT_CHANGES or dotted.startswith(fx.FRESH_MODULES):
+        if dotted in fx.ARGUMENT_CHANGES or dotted.startswith(fx.FRESH_MODULES):
             return False
         owner = path.rpartition(".")[0]
         known = self.around.is_value(owner)
@@ -1132,7 +1201,7 @@ class Expressions:
         vals, tainted, _ = self.eval_all(args)
         summary = self.around.summary(path)
         assert summary is not None
-        if func.attr in fx.MUTATORS:
+        if func.attr in fx.MUTATORS and not self.around.is_read(owner, func.attr):
             # Whatever its source shows: an overridden `append` still appends.
             tainted |= self.mutate(base.val, node, func.value, func.attr)
             self.put_inside(base.val, vals)
@@ -1160,7 +1229,10 @@ class Expressions:
         if isinstance(func.value, ast.Name) and self.around.is_builtin(func.value.id) and vals:
             if name in fx.MUTATORS or name.startswith("__"):
                 tainted |= self.mutate(vals[0], node, args[0], name)  # list.append(xs, x)
-        if not text and (name in fx.MUTATORS or name in fx.DRAWS or inplace):
+        for at in fx.METHOD_ARGUMENT_CHANGES.get(name, ()):
+            if at < len(node.args):
+                tainted |= self.mutate(vals[at], node, args[at], name)
+        if not text and (inplace or self.changes_object(base.val, func)):
             tainted |= self.mutate(base.val, node, func.value, name)
             self.put_inside(base.val, vals)
         if name == "extend" or name == "update":
@@ -1180,6 +1252,23 @@ class Expressions:
         if name in fx.VIEW_METHODS:
             return Info(join(base.val, self.element(base.val)), tainted, heavy)
         return Info(self.fresh(node, base.val, *vals, maybe=True), tainted, heavy)
+
+    def changes_object(self, base: Val, func: ast.Attribute) -> bool:
+        """Whether a method may change the object that it is called of."""
+        name = func.attr
+        known = [self.around.method_changes(r, name) for r in outer(base.own) if r != ITEM]
+        if known and None not in known and not base.maybe:
+            return any(known)
+        if name not in fx.MUTATORS and name not in fx.DRAWS:
+            return False
+        if not self.in_function or name not in fx.SOFT_NAMES:
+            return True
+        arguments = frozenset(r for r in base.own if r[0] == "$")
+        if arguments != outer(base.own) or base.maybe:
+            return True
+        # Whoever calls this function may know what the object is.
+        self.by_name |= {(r, name) for r in arguments}
+        return False
 
     def any_method(
         self, node: ast.Call, func: ast.Attribute, base: Val, vals: list[Val], summary: Summary
@@ -1242,9 +1331,9 @@ class Expressions:
         if isinstance(func, ast.Attribute) and (
             dotted is None or self.is_method(path or "", dotted, func.attr)
         ):
-            if self.own_method(func):
-                return info
             base = self.info.get(func.value) or self.eval(func.value)
+            if self.own_method(func) or self.leaves_object(base.val, func.attr):
+                return info
             tainted = self.mutate(base.val, node, func.value, func.attr)
             vals = [self.info[a].val for a in node.args if a in self.info]
             self.put_inside(base.val, vals)
@@ -1257,6 +1346,15 @@ class Expressions:
             f"`{ast.unparse(func)}(·)` is called for what it does, and that cannot be seen from here",
         )
         return Info(info.val, True, info.heavy)
+
+    def leaves_object(self, base: Val, name: str) -> bool:
+        """Whether a method is known not to change its object, or somebody who calls will know."""
+        outside = outer(base.own)
+        if base.maybe or not outside:
+            return False
+        if self.in_function and all((r, name) in self.by_name for r in outside):
+            return True
+        return all(self.around.method_changes(r, name) is False for r in outside if r != ITEM)
 
     def own_method(self, func: ast.Attribute) -> bool:
         """Whether a method calls another one of its object that has been read."""
