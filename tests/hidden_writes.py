@@ -1833,10 +1833,29 @@ out=[]
 for x in parallel(range(9)):
     out.append(f(x))
 """,
+    "np out param positional": """
+import numpy as np
+buf=np.zeros(5)
+def f(x): np.add(buf,x,buf); return float(buf.sum())
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
     "np setflags": """
 import numpy as np
 a=np.zeros(5)
 def f(x): a.shape=(5,1) if x%2 else (1,5); return a.shape[0]*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "np.nditer write": """
+import numpy as np
+a=np.zeros(5)
+def f(x):
+    with np.nditer(a,op_flags=['readwrite']) as it:
+        for y in it: y[...]=x
+    return x*x
 out=[]
 for x in parallel(range(9)):
     out.append(f(x))
@@ -1862,6 +1881,16 @@ out=[]
 for x in parallel(range(9)):
     out.append(f(x))
 m.release()
+""",
+    "struct pack_into": """
+import struct
+b=bytearray(100)
+def f(x):
+    struct.pack_into('i',b,x*4,x)
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
 """,
     "operator.setitem": """
 import operator
@@ -1911,6 +1940,17 @@ for x in parallel(range(9)):
     out.append(f(x))
 n=environ.pop('ALLC_T')
 """,
+    "decimal context": """
+import decimal
+def f(x):
+    decimal.getcontext().prec=5+x
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+n=decimal.getcontext().prec
+decimal.getcontext().prec=28
+""",
     "ctypes buffer": """
 import ctypes
 a=(ctypes.c_int*10)()
@@ -1921,6 +1961,18 @@ out=[]
 for x in parallel(range(9)):
     out.append(f(x))
 n=list(a)
+del a
+""",
+    "ctypes memmove": """
+import ctypes
+a=ctypes.create_string_buffer(10)
+def f(x):
+    ctypes.memset(a,x+60,x+1)
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+n=a.raw
 del a
 """,
     "array module": """
@@ -2289,6 +2341,50 @@ out=[]
 for x in parallel(range(9)):
     out.append(f(x))
 """,
+    "process: seterr": """
+import numpy as np
+out=[]
+old=np.seterr(all='ignore')
+for i in parallel(range(4)):
+    np.seterr(divide='raise')
+    try:
+        y=float(np.float64(1)/np.float64(0))
+    except FloatingPointError: y=-1.
+    out.append(y)
+np.seterr(**old)
+""",
+    "process: setcontext": """
+import decimal
+out=[]
+for i in parallel(range(4)):
+    decimal.setcontext(decimal.Context(prec=5+i))
+    out.append(str(decimal.Decimal(1)/3))
+decimal.setcontext(decimal.Context())
+""",
+    "process: recursion": """
+import sys
+out=[]
+for i in parallel(range(4)):
+    sys.setrecursionlimit(1500+i)
+    out.append(sys.getrecursionlimit()*2)
+sys.setrecursionlimit(1000)
+""",
+    "process: environ": """
+import os
+out=[]
+for i in parallel(range(4)):
+    os.environ['X_Y']=str(i)
+    out.append(os.path.expandvars('$X_Y')*2)
+del os.environ['X_Y']
+""",
+    "process: decimal precision": """
+from decimal import Decimal, getcontext
+out=[]
+for i in parallel(range(4)):
+    getcontext().prec=i+4
+    out.append(str(Decimal(1)/3))
+getcontext().prec=28
+""",
 }
 
 BEYOND = {
@@ -2357,6 +2453,43 @@ for x in parallel(range(9)):
 }
 
 CLEAN = {
+    "method named step, pure": """
+class M:
+    def __init__(self): self.k=3
+    def step(self,x): return x*self.k
+m=M(); out=[]
+for x in parallel(range(40)):
+    out.append(m.step(x))
+""",
+    "method named push of items": """
+class P:
+    def __init__(self,k): self.k=k
+    def read(self): return self.k*2
+    def next(self): return self.k+1
+ps=[P(i) for i in range(30)]; out=[]
+for p in parallel(ps):
+    out.append(p.read()*p.next())
+""",
+    "step of attribute": """
+class S:
+    def __init__(self): self.k=2
+    def step(self,x): return x*self.k
+class M:
+    def __init__(self): self.s=S(); self.out=[]
+    def run(self):
+        for x in parallel(range(30)):
+            self.out.append(self.s.step(x))
+m=M(); m.run()
+""",
+    "step in function": """
+class S:
+    def __init__(self): self.k=2
+    def step(self,x): return x*self.k
+def f(s,x): return s.step(x)+1
+s=S(); out=[]
+for x in parallel(range(30)):
+    out.append(f(s,x))
+""",
     "lru_cache": """
 import functools
 @functools.lru_cache
@@ -2376,6 +2509,39 @@ def f(x): return x*x
 out=[]
 for x in parallel(range(30)):
     out.append(f(x))
+""",
+    "class with operators pure": """
+class V:
+    def __init__(self,x,y): self.x=x; self.y=y
+    def __add__(self,o): return V(self.x+o.x,self.y+o.y)
+    def __mul__(self,k): return V(self.x*k,self.y*k)
+    def __iadd__(self,o): self.x+=o.x; self.y+=o.y; return self
+    def __getitem__(self,i): return (self.x,self.y)[i]
+    def __setitem__(self,i,v): setattr(self,'xy'[i],v)
+    def __iter__(self): yield self.x; yield self.y
+    def __eq__(self,o): return self.x==o.x
+    def __hash__(self): return hash(self.x)
+    def __repr__(self): return f'V({self.x},{self.y})'
+    def __bool__(self): return True
+vs=[V(i,i+1) for i in range(30)]; d=V(1,2); out=[]
+for v in parallel(vs):
+    w=v+d*2
+    w+=d
+    out.append((w[0]+w[1], repr(w), sum(w)))
+""",
+    "memo operators elsewhere": """
+class Table:
+    def __init__(self): self.rows={}
+    def __getitem__(self,k):
+        if k not in self.rows: self.rows[k]=k*k
+        return self.rows[k]
+    def __setitem__(self,k,v): self.rows[k]=v
+    def __contains__(self,k): self.n=1; return k in self.rows
+t=Table(); data=[1,2,3]*20; w=2.5; out=[]
+for x in parallel(data):
+    y=x*w+data[0]
+    if x in data: y+=1
+    out.append(y/w)
 """,
     "iterator class elsewhere": """
 class It:
@@ -2615,5 +2781,15 @@ out=[]
 for x in parallel(range(30)):
     out.append(f(x))
     log.debug('x %d',x)
+""",
+    "np function with own name step": """
+import numpy as np
+class Net:
+    def __init__(self): self.W=np.eye(3)
+    def forward(self,x): return np.tanh(self.W@x)
+    def step(self,x): return self.forward(x).sum()
+net=Net(); X=np.arange(90.).reshape(30,3); out=[]
+for r in parallel(X):
+    out.append(net.step(r))
 """,
 }
