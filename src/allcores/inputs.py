@@ -160,7 +160,11 @@ def entangled(
     plan: Plan, iterable: Any, names: dict[str, Any], namespace: dict[str, Any]
 ) -> str | None:
     """Why items cannot be made before the iterations that use them, or None."""
-    changed = {id(obj): path for path, (obj, _) in changed_objects(plan, names, namespace).items()}
+    changed = {
+        id(obj): path
+        for path, (obj, _) in changed_objects(plan, names, namespace).items()
+        if path not in plan.own_elements
+    }
     for path in plan.changed:
         changed.update({id(owner): path for _, owner, _ in owners_of(path, names, namespace)[-1:]})
     bound = plan.parent_names | set(plan.varying) | set(plan.temporaries)

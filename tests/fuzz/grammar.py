@@ -36,7 +36,8 @@ def _lines(text: str) -> list[str]:
 
 EXPRESSIONS = {kind: _split(text) for kind, text in tables.EXPRESSIONS.items()}
 EASY = [(weight, _lines(text)) for weight, text in tables.EASY]
-COMPOUND, NASTY, HIDDEN = map(_lines, (tables.COMPOUND, tables.NASTY, tables.HIDDEN))
+COMPOUND, NASTY = _lines(tables.COMPOUND), _lines(tables.NASTY)
+HIDDEN, OWN = _lines(tables.HIDDEN), _lines(tables.OWN)
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ class Builder:
             return self.write(self.pick([*NASTY, *tables.ONLY_IN.get(self.place, [])]))
         if choice == 1:
             self.easy = False
-            return self.write(self.pick(HIDDEN))
+            return self.write(self.pick(HIDDEN if self.draw(2) else OWN))
         if choice < 10 and self.depth < DEEPEST:
             before = {kind: list(names) for kind, names in self.names.items()}
             lines = self.write(self.pick(COMPOUND))

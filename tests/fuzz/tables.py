@@ -388,6 +388,12 @@ DATA = {
     "byname": "byname = {w: [w] for w in ('ab', 'c', 'ef')}",
     "cycle": "cycle = itertools.cycle([1, 2, 3])",
     "ids": "ids = itertools.count()",
+    "slots": "slots = [3, 1, 4, 1, 5, 9, 2, 6] * 3",
+    "rows": "rows = [[j] for j in range(24)]",
+    "cols": "cols = np.arange(48.0).reshape(2, 24)",
+    "lines": "lines = np.arange(48.0).reshape(24, 2)",
+    "known": "known = {j: [j, j * j] for j in range(24)}",
+    "spare": "spare = slots",
     "square": "square = lambda v: v * v % 19",
 }
 """Variables that loops use: at the level of the loop. Some are aliases of others."""
@@ -425,6 +431,13 @@ INPUTS = [
     ("i, m", "enumerate(mat)", "A:m"),
     ("i, (x, y)", "zip(range(9), zip(numbers, words))", "n:x s:y"),
     ("(i, p0)", "list(enumerate(pts))", "b:p0.y"),
+    ("i, x", "enumerate(slots)", "n:x"),
+    ("i, x", "zip(range(20), slots)", "n:x"),
+    ("i, x", "enumerate(lines)", "A:x"),
+    ("i, x", "known.items()", "b:x"),
+    ("i", "known", ""),
+    ("i", "range(3, 24)", ""),
+    ("i, x", "enumerate(rows)", "b:x"),
     ("i, _", "itertools.product(range(3), 'ab')", ""),
 ]
 NASTY_INPUTS = [
@@ -1015,6 +1028,62 @@ HIDDEN = """
     try: ~     rr = grid[{n}] ~ except IndexError: ~     rr = [] ~ rr.append({n})
 """
 """Calls and operators that may or may not change what nobody sees them change."""
+
+OWN = """
+    slots[i] = {n} + slots[i]
+    slots[i] = slow(slots[i], {n})
+    slots[i] += {n}
+    slots[i] += slow(slots[i])
+    if {c}: slots[i] = {n} + slots[i]
+    out.append(slots[i] + {n})
+    out.append(slots[i]) ~ slots[i] = {n}
+    slots[i] = {n} ~ out.append(slow(slots[i]))
+    slots[i], total = total, slots[i] + {n}
+    slots[i], slots[i] = slots[i] + 1, slots[i] + {n}
+    {T} = slots[i] ~ slots[i] = {n} ~ out.append({T} + slots[i])
+    try: ~     slots[i] = brittle(slots[i] + {n}) ~ except (KeyError, ZeroDivisionError): ~     out.append(slots[i])
+    slots[i] = risky(slots[i] + {n})
+    slots[i] = {n} ~ out.append(risky(slots[i]))
+    if slots[i] > 3: slots[i] = {n} ~ else: out.append(slots[i])
+    for {J} in range(2): out.append(slots[i] + {J})
+    for {J} in range(2): slots[i] = slots[i] + {n}
+    slots[i] = sum([slots[i] for q in range(2)])
+    slots[i] = slots[i - 1] + {n}
+    slots[{n} % 24] = slots[i]
+    spare[i] = slots[i] + {n}
+    log.append(spare[i - 1])
+    log.append(len(slots)) ~ slots[i] = slots[i] + 1
+    cols[:, i] = cols[:, i] * 2 + {n}
+    cols[0, i] = slow(int(cols[0, i]))
+    cols[:, i] = np.sort(cols[:, i])[::-1]
+    rr = cols[:, i] ~ cols[:, i] = rr + {n} ~ out.append(float(rr.sum()))
+    rr = cols[:, i].copy() ~ cols[:, i] = rr + {n} ~ out.append(float(rr.sum()))
+    rr = np.asarray(cols[:, i]) ~ cols[:, i] = {n} ~ out.append(rr * 2)
+    rr = lines[i].reshape(2, 1) ~ lines[i] = lines[i] * 2 ~ out.append(rr + 1)
+    rr = same(lines[i]) ~ lines[i] = lines[i][::-1] * 2 ~ out.append(rr + 1)
+    lines[i] = np.cumsum(lines[i]) + {n}
+    lines[i][0] = {n}
+    lines[i] *= 2
+    out.append(lines[i]) ~ lines[i] = lines[i] + {n}
+    out.append(lines[i].sum() + {n})
+    lines[i] = x if isinstance(x := lines[i] * 2, np.ndarray) else {n}
+    rows[i] = rows[i] + [{n}]
+    rows[i] = sorted([*rows[i], {n}])
+    rows[i].append({n})
+    rr = rows[i] ~ rows[i] = [{n}] ~ rr.append({n}) ~ out.append(len(rr))
+    rr = rows[i] ~ rows[i] = {l} ~ out.append(rr)
+    rr = rows[i] ~ rows[i] = [{n}, rr]
+    known[i] = [{n}, *known[i]]
+    known[i] = {l} ~ out.append(len(known[i]))
+    known[i] = known.get(i)
+    known[i] = list(map(slow, known[i]))
+    del known[i]
+    known[i, 0] = {n}
+    lines[i] = x * 2
+    slots[i] = x
+    out.append(x) ~ rows[i] = {l}
+"""
+"""Elements of the iteration's own, read and written."""
 
 ONLY_IN = {
     "generator": ["yield {n}", "if {c}: yield {l}"],

@@ -12,6 +12,7 @@ from allcores.plan.callables import MOST_HELD, Callables, attributes_of
 from allcores.plan.effects import ANY, ELEMENTS, ITEM, LOGGING, in_words, module_root
 from allcores.plan.implicit import ONLY_ITS_OWN
 from allcores.plan.model import Plan
+from allcores.plan.own_elements import shared_elements
 from allcores.plan.reach import ATOMS
 from allcores.plan.summaries import CALLED, Asked, Reading, Summary
 from allcores.plan.table import changes_its_object
@@ -355,6 +356,9 @@ def obstacle(
     for path in sorted(plan.locks):
         if not _all(path, Names.is_lock, iterable, names, namespace):
             return f"`{_item_in_words(path)}` is no lock, or somebody holds it"
+    shared = shared_elements(plan.own_elements, lambda path: lookup(path, names, namespace))
+    if shared is not None:
+        return shared
     read: list[tuple[str, Any]] = []
     owners: list[tuple[str, Any, str]] = []
     for full in plan.work_reads:
@@ -375,7 +379,8 @@ def obstacle(
         owners += owners_of(path, names, namespace)
     changed = changed_objects(plan, names, namespace)
     # The iteration's own item may be changed, but not the others' under another name.
-    why = _Search(changed).through([("what the loop runs over", iterable)]) if changed else None
+    others = {p: c for p, c in changed.items() if p not in plan.own_elements}
+    why = _Search(others).through([("what the loop runs over", iterable)]) if others else None
     if any(path.startswith("$") for path in plan.changed):
         if not hasattr(type(iterable), "__len__") and not plain:
             return "items are changed in place, and where an iterator has them from is not known"

@@ -89,6 +89,9 @@ class Plan:
         self.locks: set[str] = set()
         """Paths that must be locks, and free, when the loop begins."""
         self.iterable_reads: set[str] = set()
+        self.own_elements: dict[str, str] = {}
+        """Paths whose elements are each read and written by one iteration only: the path of the
+        dict whose keys tell iterations apart, or "" where whole numbers do."""
         self.outer_reads: set[str] = set()
         """Names bound outside the body that work or commits read."""
         self.builtins_used: set[str] = set()

@@ -25,6 +25,7 @@ from allcores.plan.names import (
     walk,
     walk_scope,
 )
+from allcores.plan.own_elements import MARK, distinct_target, own_elements
 from allcores.plan.source import (
     Module,
     Surroundings,
@@ -183,13 +184,7 @@ def split(
 
     `chain` holds the scopes around it, outermost first. `around` may carry live objects.
     """
-    functions = [n for n in chain if isinstance(n, FUNCTIONS)]
-    named = [getattr(n, "name", "<lambda>") for n in chain]
-    plan = Plan(module.filename, node.lineno, ".".join(named), node, module_level=not functions)
-    plan.varying = target_names(node.target)
-    plan.caught = _caught(node, functions[-1] if functions else module.tree)
-    classes = [n for n in chain if isinstance(n, ast.ClassDef)]
-    plan.class_name = classes[-1].name if classes else ""
+    plan = _unread(node, chain, module)
     if isinstance(node, ast.AsyncFor):
         plan.reasons = [
             Reason(
@@ -200,12 +195,40 @@ def split(
     around = around or Surroundings(module, chain)
     body_names = bound_names(*node.body) | set(plan.varying)
     live = _live_names(node, chain, module, body_names)
-    reader = Statements(around, body_names, live)
-    reader.targets = set(plan.varying)
-    _refuse_early(node, chain, module, reader, live)
-    ending = _fixpoint(node, reader)
-    _fill(plan, node, reader, ending, live)
+    distinct = distinct_target(node, _iterated(node), around.is_builtin)
+    bound = bound_names(*node.body)
+    own = own_elements(node.body, distinct, bound) if distinct is not None else set()
+    if own and distinct is not None:
+        theirs = _unread(node, chain, module)
+        if _read(theirs, chain, module, Statements(around, body_names, live, own, distinct)):
+            theirs.own_elements = dict.fromkeys(own, distinct.keys_of)
+            return theirs
+    _read(plan, chain, module, Statements(around, body_names, live))
     return plan
+
+
+def _unread(node: ast.For | ast.AsyncFor, chain: list[ast.AST], module: Module) -> Plan:
+    functions = [n for n in chain if isinstance(n, FUNCTIONS)]
+    named = [getattr(n, "name", "<lambda>") for n in chain]
+    plan = Plan(module.filename, node.lineno, ".".join(named), node, module_level=not functions)
+    plan.varying = target_names(node.target)
+    plan.caught = _caught(node, functions[-1] if functions else module.tree)
+    classes = [n for n in chain if isinstance(n, ast.ClassDef)]
+    plan.class_name = classes[-1].name if classes else ""
+    return plan
+
+
+def _read(plan: Plan, chain: list[ast.AST], module: Module, reader: Statements) -> bool:
+    """Fill a Plan; whether elements that are the iteration's own are really left alone by others."""
+    node = plan.node
+    assert isinstance(node, ast.For)
+    reader.targets = set(plan.varying)
+    _refuse_early(node, chain, module, reader, reader.live)
+    ending = _fixpoint(node, reader)
+    _fill(plan, node, reader, ending, reader.live)
+    changed = any(MARK in root for root in (*reader.changed, *reader.maybe_changed))
+    # Variables that are found by working an iteration again would see what it has written.
+    return plan.verdict == "parallel" and not changed and not plan.temporaries and not plan.mirrors
 
 
 def _caught(node: ast.For | ast.AsyncFor, scope: ast.AST) -> bool:
@@ -343,16 +366,26 @@ def _known(reader: Statements) -> tuple[object, ...]:
     )
 
 
+def _is_range(iterated: ast.expr, reader: Statements) -> bool:
+    called = iterated.func if isinstance(iterated, ast.Call) else None
+    if not isinstance(called, ast.Name) or called.id != "range":
+        return False
+    return reader.around.is_builtin("range")
+
+
 def _one_pass(node: ast.For, reader: Statements) -> State | None:
     reader.start_pass()
     reader.ends = []
     reader.st = State()
     reader.dead = False
-    it = reader.eval(_iterated(node))
+    iterated = _iterated(node)
+    it = reader.eval(iterated)
+    if _is_range(iterated, reader):
+        reader.reads = set()  # numbers, worked out once
     reader.iterable_reads = set(reader.reads)  # type: ignore[attr-defined]
     reader.follow_aliases()
     changed = reader.maybe_changed.union(reader.changed)
-    for root in reader.iterable_reads & changed:  # type: ignore[attr-defined]
+    for root in (reader.iterable_reads & changed) - reader.looped_own:  # type: ignore[attr-defined]
         reader.refuse(
             node,
             f"the loop runs over `{root}` and changes it; loop over a copy, or write to another object",
@@ -364,7 +397,7 @@ def _one_pass(node: ast.For, reader: Statements) -> State | None:
     reader.reads = set()
     reader.binding_targets = True
     for name in target_names(node.target):
-        reader.st.env[name] = item
+        reader.st.env[name] = reader.own_item(item)
         reader.st.bound |= {name}
     for n in walk(node.target):
         if isinstance(n, ast.Starred) and isinstance(n.value, ast.Name):

@@ -6,7 +6,7 @@ import ast
 
 from allcores.plan import effects as fx
 from allcores.plan import talk
-from allcores.plan.effects import ATOM, NONE, Val, is_outer, join, outer
+from allcores.plan.effects import ATOM, NONE, Roots, Val, is_outer, join, outer
 from allcores.plan.implicit import (
     DELETING,
     MAKING_CLASSES,
@@ -26,6 +26,7 @@ from allcores.plan.names import (
     target_names,
     walk,
 )
+from allcores.plan.own_elements import MARK, Distinct
 from allcores.plan.source import Surroundings
 from allcores.plan.values import Expressions, Guard, Info, State, merge
 
@@ -48,8 +49,18 @@ class LoopFrame:
 class Statements(Expressions):
     """One pass over a body. Sets `steps` (commits and their lifts) for the statements seen."""
 
-    def __init__(self, around: Surroundings, body_names: set[str], live: set[str]) -> None:
+    def __init__(
+        self,
+        around: Surroundings,
+        body_names: set[str],
+        live: set[str],
+        own: set[str] | None = None,
+        distinct: Distinct | None = None,
+    ) -> None:
+        """own: paths of which an iteration touches its own element only, the one at `distinct`."""
         super().__init__(around, body_names)
+        self.own_elements = own or set()
+        self.looped_own = self.own_elements & {distinct.container} if distinct else set()
         self.live = live
         self.units: set[ast.stmt] = set()
         self.targets: set[str] = set()
@@ -396,9 +407,10 @@ class Statements(Expressions):
             tainted |= self.eval(target.slice).tainted
             tainted |= self.mutate(base.val, node, target.value, ast.unparse(target))
             for root in outer(base.val.own):
-                self.note_change(root, True)
+                self.note_change(root, path_of(target.value) not in self.own_elements)
             part = self.element(base.val)
             again = _is_simple(target.slice)
+            self.own_is_written(target)
         else:
             part = self.attribute(base.val, "." + target.attr)
             path = path_of(target)
@@ -643,7 +655,22 @@ class Statements(Expressions):
             tainted |= self.mutate(base.val, node, target.value, ast.unparse(target))
             tainted |= self.shared_effects(node, STORING_ITEM)
             self.put_inside(base.val, [val])
+            self.own_is_written(target)
         return tainted
+
+    def own_is_written(self, target: ast.Subscript) -> None:
+        """From here on the iteration's own element is not what it was when the loop began."""
+        path = path_of(target.value)
+        if path in self.own_elements:
+            self.st.escaped |= {f"{path}{MARK}"}
+
+    def own_item(self, item: Val) -> Val:
+        """What the loop goes over, where that is an element of the iteration's own."""
+
+        def marked(roots: Roots) -> Roots:
+            return frozenset(f"{r}{MARK}" if r in self.looped_own else r for r in roots)
+
+        return Val(*map(marked, item))
 
     def store(self, target: ast.Attribute, base: Info, val: Val, node: ast.AST) -> bool:
         """Bind an attribute; True when that must be done in order."""

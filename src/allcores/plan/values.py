@@ -27,6 +27,7 @@ from allcores.plan.effects import (
     overlaps,
 )
 from allcores.plan.names import BUILTINS, children, path_of, walk
+from allcores.plan.own_elements import MARK
 from allcores.plan.source import Surroundings
 from allcores.plan.summaries import CALLED, Summary
 
@@ -127,6 +128,8 @@ class Expressions:
         self.swallowing = 0
         self.own_warnings = 0
         """How many `with warnings.catch_warnings():` stand around."""
+        self.own_elements: set[str] = set()
+        """Paths of which an iteration touches its own element only."""
         self.st = State()
 
     # -- helpers
@@ -214,6 +217,9 @@ class Expressions:
     def is_changed(self, root: str) -> bool:
         if root in self.changed:
             return True
+        head, mark, _ = root.partition(MARK)
+        if mark and head + mark in self.st.escaped:
+            return True
         changed = (*self.changed, *self.maybe_changed)
         return is_outer(root) and any(overlaps(root, c) for c in changed if is_outer(c))
 
@@ -253,7 +259,11 @@ class Expressions:
                 self.parent.add(name)
                 return Val(frozenset({path})), True
             val = self.st.env[name]
-            tainted = any(self.is_changed(r) for r in val.roots | self.inside(val))
+            roots = val.roots | self.inside(val)
+            if self.own_elements:
+                possible = val.possible | self.perhaps_inside(val)
+                roots |= {r for r in possible if MARK in r}
+            tainted = any(self.is_changed(r) for r in roots)
             if tainted:
                 self.because(node, f"`{name}` may be part of something that the loop changes")
             return self.attribute(val, rest), tainted
@@ -528,6 +538,9 @@ class Expressions:
         return tainted
 
     def e_Subscript(self, node: ast.Subscript) -> Info:
+        own = self.own_element(node) if self.own_elements else None
+        if own is not None:
+            return own
         base, index = self.eval(node.value), self.eval(node.slice)
         called = self.implicit(node, implicit.ITEM - implicit.KEYS, [node.value])
         if self.implicit(node, implicit.KEYS, [node.slice]) or called:
@@ -535,6 +548,22 @@ class Expressions:
         return Info(
             self.element(base.val), base.tainted or index.tainted, base.heavy or index.heavy
         )
+
+    def own_element(self, node: ast.Subscript) -> Info | None:
+        """The element that is the iteration's own, before the iteration has written it."""
+        path = path_of(node.value)
+        root = f"{path}{MARK}"
+        if path not in self.own_elements or root in self.st.escaped:
+            return None
+        index = self.eval(node.slice)
+        known = Info(Val(frozenset({path})), False, False)
+        for n in walk(node.value):
+            if isinstance(n, ast.expr):
+                self.info[n] = known
+            if isinstance(n, ast.Name):
+                self.outer_names.add(n.id)
+        element = frozenset({root})
+        return Info(Val(element, NONE, element), index.tainted, index.heavy)
 
     def e_Starred(self, node: ast.Starred) -> Info:
         inner = self.eval(node.value)
