@@ -77,23 +77,27 @@ class Callables:
         return found.but(is_static=static or found.is_static) if found is not None else None
 
     def read(self, function: FunctionType) -> Summary | None:
-        """What a function's source shows."""
+        """What a function's source shows, or its bytecode where there is none."""
         code = function.__code__
         module = module_of(code.co_filename, function.__globals__)
-        if module is None:
-            return None
-        node, chain = find_function(module, code.co_name, code.co_firstlineno)
-        if node is None and code.co_name == "<lambda>":
-            node, chain = find_lambda(module, function)
-        if node is None:
-            return None
-        from allcores.plan.live import Names
-
+        node: ast.FunctionDef | None = None
+        chain: list[ast.AST] = []
+        if module is not None:
+            node, chain = find_function(module, code.co_name, code.co_firstlineno)
+            if node is None and code.co_name == "<lambda>":
+                node, chain = find_lambda(module, function)
         cells = _cells(function)
-        live = Names(cells, function.__globals__)
-        around = Surroundings(module, chain, live, self.depth, self.reading)
-        inner = around.summarise(node, tuple(v for v in cells.values() if callable(v)))
-        inner = self.with_defaults(function, inner)
+        if module is None or node is None:
+            from allcores.plan.unsourced import summary_without_source
+
+            inner = summary_without_source(function, cells, self.depth, self.reading)
+        else:
+            from allcores.plan.live import Names
+
+            live = Names(cells, function.__globals__)
+            around = Surroundings(module, chain, live, self.depth, self.reading)
+            inner = around.summarise(node, tuple(v for v in cells.values() if callable(v)))
+            inner = self.with_defaults(function, inner)
         if function.__globals__ is self.namespace:
             return inner
         return self.brought_here(inner, function, os.path.basename(code.co_filename))

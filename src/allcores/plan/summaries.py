@@ -183,6 +183,8 @@ class Reading:
         """The objects that were looked at in what is read now, and in what it calls."""
         self.mark: Callable[[str, dict[str, Any]], object] | None = None
         """What tells how an object looks, where the program is at hand."""
+        self.without_source: Module | None = None
+        """Keeps what was read of functions that have no source."""
 
     def ask(self, asked: Asked) -> None:
         """Note that an object was looked at."""
