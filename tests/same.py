@@ -7,6 +7,7 @@ several kinds) and compares each with the plain loop. `run` and `difference` are
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import linecache
 import os
@@ -173,7 +174,7 @@ def run(
     """Execute a program; `parallel` is the identity when `plain`.
 
     source: a whole program (from `placed`), or with `place` the text of one. settings: WORKERS="3"
-    and the like. A program that mentions `open(` runs in an empty directory of its own.
+    and the like. With RANDOM="streams" the plain run is one with `on="serial"`. A program that mentions `open(` runs in an empty directory of its own.
     """
     source = placed(source, place)
     filename = f"{PREFIX}{next(_numbers)}>"
@@ -182,7 +183,10 @@ def run(
     module = sys.modules[MODULE] = types.ModuleType(MODULE)
     namespace = module.__dict__
     left: list[Any] = []
-    namespace["parallel"] = (lambda xs, **_: xs) if plain else parallel
+    serial: Any = _itself
+    if settings.get("RANDOM") == "streams":
+        serial = functools.partial(parallel, on="serial")
+    namespace["parallel"] = serial if plain else parallel
     namespace["__left"] = left
     outcome = Outcome(source, {}, [], None)
     note = outcome.reports.append
@@ -190,7 +194,7 @@ def run(
     out, err = (_Tape(name, outcome.printed) for name in ("out", "err"))
     try:
         with (
-            forced(force, **settings),
+            forced(force, **{"RANDOM": "plain", **settings}),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
             warnings.catch_warnings(record=True) as caught,
@@ -227,6 +231,10 @@ def _gather(outcome: Outcome, namespace: dict[str, Any], left: list[Any]) -> Non
         prefix = f"local{number} " if number else "local "
         names.update({prefix + k: v for k, v in local.items() if k not in HIDDEN})
     outcome.names = names
+
+
+def _itself(xs: Any, **_: Any) -> Any:
+    return xs
 
 
 @contextlib.contextmanager
@@ -306,7 +314,7 @@ def assert_same(
     """
     for place in places:
         program = placed(source, place, helpers, data)
-        a, b = run(program, True), run(program, False, **settings)
+        a, b = run(program, True, **settings), run(program, False, **settings)
         found = difference(a, b)
         told = f"place={place}\n{program}\n{b.warned}\n{b.reports}"
         assert found is None, f"{found}\n{told}"

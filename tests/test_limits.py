@@ -11,19 +11,31 @@ from typing import Any
 import numpy as np
 import pytest
 
-from allcores import ParallelWarning, parallel
+from allcores import ParallelWarning, RandomStreamWarning, parallel
 from tests.same import forced
 
 
-def test_a_shared_random_stream_runs_serially_and_an_own_one_in_parallel() -> None:
+def drawn_in_a_loop(**how: Any) -> list[float]:
     rng = np.random.default_rng(1)
     drawn: list[float] = []
-    with forced(), pytest.warns(ParallelWarning, match="rng"):
-        for i in parallel(range(4)):
+    with forced():
+        for i in parallel(range(4), **how):
             drawn.append(abs(i - 10) * rng.normal())
-    assert drawn == [
-        abs(i - 10) * x for i, x in zip(range(4), np.random.default_rng(1).normal(size=4))
-    ]
+    return drawn
+
+
+def test_a_loop_that_draws_gives_other_numbers_than_the_plain_loop_and_says_so() -> None:
+    in_order = np.random.default_rng(1).normal(size=4)
+    plain = [abs(i - 10) * x for i, x in zip(range(4), in_order)]
+    with pytest.warns(RandomStreamWarning, match="line .*`rng.normal` draws from `rng`"):
+        drawn = drawn_in_a_loop()
+    assert drawn != plain
+    assert drawn_in_a_loop(on="serial") == drawn_in_a_loop(workers=5) == drawn
+    with pytest.warns(ParallelWarning, match="runs serially: .*`rng.normal`"):
+        assert drawn_in_a_loop(random="plain") == plain
+
+
+def test_a_generator_made_in_the_loop_gives_the_plain_loops_numbers() -> None:
     own: list[float] = []
     with forced():
         for i in parallel(range(4)):

@@ -2,6 +2,7 @@
 
 parallel         marks a loop: `for x in parallel(xs):`
 ParallelWarning  says why a marked loop runs serially
+RandomStreamWarning  says that a marked loop draws other random numbers than the plain loop
 NotParallel      the same as an error, where `strict=True`
 WorkerDied       a worker process ended in the middle of an iteration, twice
 map              `[fn(x) for x in xs]` on every core; `imap` lazily, `starmap` with several arguments
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from allcores import entry as _entry  # noqa: F401  # here, lest the first loop waits for it
 from allcores.collector import collector_paused as _collector_paused
-from allcores.engine.failures import WorkerDied
+from allcores.engine.failures import RandomStreamWarning, WorkerDied
 from allcores.loop import NotParallel, ParallelWarning, parallel
 from allcores.mapping import imap, map, starmap
 
@@ -36,6 +37,7 @@ __all__ = [
     "NotParallel",
     "ParallelWarning",
     "Pool",
+    "RandomStreamWarning",
     "WorkerDied",
     "imap",
     "map",

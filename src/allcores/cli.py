@@ -52,6 +52,12 @@ def allcores(context: click.Context) -> None:
     help="Also make parallel the loops of modules imported from PATH (a file or directory); "
     "may be given several times.",
 )
+@click.option(
+    "--random",
+    type=click.Choice(["streams", "plain"]),
+    help="Loops that draw random numbers: the plain loop's numbers, and so serially [default], or "
+    "in parallel with a stream for each iteration, which gives other numbers.",
+)
 @click.option("--force", is_flag=True, help="Use workers whatever it costs (for testing).")
 @click.option("--quiet", is_flag=True, help="Do not end with a line for each parallel loop.")
 @click.option(
@@ -69,6 +75,7 @@ def run(
     on: str | None,
     strict: bool,
     include: tuple[str, ...],
+    random: str | None,
     force: bool,
     quiet: bool,
     summary_file: str | None,
@@ -89,6 +96,7 @@ def run(
         "ALLCORES_WORKERS": str(workers) if workers is not None else None,
         "ALLCORES_ON": on,
         "ALLCORES_STRICT": "1" if strict else None,
+        "ALLCORES_RANDOM": random,
         "ALLCORES_FORCE": "1" if force else None,
     }
 
@@ -101,7 +109,8 @@ def run(
 
         os.environ.update({name: value for name, value in settings.items() if value is not None})
         see = _tally_at_exit(summary_file) if summary_file is not None else None
-        compiler = partial(rewrite.parallel_code, force=force, see=see)
+        streams = os.environ.get("ALLCORES_RANDOM") == "streams"
+        compiler = partial(rewrite.parallel_code, force=force, own_streams=streams, see=see)
         if include:
             rewrite.rewrite_imports_under(include, compiler)
         with contextlib.nullcontext() if quiet else _summary_at_exit() as summary:

@@ -101,6 +101,9 @@ def convert(
         plan = split(node, chain, module)
     if plan.verdict != "parallel" or isinstance(node, ast.AsyncFor):
         raise CannotConvertError([(r.line, r.text) for r in plan.reasons])
+    if plan.seeded and target != "allcores":
+        why = "the random stream that iterations seed would be left as it was; make a generator"
+        raise CannotConvertError([(node.lineno, f"{why} in the loop, such as `rng = ...(i)`")])
     names = Names(source.tree)
     imports = Imports(source, names, cell)
     place = Place(source, module, chain, node, target, names, imports, cell, width)

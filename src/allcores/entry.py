@@ -25,6 +25,8 @@ from allcores.collector import collector_paused
 from allcores.engine.failures import CannotFork
 from allcores.engine.forkable import why_not_forkable
 from allcores.engine.job import LEFT
+from allcores.engine.own_streams import OwnStreams, inside_iteration
+from allcores.engine.randomness import is_stream
 from allcores.engine.schedule import Batch, Halt, Run
 from allcores.engine.source import Indexed, Streamed
 from allcores.holders import NOBODY, caught_above, caught_by, holders
@@ -58,7 +60,7 @@ from allcores.plan.source import Surroundings
 from allcores.plan.split import split
 from allcores.sites import Site
 from allcores.steady import Steady
-from allcores.streams import is_stream, random_state
+from allcores.streams import natively, own_streams, random_state, streams_at, wanted, why_no_stream
 from allcores.variables import Again, Stop, Variables
 from allcores.worth import (
     FEW,
@@ -91,28 +93,36 @@ def segments(
     if site is None:
         with collector_paused():
             site = sites.site_at(frame)
-    if site.cost is not None and not settings.force and _surely_small(site, iterable):
-        return None
-    with collector_paused():
-        why = _why_serial(site, frame, settings)
-    if why is not None:
-        if why:
+    fits = site.plan is None or site.plan.own_streams == wanted(settings)
+    small = site.cost is not None and not settings.force and fits and _surely_small(site, iterable)
+    why: str | None = ""
+    if not small:
+        with collector_paused():
+            why = _why_serial(site, frame, settings)
+    streams = None
+    if site.plan is not None and site.plan.draws:
+        if inside_iteration():
+            return None
+        streams = own_streams(site, frame, settings)
+    if why is not None or settings.on == "serial":
+        if why and settings.on != "serial":
             _say(site, why, settings)
-        return None
-    return _Entry(site, frame, iterable, settings).segments()
+        return natively(iterable, streams) if streams is not None else None
+    return _Entry(site, frame, iterable, settings, streams).segments()
 
 
 def _why_serial(site: Site, frame: FrameType, settings: Settings) -> str | None:
     """None: go on. Otherwise why the loop runs serially; "" where nothing need be said."""
     if site.problem:
         return site.problem
+    own = wanted(settings)
     if site.plan is None or site.node is not site.plan.node or site.running is None:
         try:
-            _make_plan(site, frame)
+            _make_plan(site, frame, own)
         except RecursionError:
             return "the program is too deep in calls here for the loop to be read"
-    elif not _still_holds(site.plan, frame):
-        _plan_again(site, frame)
+    elif site.plan.own_streams != own or not _still_holds(site.plan, frame):
+        _plan_again(site, frame, own)
     plan = site.plan
     assert plan is not None
     if plan.verdict == "parallel" or (plan.verdict == "nothing to gain" and settings.force):
@@ -122,7 +132,7 @@ def _why_serial(site: Site, frame: FrameType, settings: Settings) -> str | None:
     return "; ".join(f"line {r.line}: {r.text}" for r in plan.reasons[:3])
 
 
-def _make_plan(site: Site, frame: FrameType) -> None:
+def _make_plan(site: Site, frame: FrameType, own_streams: bool) -> None:
     """Read the loop with the live objects at hand."""
     assert site.node is not None and site.module is not None
     module_level = not any(not hasattr(n, "bases") for n in site.chain)
@@ -130,7 +140,7 @@ def _make_plan(site: Site, frame: FrameType) -> None:
     live = Names(names, frame.f_globals, of_loop=True)
     around = Surroundings(site.module, site.chain, live)
     around.reading.mark = mark_at
-    site.plan = split(site.node, site.chain, site.module, around)
+    site.plan = split(site.node, site.chain, site.module, around, own_streams)
     site.plan.asked = tuple(around.reading.asked.values())
     site.running = frame.f_code
     site.code = {}
@@ -142,18 +152,18 @@ def _still_holds(plan: Plan, frame: FrameType) -> bool:
     return looks_the_same(plan.asked, frame.f_locals if local else {}, frame.f_globals)
 
 
-def _plan_again(site: Site, frame: FrameType) -> None:
+def _plan_again(site: Site, frame: FrameType, own_streams: bool) -> None:
     """The Plan for other objects than the last ones: one of those made before, or a new one."""
     assert site.plan is not None
     others = site.earlier
     others.insert(0, (site.plan, site.code))
     for k, (plan, code) in enumerate(others):
-        if _still_holds(plan, frame):
+        if plan.own_streams == own_streams and _still_holds(plan, frame):
             site.plan, site.code = plan, code
             del others[k]
             return
     del others[MOST_PLANS - 1 :]
-    _make_plan(site, frame)
+    _make_plan(site, frame, own_streams)
 
 
 def _say(site: Site, why: str, settings: Settings) -> None:
@@ -198,8 +208,16 @@ class Rest(NamedTuple):
 class _Entry:
     """One run through a loop, from its first item to its end."""
 
-    def __init__(self, site: Site, frame: FrameType, iterable: Any, settings: Settings) -> None:
+    def __init__(
+        self,
+        site: Site,
+        frame: FrameType,
+        iterable: Any,
+        settings: Settings,
+        streams: OwnStreams | None = None,
+    ) -> None:
         assert site.plan is not None
+        self.streams = streams
         self.site, self.frame, self.settings = site, frame, settings
         self.plan = site.plan
         self.iterable = iterable
@@ -235,6 +253,8 @@ class _Entry:
         known = 2 + (iterator is self.iterable)
         self.holders = holders(self.iterable, iterator, known, self.frame)
         plain = plain_source(self.iterable)
+        if self.streams is not None and not plain:
+            iterator = self.iterator = self.streams.made(iterator)
         try:
             if not self.at_once(iterator, plain):
                 forced = self.settings.force
@@ -286,11 +306,15 @@ class _Entry:
         """Whether what workers leave can be run here in pieces."""
         return plain and not self.held and not self.streamed
 
-    def plainly(self, items: Iterator[Any]) -> Iterator[Any]:
+    def plainly(self, items: Iterator[Any]) -> Iterable[Any]:
         """The rest of the loop as the plain loop."""
         remaining = self.in_turn(items)
         self.variables.settle()
-        return remaining
+        return self.given(remaining, self.done)
+
+    def given(self, items: Iterable[Any], first: int) -> Iterable[Any]:
+        """Items for the loop's own body; first: the number of the first one's iteration."""
+        return items if self.streams is None else self.streams.given(items, first)
 
     def give_up(self, items: Iterator[Any], why: str) -> Rest:
         """What is left is for the plain loop, for a reason that is said if there is one."""
@@ -307,7 +331,7 @@ class _Entry:
             size = taste.size if left is None else min(taste.size, left)
             self.steady.before()
             start = perf_counter()
-            yield islice(iterator, size)
+            yield self.given(islice(iterator, size), self.done)
             seconds = perf_counter() - start
             self.steady.after()
             self.tasted += seconds
@@ -317,7 +341,8 @@ class _Entry:
             self.site.cost = taste.cost()
             if calls and left != 0 and self.settings.workers > 1:
                 return True
-        yield iterator  # it may have grown, or raise for what the loop has done to its source
+        # It may have grown, or raise for what the loop has done to its source.
+        yield self.given(iterator, self.done)
         return False
 
     def taste_stream(self, iterator: Any) -> Generator[Iterable[Any], None, bool]:
@@ -326,7 +351,7 @@ class _Entry:
         check = 1
         for item in iterator:
             self.steady.before()
-            yield (item,)
+            yield self.given((item,), self.done)
             self.steady.after()
             self.done += 1
             if self.done >= check:
@@ -348,7 +373,7 @@ class _Entry:
             item = self.peeked[0]
             if not set(map(type, _parts(item))) <= atoms():
                 self.steady.before()
-                yield (item,)
+                yield self.given((item,), self.done)
                 self.steady.after()
                 self.done += 1
                 self.peek(item, iterator)
@@ -454,6 +479,9 @@ class _Entry:
         for name in plan.outer_reads:
             if name not in names and name in self.local_names():
                 return f"`{name}` has no value yet"
+        why = why_no_stream(plan, self.frame)
+        if why is not None:
+            return why
         plain = plain_source(self.iterable)
         why = obstacle(plan, self.iterable, plain, names, namespace)
         if why is None and not plain:
@@ -516,6 +544,8 @@ class _Entry:
             code.traced,
             self.watcher(values),
             lambda apart: self.look_at_fixed(values, apart),
+            self.streams,
+            self.done,
         )
         self.variables.job = self.job
 
@@ -540,7 +570,7 @@ class _Entry:
         return Watch(
             self.watchable(values),
             apart,
-            spared=[*streams, *spared],
+            spared=[*streams, *self.own_streams(), *spared],
             loose=loose,
             home=self.home(),
         )
@@ -554,9 +584,14 @@ class _Entry:
         namespace = self.frame.f_globals
         return [*values.values(), *(namespace.get(n) for n in self.plan.outer_reads)]
 
+    def own_streams(self) -> list[Any]:
+        """The random streams that each iteration has of its own, or seeds."""
+        return streams_at([*self.plan.draws, *self.plan.seeded], self.plan, self.frame)
+
     def watcher(self, values: dict[str, Any]) -> Callable[[], Any]:
         """A look at the random streams that iterations could share."""
-        return random_state([c for c in self.read_values(values) if is_stream(c)])
+        found = [c for c in self.read_values(values) if is_stream(c)]
+        return random_state(found, self.own_streams())
 
     def run_of(self, rest: Iterator[Any], plain: bool) -> Run:
         """Everything made ready for workers to do the rest of the loop."""
@@ -637,10 +672,12 @@ class _Entry:
     def why_in_order(self, event: Halt) -> str | None:
         """Why what workers saw leaves all of the rest to the plain loop, or None."""
         if event.kind == "drawn":
-            return (
-                "a random stream that all iterations share is drawn from in the loop; make one for "
-                "each iteration, such as `rng = random.Random(seed + i)`"
+            self.site.problem = (
+                "something that the loop calls draws from a random stream that all iterations "
+                "share; make one for each iteration, such as `rng = random.Random(seed + i)`, and "
+                "pass it on"
             )
+            return self.site.problem
         if event.kind == "changed":
             # The same would come of it the next time, after workers were made for nothing.
             self.site.problem = f"{event.text} {HOW_CHANGED}"
@@ -677,7 +714,7 @@ class _Entry:
             self.ahead.say(self.done)
         start = perf_counter()
         self.begun = self.done + 1
-        yield (event.item,)
+        yield self.given((event.item,), self.done)
         if watching:
             sys.settrace(None)
             self.frame.f_trace = None
@@ -767,7 +804,7 @@ class _Entry:
         if batch.extra and FLAGS in batch.extra:
             raise_decimal_flags(batch.extra[FLAGS])
         self.done += len(batch.items)
-        self.variables.keep(batch)
+        self.variables.keep(batch, self.done)
 
     def commit_items(
         self, batch: Batch, items: Any, results: list[Any], first: int
@@ -776,15 +813,17 @@ class _Entry:
         while True:
             done, applied, partly, error = self.replay(items, results)
             self.begun = first + done + 1
+            if self.streams is not None:
+                self.streams.used = True
             if error is None:
                 break
             if applied or partly or not isinstance(error, Exception):
-                self.restore(items, results, done, applied, error)
+                self.restore(items, results, done, applied, error, first)
                 if isinstance(error, StopIteration):
                     yield self.raised_in_body(error, items[done])
                 raise error
-            self.variables.settle_before(items, results, done)
-            yield (items[done],)
+            self.variables.settle_before(items, results, done, first)
+            yield self.given((items[done],), first + done)
             self.variables.by_worker = False
             items, results = items[done + 1 :], results[done + 1 :]
             first += done + 1
@@ -811,10 +850,19 @@ class _Entry:
         return done, applied, partly, error
 
     def restore(
-        self, items: Any, results: list[Any], done: int, applied: int, error: BaseException
+        self,
+        items: Any,
+        results: list[Any],
+        done: int,
+        applied: int,
+        error: BaseException,
+        first: int,
     ) -> None:
-        """After a commit raised: variables are as the plain loop would leave them there."""
-        self.variables.settle_before(items, results, done)
+        """After a commit raised: variables are as the plain loop would leave them there.
+
+        first: the number of the first item in the loop.
+        """
+        self.variables.settle_before(items, results, done, first)
         sent = self.job.sent(results[done])
         self.prepare(traced=True)
         put = self.job.output
@@ -833,8 +881,8 @@ class _Entry:
         # Those that commits bind have been bound by them as far as they came.
         mine = self.plan.parent_names
         self.variables.bind({n: v for n, v in targets.items() if n not in mine})
-        again = Again([items[done]], [sent])
-        self.variables.pending = dict.fromkeys(self.plan.temporaries, again)
+        again = Again([items[done]], [sent], first + done)
+        self.variables.pending = dict.fromkeys(self.variables.kept_up, again)
         self.variables.settle()
 
     def finish(self) -> None:
@@ -843,6 +891,8 @@ class _Entry:
         normally = sys.exc_info()[0] is None
         if normally and (self.variables.by_worker or self.variables.pending):
             self.variables.settle()
+        if self.streams is not None:
+            self.streams.end()
         if normally and self.ahead is not None and not self.left_by_commit:
             self.ahead.say(self.done)
         if self.held and self.held_from is not None:

@@ -43,6 +43,8 @@ class Settings(NamedTuple):
     force: bool
     asked: bool = True
     """Whether the user marked this loop (`allcores run` marks loops nobody asked about)."""
+    random: str = ""
+    """What a loop does that draws random numbers: "streams", "plain", or "" where nobody said."""
 
 
 def parallel(
@@ -52,6 +54,7 @@ def parallel(
     on: str | None = None,
     strict: bool | None = False,
     chunk: int | None = None,
+    random: str | None = None,
 ) -> Iterable[Any]:
     """Run the `for` statement over this on every core, with the outcome of the plain loop.
 
@@ -59,6 +62,11 @@ def parallel(
     process may use, or $ALLCORES_WORKERS). on: "processes" or "serial" (default: $ALLCORES_ON or
     "processes"). strict: raise NotParallel where the loop would run serially with a warning
     (also by $ALLCORES_STRICT=1). chunk: iterations sent to a worker at a time (default: by time).
+    random: for a loop that draws random numbers. "streams": each iteration draws from a stream of
+    its own, which follows from the seed and the iteration's number, so that the numbers are the
+    same for any number of workers and for on="serial", but not the plain loop's. "plain": the plain
+    loop's numbers, and so the plain loop. Default: $ALLCORES_RANDOM, or "streams" with a
+    RandomStreamWarning that says so.
 
     Gives an iterable for a `for` statement. A loop that cannot be shown to come out the same runs
     as the plain loop, and a ParallelWarning says why.
@@ -81,7 +89,7 @@ def parallel(
             f"parallel() needs something to loop over, not {type(iterable).__name__}"
             + ("; perhaps range(...) is missing" if isinstance(iterable, int) else "")
         )
-    return _Parallel(iterable, _settings(workers, on, strict, chunk), None)
+    return _Parallel(iterable, _settings(workers, on, strict, chunk, random), None)
 
 
 def register_site(plan: Plan, tree: Any) -> int:
@@ -106,13 +114,14 @@ def at_site(key: int, iterable: Iterable[Any]) -> Iterable[Any]:
 # -- settings
 
 
-def _settings(workers: Any, on: Any, strict: Any, chunk: Any) -> Settings:
+def _settings(workers: Any, on: Any, strict: Any, chunk: Any, random: Any = None) -> Settings:
     return Settings(
         _workers(workers),
-        _where(on),
+        _one_of(on, "on", "ALLCORES_ON", ("processes", "serial"), "processes"),
         bool(strict) or _flag("ALLCORES_STRICT"),
         _count(chunk, "chunk") if chunk is not None else None,
         _flag("ALLCORES_FORCE"),
+        random=_one_of(random, "random", "ALLCORES_RANDOM", ("streams", "plain"), ""),
     )
 
 
@@ -147,13 +156,15 @@ def _count(value: Any, name: str) -> int:
     return number
 
 
-def _where(given: Any) -> str:
-    name = "on" if given is not None else "ALLCORES_ON"
-    value = given if given is not None else os.environ.get("ALLCORES_ON") or "processes"
+def _one_of(given: Any, name: str, variable: str, choices: tuple[str, str], default: str) -> str:
+    """An argument, or what the environment says in its place: one of two words."""
+    value = given if given is not None else os.environ.get(variable) or default
+    name = name if given is not None else variable
+    words = " or ".join(f'"{choice}"' for choice in choices)
     if not isinstance(value, str):
-        raise TypeError(f'{name} must be "processes" or "serial", not {value!r}')
-    if value not in ("processes", "serial"):
-        raise ValueError(f'{name} must be "processes" or "serial", not {value!r}')
+        raise TypeError(f"{name} must be {words}, not {value!r}")
+    if value not in choices and value != default:
+        raise ValueError(f"{name} must be {words}, not {value!r}")
     return value
 
 
@@ -194,7 +205,10 @@ class _Parallel:
     def __iter__(self) -> Iterator[Any]:
         settings = self.settings
         if settings.on == "serial":
-            return iter(self.iterable)
+            from allcores.streams import may_draw, wanted
+
+            if in_worker() or not (may_draw() and wanted(settings)):
+                return iter(self.iterable)
         from allcores.entry import segments
 
         pieces = segments(self.site, sys._getframe(1), self.iterable, settings)

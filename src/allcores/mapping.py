@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from allcores.ahead import first_read
 from allcores.engine.failures import CannotFork
 from allcores.engine.forkable import why_not_forkable
-from allcores.engine.randomness import Streams
+from allcores.engine.randomness import Streams, new_clock_sequence
 from allcores.engine.relay import STDOUT, Piece, Relay, put_out
 from allcores.engine.schedule import Batch, Halt, Run
 from allcores.engine.source import Indexed, Streamed
@@ -146,7 +146,7 @@ class _Call:
         self.plain = plain_source(iterable)
         self.key = getattr(getattr(fn, "__func__", fn), "__code__", None)
         self.done = 0
-        self.streams = Streams(fn)
+        self.streams = Streams.of(fn)
         self.came_home = False
         """Whether workers were given up, for the items cost less than sending them."""
         self.seeded = False
@@ -458,6 +458,7 @@ class _FunctionJob:
 
     def enter_worker(self) -> None:
         self.relay.install()
+        new_clock_sequence()
         self.streams.seen = self.streams.states()
 
     def before_chunk(self) -> None:

@@ -113,16 +113,18 @@ def parallel_code(
     filename: str,
     *,
     force: bool = False,
+    own_streams: bool = False,
     see: Callable[[Plan], None] | None = None,
 ) -> CodeType:
     """Compile a file with each loop that can be parallel sent through `allcores.loop.at_site`.
 
-    With `force`, loops that gain nothing are included. `see` is called with the Plan of each loop
-    that was read. Raises SyntaxError or ValueError where compile() would.
+    With `force`, loops that gain nothing are included; with `own_streams` those that draw random
+    numbers. `see` is called with the Plan of each loop that was read. Raises SyntaxError or
+    ValueError where compile() would.
     """
     try:
         tree = ast.parse(source, filename)
-        plans = _plans_of(tree, source, filename)
+        plans = _plans_of(tree, source, filename, own_streams)
         if see is not None:
             for plan in plans:
                 see(plan)
@@ -134,9 +136,9 @@ def parallel_code(
         return compile(source, filename, "exec", dont_inherit=True)
 
 
-def _plans_of(tree: ast.Module, source: bytes, filename: str) -> list[Plan]:
+def _plans_of(tree: ast.Module, source: bytes, filename: str, own_streams: bool) -> list[Plan]:
     try:
-        return plans_of(tree, importlib.util.decode_source(source), filename)
+        return plans_of(tree, importlib.util.decode_source(source), filename, own_streams)
     except Exception as error:
         # Our failing to read a program is no reason for it not to run.
         if not isinstance(error, RecursionError):

@@ -44,6 +44,7 @@ class Site:
         """What the iterations took, by which that is known, the last time."""
         self.entries = 0
         self.warned: set[str] = set()
+        self.told_of_streams = False
 
 
 _sites: dict[tuple[int, int], Site] = {}

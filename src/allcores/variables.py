@@ -6,6 +6,7 @@ import gc
 import io
 from collections.abc import Iterable
 from contextlib import redirect_stderr, redirect_stdout
+from itertools import count
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,11 +25,17 @@ class Stop(BaseException):
     """Ends work that is done again up to a certain commit; holds the records made so far."""
 
 
+SEEDED = "<random streams>"
+"""Stands among the variables for the streams that iterations seed."""
+
+
 class Again(NamedTuple):
     """Iterations to be worked again for their temporaries, and what was sent of each."""
 
     items: list[Any]
     sent: list[list[Any]]
+    first: int
+    """The number of the first one in the loop."""
 
 
 class Variables:
@@ -43,6 +50,8 @@ class Variables:
     def __init__(self, plan: Plan, frame: FrameType) -> None:
         self.plan, self.frame = plan, frame
         self.pending: dict[str, Again] = {}
+        # A stream that iterations seed is left as the last one of them left it.
+        self.kept_up = [*plan.temporaries, *([SEEDED] if plan.seeded else ())]
         self.last_item: Any = None
         self.by_worker = False
 
@@ -60,18 +69,25 @@ class Variables:
             gone = set(gone) - shared
         frames.write(self.frame, self.plan.module_level, values, set(gone))
 
-    def settle_before(self, items: Any, results: list[Any], done: int) -> None:
-        """Variables are as the last of the first `done` items left them."""
+    def settle_before(self, items: Any, results: list[Any], done: int, first: int) -> None:
+        """Variables are as the last of the first `done` items left them.
+
+        first: the number of the first item in the loop.
+        """
         if done:
-            again = Again([items[done - 1]], [self.job.sent(results[done - 1])])
-            self.pending = dict.fromkeys(self.plan.temporaries, again)
+            sent = [self.job.sent(results[done - 1])]
+            again = Again([items[done - 1]], sent, first + done - 1)
+            self.pending = dict.fromkeys(self.kept_up, again)
             self.done_by_worker(items[done - 1])
         self.settle()
 
-    def keep(self, batch: Batch) -> None:
-        """Bring home the temporaries that came with a batch; note those that did not."""
+    def keep(self, batch: Batch, end: int) -> None:
+        """Bring home the temporaries that came with a batch; note those that did not.
+
+        end: the number of the iteration after it.
+        """
         plan = self.plan
-        if not plan.temporaries or not len(batch.items):
+        if not self.kept_up or not len(batch.items):
             return
         extra = batch.extra or {}
         stuck = extra.get("", ())
@@ -80,12 +96,14 @@ class Variables:
         for name in values:
             self.pending.pop(name, None)
         missing = [
-            n for n in plan.temporaries if n not in values and (n in stuck or n not in plan.kept)
+            n for n in self.kept_up if n not in values and (n in stuck or n not in plan.kept)
         ]
         # One list for all of them: they are found in one go, so that shared objects stay shared.
         first = 0 if any(n in plan.kept for n in missing) else len(batch.items) - 1
         sent = [self.job.sent(r) for r in batch.results[first:]] if missing else []
-        self.pending.update(dict.fromkeys(missing, Again(list(batch.items[first:]), sent)))
+        place = end - len(batch.items) + first
+        again = Again(list(batch.items[first:]), sent, place)
+        self.pending.update(dict.fromkeys(missing, again))
 
     def settle(self) -> None:
         """Give targets and temporaries the values that the last iteration left."""
@@ -114,27 +132,36 @@ class Variables:
         ):
             for again in {id(a): a for a in pending.values()}.values():
                 wanted = {n for n, a in pending.items() if a is again}
-                for item, sent in zip(again.items, again.sent):
-                    values = self.worked_again(item, sent)
+                for item, sent, place in zip(again.items, again.sent, count(again.first)):
+                    values = self.worked_again(item, sent, place)
                     found.update({n: v for n, v in values.items() if n in wanted})
         for n in mine:
             namespace.pop(n, None)
         namespace.update(saved)
         self.bind(found)
 
-    def worked_again(self, item: Any, sent: list[Any]) -> dict[str, Any]:
-        """The temporaries of an iteration; what its result holds as well is taken from there."""
+    def worked_again(self, item: Any, sent: list[Any], place: int) -> dict[str, Any]:
+        """The temporaries of an iteration; what its result holds as well is taken from there.
+
+        place: its number in the loop.
+        """
         from allcores.build.job import MustRunNatively
         from allcores.engine.job import LEFT
 
         self.job.take()
         result: Any = None
+        streams = self.job.streams
+        if streams is not None:
+            streams.begin(place)
         try:
             result = self.job.functions.work(item)
         except Stop as stop:
             result = stop.args[0]
         except (Exception, MustRunNatively):
             pass
+        finally:
+            if streams is not None:
+                streams.leave()
         values = self.job.take()
         again = self.job.sent(result) if result is not LEFT else []
         same = {id(new): old for new, old in zip(again, sent)}

@@ -12,6 +12,8 @@ from allcores.build.settings import decimal_flags
 from allcores.build.travel import ATOMS, stuck_ones
 from allcores.build.watch import Watch, watch_items
 from allcores.engine.job import Cut
+from allcores.engine.own_streams import OwnStreams
+from allcores.engine.randomness import new_clock_sequence
 from allcores.engine.relay import Relay, put_out
 from allcores.engine.wire import encode
 from allcores.plan.live import plain_attribute
@@ -94,12 +96,16 @@ class LoopJob:
         traced: bool,
         watched: Callable[[], Any],
         fixed: Callable[[frozenset[str]], Watch],
+        streams: OwnStreams | None,
+        first: int,
     ) -> None:
         """watched: the states of random streams. fixed: looks at what work can reach that outlives
-        iterations, but for the global names it is given.
+        iterations, but for the global names it is given. streams: those that each iteration has of
+        its own. first: the number in the loop of the first one.
         """
         self.functions = functions
-        self.work = functions.work
+        self.streams, self.first, self.place = streams, first, first
+        self.work = functions.work if streams is None else self.draw_and_work
         self.namespace = namespace
         self.global_names = global_names
         self.passing_names = passing_names
@@ -125,10 +131,22 @@ class LoopJob:
 
     def enter_worker(self) -> None:
         self.relay.install()
-        self.seen = self.watched()
         self.take()
         self.watch = self.fixed(frozenset((*self.global_names, *self.passing_names)))
         self.flags = decimal_flags()
+        new_clock_sequence()
+        self.seen = self.watched()
+
+    def starts_at(self, place: int) -> None:
+        """The number of the next chunk's first item, among those that workers do."""
+        self.place = self.first + place
+
+    def draw_and_work(self, item: Any) -> Any:
+        """Work that draws from its iteration's own streams."""
+        assert self.streams is not None
+        self.streams.start(self.place)
+        self.place += 1
+        return self.functions.work(item)
 
     def before_chunk(self) -> None:
         self.relay.before_chunk()

@@ -71,6 +71,7 @@ def find(
         page = _page_file(html)
         output = _own_stdout(as_json)
         os.environ["ALLCORES_ON"] = "serial"
+        os.environ["ALLCORES_RANDOM"] = "plain"
         session = Session(_cores(), everything)
         _report_at_exit(session, output, page, as_json)
         return _run(session, module, script, args, include)

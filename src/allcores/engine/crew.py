@@ -230,6 +230,7 @@ def serve(
     """Do chunks until there are no more. settled: called when the first one is there."""
     job.enter_worker()
     look_at = getattr(job, "look_at", None)
+    starts_at = getattr(job, "starts_at", None)
     begun = looked = False
     while True:
         try:
@@ -241,6 +242,8 @@ def serve(
             begun = True
         chunk = given if given is not None else [items[i] for i in range(start, stop)]
         slots[number] = start
+        if starts_at is not None:
+            starts_at(start)
         job.before_chunk()
         if look_at is not None:
             look_at(chunk)

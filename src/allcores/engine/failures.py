@@ -10,6 +10,10 @@ class ParallelWarning(UserWarning):
     """A loop marked `parallel` runs as the plain loop; the text says which line is in the way."""
 
 
+class RandomStreamWarning(ParallelWarning):
+    """Each iteration of a loop draws from a random stream of its own: other numbers than plain."""
+
+
 class NotParallel(RuntimeError):
     """Raised in place of a ParallelWarning where `strict=True`."""
 

@@ -38,6 +38,7 @@ class Job(Protocol):
     def before_chunk(self) -> None:
         """Called before the first iteration of every chunk."""
 
+    # starts_at(place: int) -> None, where there is one: the number of the chunk's first item.
     # look_at(chunk: list[Any]) -> None, where there is one: the chunk's items, before the first.
     # look_between() -> Cut | None, with it: once, after the first of a chunk's iterations.
 

@@ -8,15 +8,24 @@ from os import PathLike
 
 from allcores.plan.model import Commit, Plan, Reason, Step
 from allcores.plan.source import Module, loops_of
-from allcores.plan.split import split
+from allcores.plan.split import is_marked, split
 
 __all__ = ["Commit", "Plan", "Reason", "Step", "plan_file", "plan_source", "plans_of"]
 
 
-def plans_of(tree: ast.Module, source: str, filename: str) -> list[Plan]:
-    """The Plan of every `for` statement of a parsed module, in line order."""
+def plans_of(
+    tree: ast.Module, source: str, filename: str, own_streams: bool | None = None
+) -> list[Plan]:
+    """The Plan of every `for` statement of a parsed module, in line order.
+
+    own_streams: whether iterations may draw each from a random stream of its own; None: those of
+    loops that say `parallel` may.
+    """
     module = Module(tree, filename)
-    return [split(node, chain, module) for node, chain in loops_of(tree)]
+    return [
+        split(node, chain, module, None, is_marked(node) if own_streams is None else own_streams)
+        for node, chain in loops_of(tree)
+    ]
 
 
 def plan_source(source: str, filename: str = "<source>") -> list[Plan]:

@@ -15,7 +15,8 @@ from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from allcores.plan import effects as fx
-from allcores.plan.effects import NONE, Roots, all_bounded, bounded
+from allcores.plan.draws import LOOKS, SEEDS
+from allcores.plan.effects import NONE, Roots, all_bounded, bounded, module_root
 from allcores.plan.summaries import Summary
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ def read_bytecode(function: FunctionType, follow: Follow) -> Summary:
 
     summary = Summary(code.co_firstlineno)
     summary.changes = spelled_out(reader.changes)
+    summary.draws = reader.draws
     summary.reads = spelled_out(reader.reads | every)
     summary.gives = spelled_out(reader.given)
     summary.gives_itself = spelled_out(reader.given_itself)
@@ -141,6 +143,7 @@ class _Reader:
         self.function, self.follow = function, follow
         self.namespace = function.__globals__
         self.changes: set[str] = set()
+        self.draws: set[str] = set()
         self.reads: set[str] = set()
         self.rebinds: set[str] = set()
         self.refusals: list[str] = []
@@ -164,6 +167,7 @@ class _Reader:
     def learnt(self) -> tuple[Any, ...]:
         return (
             frozenset(self.changes),
+            frozenset(self.draws),
             frozenset(self.reads),
             self.given,
             dict(self.contents),
@@ -635,7 +639,8 @@ class _Reader:
         """Do what a call does to what it is given and to what it shares."""
         self.refusals += summary.refusals
         self.reads |= {r for r in summary.reads if not r.startswith("$")}
-        for root in summary.changes:
+        self.draws |= {r for r in summary.draws if not r.startswith("$")}
+        for root in summary.acts - self.draws:
             head, _, rest = root.partition(".")
             if not head.startswith("$"):
                 self.changes.add(root)
@@ -672,8 +677,13 @@ class _Reader:
             if name == "super":
                 result = Thing(frozenset({"$0"}))
         elif module in fx.RANDOM_MODULES and name != "default_rng":
-            if dotted not in fx.GENERATOR_MAKERS:
-                self.changes.add(module)
+            if name in SEEDS | LOOKS:
+                self.changes.add(module_root(module))
+            elif dotted not in fx.GENERATOR_MAKERS:
+                self.draws.add(module_root(module))
+            for place in fx.ARGUMENT_CHANGES.get(dotted, ()):
+                for arg in args[place : place + 1]:
+                    self.change(arg)
         elif dotted in fx.ARGUMENT_CHANGES or dotted in fx.LAST_ARGUMENTS:
             places = set(fx.ARGUMENT_CHANGES.get(dotted, ()))
             for first in fx.LAST_ARGUMENTS.get(dotted, ()):

@@ -7,11 +7,12 @@ import linecache
 import os
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import BuiltinMethodType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
 
 from allcores.plan import effects as fx
+from allcores.plan.draws import HIDDEN, SEEDS, kind_of
 from allcores.plan.effects import module_root
 from allcores.plan.names import children
 from allcores.plan.quiet import quiet_parse
@@ -53,6 +54,8 @@ class Callables:
 
     def summary_at(self, path: str, obj: Any) -> Summary | None:
         """What calling the object at a path does, or None when that cannot be read."""
+        if isinstance(obj, (BuiltinMethodType, MethodType)) and kind_of(obj.__self__) == "stream":
+            return _draw(path, obj)
         if isinstance(obj, MethodType) and path.rpartition(".")[2] != obj.__name__:
             # A name for a method: what it changes is its own object.
             inner = self.summary_of(obj.__func__)
@@ -86,7 +89,7 @@ class Callables:
             node, chain = find_function(module, code.co_name, code.co_firstlineno)
             if node is None and code.co_name == "<lambda>":
                 node, chain = find_lambda(module, function)
-        cells = _cells(function)
+        cells = cells_of(function)
         if module is None or node is None:
             from allcores.plan.unsourced import summary_without_source
 
@@ -128,7 +131,7 @@ class Callables:
         init = owner.__dict__["__init__"]
         inner = self.summary_of(init) if isinstance(init, FunctionType) else None
         plain = owner.__mro__ == (owner, object) and "__new__" not in cls.__dict__
-        more = [s for s in self.parts_of_class(cls) if s.changes]
+        more = [s for s in self.parts_of_class(cls) if s.acts]
         if inner is None and not more:
             return None
         if inner is None:
@@ -174,7 +177,9 @@ class Callables:
             return Summary(0, {path}) if changes else None
         if kind.__module__ == "functools" and kind.__name__ == "partial":
             inner = self.summary_at(path + ".func", obj.func)
-            return Summary(inner.line, {path}) if inner is not None and inner.changes else inner
+            if inner is None or not inner.changes:
+                return inner.but(**_of_partial(inner, path, obj)) if inner is not None else None
+            return Summary(inner.line, {path})
         if kind.__module__ == "unittest.mock":
             return Summary(0, {path})
         call = next(
@@ -185,7 +190,7 @@ class Callables:
             return bound(inner, path)
         if isinstance(call, FunctionType):
             # One of a library's that calls functions of the program: `numpy.vectorize(f)`.
-            held = [s for s in self.held_by(path, obj) if s.changes]
+            held = [s for s in self.held_by(path, obj) if s.acts]
             return merged(held[0], held[1:]) if held else None
         return None
 
@@ -255,12 +260,52 @@ def bound(inner: Summary, path: str) -> Summary:
 
 def _filled_in(inner: Summary) -> Summary:
     """Of what a method is given, only its object is known."""
-    return inner.but(changes={r for r in inner.changes if r[0] != "$" or r[:2] == "$0"})
+    return _without(inner, lambda r: r[0] == "$" and r[:2] != "$0")
 
 
 def _shared_part(inner: Summary) -> Summary:
     """Without what is done to arguments, of which nothing is known."""
-    return inner.but(changes={r for r in inner.changes if r[0] != "$"})
+    return _without(inner, lambda r: r[0] == "$")
+
+
+def _without(inner: Summary, unknown: Callable[[str], bool]) -> Summary:
+    kept = {
+        name: {r for r in getattr(inner, name) if not unknown(r)}
+        for name in ("changes", "draws", "seeds", "perhaps")
+    }
+    return inner.but(**kept)
+
+
+def _of_partial(inner: Summary, path: str, made: Any) -> dict[str, set[str]]:
+    """What the function of a partial draws and seeds, as whoever calls the partial sees it."""
+
+    def seen(root: str) -> str:
+        head = root.partition(".")[0]
+        if not head.startswith("$"):
+            return root
+        position, rest = int(head[1:]), root[len(head) :]
+        name = inner.parameters[position] if position < len(inner.parameters) else ""
+        if position < len(made.args):
+            return f"{path}.{HIDDEN}{position}{rest}"
+        if name in made.keywords:
+            return f"{path}.{HIDDEN}{name}{rest}"
+        return f"${position - len(made.args)}{rest}"
+
+    return {name: set(map(seen, getattr(inner, name))) for name in ("draws", "seeds", "perhaps")}
+
+
+def _draw(path: str, method: Any) -> Summary:
+    """What calling the method of a random stream at a path does."""
+    name, stream = method.__name__, method.__self__
+    root, found = f"{path}.{HIDDEN}self", Summary(0)
+    for module, own in (("random", "_inst"), ("numpy.random.mtrand", "_rand")):
+        if getattr(sys.modules.get(module), own, None) is stream:
+            root = module_root(module.removesuffix(".mtrand"))
+    if name in SEEDS:
+        return found.but(seeds={root})
+    if name not in fx.DRAWS:
+        return found.but(changes={root})
+    return found.but(draws={root}, changes={"$0"} if name == "shuffle" else set())
 
 
 def _of_class(inner: Summary, root: str) -> Summary:
@@ -279,7 +324,7 @@ def parameter_names_of(function: FunctionType) -> list[str]:
     return list(code.co_varnames[: code.co_argcount])
 
 
-def _cells(function: FunctionType) -> dict[str, Any]:
+def cells_of(function: FunctionType) -> dict[str, Any]:
     """What the variables of the functions around this one hold."""
     found = {}
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):

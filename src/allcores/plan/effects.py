@@ -66,8 +66,8 @@ def module_root(name: str) -> str:
 
 def in_words(root: str) -> str:
     """A root as people write it."""
-    head, dot, rest = root.partition(".")
-    return head[1:].replace("/", ".") + dot + rest if head[0] == "@" else root
+    head, dot, rest = root.replace(".~", ".").partition(".")
+    return head[1:].replace("/", ".") + dot + rest if head[0] == "@" else head + dot + rest
 
 
 LONGEST_PATH = 4

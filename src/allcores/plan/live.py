@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from types import BuiltinMethodType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from allcores.plan.callables import MOST_HELD, Callables, attributes_of
+from allcores.plan.callables import MOST_HELD, Callables, attributes_of, cells_of
+from allcores.plan.draws import HIDDEN, Kind, hidden_part, kind_of
 from allcores.plan.effects import ANY, ELEMENTS, ITEM, LOGGING, in_words, module_root
 from allcores.plan.implicit import ONLY_ITS_OWN
 from allcores.plan.model import Plan
@@ -57,7 +58,8 @@ def lookup(path: str, names: dict[str, Any], namespace: dict[str, Any]) -> Any:
     else:
         obj = builtin(head, namespace)
     for attr in rest:
-        obj = plain_attribute(obj, attr)
+        hidden = attr[0] == HIDDEN
+        obj = hidden_part(obj, attr) if hidden else plain_attribute(obj, attr)
     return obj
 
 
@@ -196,7 +198,44 @@ class Names:
             obj = lookup(path, self.names, self.namespace)
         except LookupError:
             return None
-        return Callables(self.namespace, depth, reading).summary_at(path, obj)
+        found = Callables(self.namespace, depth, reading).summary_at(path, obj)
+        return self.with_streams_of(path, obj, found) if found is not None else None
+
+    def with_streams_of(self, path: str, obj: Any, summary: Summary) -> Summary:
+        """The same with roots for what only the function's own variables lead to."""
+        function = obj.__func__ if isinstance(obj, MethodType) else obj
+        if not isinstance(function, FunctionType) or not function.__closure__:
+            return summary
+        cells = cells_of(function)
+
+        def renamed(root: str) -> str:
+            head = root.partition(".")[0]
+            if head not in cells or self.names.get(head, self) is cells[head]:
+                return root
+            return f"{path}.{HIDDEN}{root}"
+
+        return summary.but(
+            draws=set(map(renamed, summary.draws)),
+            seeds=set(map(renamed, summary.seeds)),
+            perhaps=set(map(renamed, summary.perhaps)),
+        )
+
+    def stream(self, root: str) -> Kind:
+        """Whether a root stands for a random stream."""
+        if root in ("@random", "@numpy/random"):
+            return "stream"
+        try:
+            return kind_of(lookup(root, self.names, self.namespace))
+        except LookupError:
+            return "other"
+
+    def is_atom(self, root: str) -> bool:
+        """Whether a root stands for a number, a string or None."""
+        try:
+            obj = lookup(root, self.names, self.namespace)
+        except LookupError:
+            return False
+        return type(obj) in (int, float, complex, bool, str, bytes, type(None))
 
     def held_functions(self, path: str, depth: int, reading: Reading) -> list[Summary]:
         """What calling the functions does that the object at a path holds."""
@@ -363,11 +402,7 @@ def obstacle(
     owners: list[tuple[str, Any, str]] = []
     for full in plan.work_reads:
         path = full.removesuffix(CALLED)
-        try:
-            obj = lookup(path, names, namespace)
-        except LookupError:
-            head = path.partition(".")[0]
-            obj = names.get(head, namespace.get(head))
+        obj = _nearest(path, names, namespace)
         handle = handle_of(obj)
         if handle is not None:
             return f"`{path}` is {handle}, which workers cannot share; make it inside the loop"
@@ -421,6 +456,16 @@ def _all(
 
 def _item_in_words(path: str) -> str:
     return in_words(path).replace(ITEM, "an item", 1)
+
+
+def _nearest(path: str, names: dict[str, Any], namespace: dict[str, Any]) -> Any:
+    """The object at a path, or the last one on the way to it: what is computed comes from there."""
+    while path:
+        try:
+            return lookup(path, names, namespace)
+        except LookupError:
+            path = path.rpartition(".")[0]
+    return None
 
 
 def _has_been_read(

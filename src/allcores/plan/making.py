@@ -6,6 +6,7 @@ from types import CellType, CodeType, FunctionType, GeneratorType
 from typing import Any
 
 from allcores.plan.callables import Callables
+from allcores.plan.effects import in_words
 from allcores.plan.live import lookup
 from allcores.plan.summaries import Reading
 
@@ -28,7 +29,7 @@ def changed_by_making(obj: Any) -> str | None:
     if summary is None:
         return None
     parameters = obj.__code__.co_varnames
-    for root in sorted(summary.changes):
+    for root in sorted(summary.acts):
         path = _in_function(root, parameters)
         owner = path.rpartition(".")[0] if root in summary.stores | summary.augments else path
         try:
@@ -36,7 +37,7 @@ def changed_by_making(obj: Any) -> str | None:
         except LookupError:
             changed = None
         if not hasattr(type(changed), "__next__"):
-            return path
+            return in_words(path)
     return None
 
 

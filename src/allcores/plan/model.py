@@ -75,6 +75,12 @@ class Plan:
         """Names bound by work that may be read when the loop is over."""
         self.kept: set[str] = set()
         """Those of the temporaries that some iterations leave unbound."""
+        self.own_streams = False
+        """Whether iterations may draw from random streams of their own."""
+        self.draws: dict[str, tuple[int, str]] = {}
+        """The streams that they draw from, of which each iteration has its own: line and words."""
+        self.seeded: set[str] = set()
+        """The streams that every iteration seeds before it draws from them."""
         self.deleted: set[str] = set()
         """Names that every iteration leaves deleted."""
         self.unbinds: set[str] = set()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from typing import Protocol
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Protocol
 
 from allcores.plan import effects as fx
 from allcores.plan.effects import ELEMENTS, LOG_METHODS, LOGGER_NAMES, LOGGING
@@ -20,6 +21,9 @@ from allcores.plan.names import (
     walk_scope,
 )
 from allcores.plan.summaries import Asked, Known, Reading, Summary
+
+if TYPE_CHECKING:
+    from allcores.plan.draws import Kind
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 MAX_DEPTH = 20
@@ -184,6 +188,12 @@ class Live(Protocol):
 
     def asked(self, path: str) -> Asked | None:
         """How the object at a path looks now; None: that cannot be asked again."""
+
+    def stream(self, root: str) -> Kind:
+        """Whether a root stands for a random stream."""
+
+    def is_atom(self, root: str) -> bool:
+        """Whether a root stands for a number, a string or None."""
 
     def outside(self) -> Live:
         """The same for code that does not see the local variables."""
@@ -377,6 +387,21 @@ class Surroundings:
         """A path that begins with a module, under the name that all modules have for it."""
         live, seen = self.seen_live(path)
         return live.canonical(seen) if live is not None else path
+
+    def stream(self, root: str) -> Kind | None:
+        """Whether a root stands for a random stream; None where no objects are at hand."""
+        live, seen = self.seen_live(root)
+        return live.stream(seen) if live is not None else None
+
+    def all_streams(self, roots: Iterable[str]) -> bool:
+        """Whether these stand for random streams, as far as is known."""
+        found = [self.stream(root) for root in roots]
+        return bool(found) and all(kind == "stream" for kind in found)
+
+    def is_atom(self, root: str) -> bool:
+        """Whether a root is known to stand for a number, a string or None."""
+        live, seen = self.seen_live(root)
+        return live is not None and live.is_atom(seen)
 
     def owner_of_taken(self, name: str) -> str | None:
         """The object changed by calling a name that was bound to its method, as far as is seen."""

@@ -10,6 +10,7 @@ import ast
 from collections.abc import Sequence
 from typing import Any
 
+from allcores.plan import draws
 from allcores.plan.effects import ITEM, NONE, Roots, Val, all_bounded, bounded, is_outer, outer
 from allcores.plan.model import Commit, Plan, Reason, Step
 from allcores.plan.names import (
@@ -90,11 +91,14 @@ def read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
         reader.block(node.body)
         if before == _learnt(reader):
             break
-    changed = all_bounded([r for r in reader.changed if is_outer(r)])
-    summary.changes = set(changed.values())
+    drawn = {r for r in reader.draws.words if is_outer(r)}
+    drawn |= reader.draws.reseeded | reader.draws.perhaps
+    changed = all_bounded([r for r in {*reader.changed, *drawn} if is_outer(r)])
+    summary.changes = {changed[r] for r in reader.changed if is_outer(r)}
+    draws.summarise(reader, summary, changed)
     shallow = {r for r in summary.changes if not reader.changed.get(r, True)}
     # What has been cut off a longer path is changed inside.
-    shallow -= {short for r, short in changed.items() if short != r}
+    shallow -= {short for r, short in changed.items() if short != r and r in reader.changed}
     summary.augments = reader.augmented & shallow
     summary.stores = shallow - summary.augments
     summary.fields = reader.fields.get("$0", {})
@@ -126,7 +130,7 @@ def _learnt(reader: FunctionReader) -> tuple[Any, ...]:
     """What one pass through a function leaves for the next."""
     stored = {root: dict(attributes) for root, attributes in reader.stored.items()}
     known = dict(reader.changed), dict(reader.contents), dict(reader.loose), stored
-    return *known, set(reader.talks), set(reader.locks)
+    return *known, set(reader.talks), set(reader.locks), draws.learnt(reader)
 
 
 def _called_parameters(node: ast.FunctionDef) -> set[str]:
@@ -179,10 +183,12 @@ def split(
     chain: list[ast.AST],
     module: Module,
     around: Surroundings | None = None,
+    own_streams: bool = False,
 ) -> Plan:
     """The Plan of one loop.
 
     `chain` holds the scopes around it, outermost first. `around` may carry live objects.
+    `own_streams`: iterations that draw random numbers may draw each from a stream of its own.
     """
     plan = _unread(node, chain, module)
     if isinstance(node, ast.AsyncFor):
@@ -198,8 +204,10 @@ def split(
     distinct = distinct_target(node, _iterated(node), around.is_builtin)
     bound = bound_names(*node.body)
     own = own_elements(node.body, distinct, bound) if distinct is not None else set()
+    plan.own_streams = own_streams
     if own and distinct is not None:
         theirs = _unread(node, chain, module)
+        theirs.own_streams = own_streams
         if _read(theirs, chain, module, Statements(around, body_names, live, own, distinct)):
             theirs.own_elements = dict.fromkeys(own, distinct.keys_of)
             return theirs
@@ -223,12 +231,14 @@ def _read(plan: Plan, chain: list[ast.AST], module: Module, reader: Statements) 
     node = plan.node
     assert isinstance(node, ast.For)
     reader.targets = set(plan.varying)
+    reader.draws.own_streams = plan.own_streams
     _refuse_early(node, chain, module, reader, reader.live)
     ending = _fixpoint(node, reader)
     _fill(plan, node, reader, ending, reader.live)
     changed = any(MARK in root for root in (*reader.changed, *reader.maybe_changed))
     # Variables that are found by working an iteration again would see what it has written.
-    return plan.verdict == "parallel" and not changed and not plan.temporaries and not plan.mirrors
+    again = plan.temporaries or plan.seeded
+    return plan.verdict == "parallel" and not changed and not again and not plan.mirrors
 
 
 def _caught(node: ast.For | ast.AsyncFor, scope: ast.AST) -> bool:
@@ -334,17 +344,21 @@ def _refuse_shared(node: ast.For, functions: Sequence[ast.AST], reader: Statemen
 def _iterated(node: ast.For) -> ast.expr:
     """What is looped over: the first argument where the source says `parallel(·)`."""
     it = node.iter
-    if isinstance(it, ast.Call) and it.args:
-        name = path_of(it.func)
-        if name is not None and name.rpartition(".")[2] == "parallel":
-            return it.args[0]
-    return it
+    return it.args[0] if is_marked(node) and isinstance(it, ast.Call) else it
+
+
+def is_marked(node: ast.For | ast.AsyncFor) -> bool:
+    """Whether the loop says `parallel(·)`."""
+    it = node.iter
+    name = path_of(it.func) if isinstance(it, ast.Call) and it.args else None
+    return name is not None and name.rpartition(".")[2] == "parallel"
 
 
 def _fixpoint(node: ast.For, reader: Statements) -> State | None:
     for _ in range(MAX_PASSES):
         before = _known(reader)
         ending = _one_pass(node, reader)
+        draws.settle(reader, ending)
         if _known(reader) == before:
             return ending
     reader.refuse(node, "the body is too entangled to be read")
@@ -395,6 +409,8 @@ def _one_pass(node: ast.For, reader: Statements) -> State | None:
     if not roots.possible:
         item = Val()
     reader.reads = set()
+    reader.draws.start_pass()  # the input's own draws come in order, whoever does the iterations
+    reader.st.seeded = NONE
     reader.binding_targets = True
     for name in target_names(node.target):
         reader.st.env[name] = reader.own_item(item)
@@ -469,6 +485,10 @@ def _fill(
         plan.steps[stmt] = Step(stmt, _distinct(lifts), several=unit or _several(stmt, lifts))
     _describe(plan, node, reader)
     _judge(plan, node, reader)
+    if plan.verdict == "parallel":
+        plan.draws = draws.own_streams(reader)
+        plan.seeded = draws.seeded_streams(reader)
+        plan.work_reads |= plan.draws.keys() | plan.seeded
 
 
 def _unbound_by(node: ast.For) -> set[str]:

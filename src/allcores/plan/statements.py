@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 
+from allcores.plan import draws, talk
 from allcores.plan import effects as fx
-from allcores.plan import talk
 from allcores.plan.effects import ATOM, NONE, Roots, Val, is_outer, join, outer
 from allcores.plan.implicit import (
     DELETING,
@@ -92,6 +92,7 @@ class Statements(Expressions):
         self.reads = set()
         self.talks, self.locks = set(), set()
         self.why = {}
+        self.draws.start_pass()
 
     # -- blocks
 
@@ -527,6 +528,8 @@ class Statements(Expressions):
     def s_Return(self, node: ast.Return) -> None:
         if self.in_function:
             self.returned(node)
+            known = self.draws.at_return
+            self.draws.at_return = self.st.seeded if known is None else known & self.st.seeded
         elif not self.unit_depth:
             self.can_leave = True
         self.dead = True
@@ -594,7 +597,7 @@ class Statements(Expressions):
                 if head in summary.rebinds and head in self.body_names:
                     self.refuse(node, f"`{node.name}` rebinds `{head}`")
                 tainted |= self.mutate(val, node, None, head)
-        return tainted
+        return draws.made_here(self, node, summary) or tainted
 
     def class_in_function(self, node: ast.ClassDef) -> None:
         """A class made by a called function: its body runs, and its methods may be called."""

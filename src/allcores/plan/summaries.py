@@ -59,6 +59,12 @@ class Summary:
         """Those of them that it is itself, or a part of it."""
         self.calls: set[str] = set()
         """Names of parameters that it calls."""
+        self.draws: set[str] = set()
+        """Random streams that it draws from, in the state they have at the call."""
+        self.seeds: set[str] = set()
+        """Streams that it seeds before it draws."""
+        self.perhaps: set[str] = set()
+        """What it passes on, and so draws from if it is a stream."""
         self.file = ""
         """The file it stands in, if that is another one than the loop's."""
 
@@ -66,6 +72,11 @@ class Summary:
         return isinstance(other, Summary) and vars(self) == vars(other)
 
     __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def acts(self) -> set[str]:
+        """All that it changes, the random streams among that which it draws from or seeds."""
+        return self.changes | self.draws | self.seeds
 
     def but(self, **changes: Any) -> Summary:
         """A copy with some attributes changed."""
@@ -87,6 +98,9 @@ class Summary:
         return self.but(
             changes=roots(self.changes),
             reads=roots(self.reads),
+            draws=roots(self.draws),
+            seeds=roots(self.seeds),
+            perhaps=roots(self.perhaps),
             rebinds=roots(self.rebinds),
             stores=roots(self.stores),
             augments=roots(self.augments),
@@ -111,8 +125,10 @@ def merged(first: Summary, others: list[Summary]) -> Summary:
     if not others:
         return first
     every = [first, *others]
+    # Where not all of them seed a stream, how far it has got depends on which is called.
+    entwined = {r for s in every for r in s.seeds if not all(r in o.seeds for o in every)}
     return first.but(
-        changes={r for s in every for r in s.changes},
+        changes={r for s in every for r in s.changes} | entwined,
         reads={r for s in every for r in s.reads},
         rebinds={r for s in every for r in s.rebinds},
         refusals=list(dict.fromkeys(text for s in every for text in s.refusals)),
@@ -121,6 +137,9 @@ def merged(first: Summary, others: list[Summary]) -> Summary:
         - {r for s in every for r in s.changes - s.stores},
         augments={r for s in every for r in s.augments}
         - {r for s in every for r in s.changes - s.stores - s.augments},
+        draws={r for s in every for r in s.draws},
+        seeds={r for s in every for r in s.seeds if all(r in other.seeds for other in every)},
+        perhaps={r for s in every for r in s.perhaps},
         talks={r for s in every for r in s.talks},
         locks={r for s in every for r in s.locks},
         by_name={r for s in every for r in s.by_name},

@@ -10,8 +10,8 @@ import ast
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from allcores.plan import draws, implicit, talk
 from allcores.plan import effects as fx
-from allcores.plan import implicit, talk
 from allcores.plan.effects import (
     ATOM,
     ITEM,
@@ -55,19 +55,22 @@ class Guard(NamedTuple):
 class State:
     """What is known at a point of the body: names' values, and which are surely bound."""
 
-    __slots__ = ("bound", "env", "escaped")
+    __slots__ = ("bound", "env", "escaped", "seeded")
 
     def __init__(
         self,
         env: dict[str, Val] | None = None,
         bound: frozenset[str] = NONE,
         escaped: Roots = NONE,
+        seeded: Roots = NONE,
     ) -> None:
         self.env: dict[str, Val] = {} if env is None else env
         self.bound, self.escaped = bound, escaped
+        self.seeded = seeded
+        """Random streams that the iteration has started anew."""
 
     def copy(self) -> State:
-        return State(dict(self.env), self.bound, self.escaped)
+        return State(dict(self.env), self.bound, self.escaped, self.seeded)
 
 
 def merge(a: State | None, b: State | None) -> State | None:
@@ -77,7 +80,7 @@ def merge(a: State | None, b: State | None) -> State | None:
     env = dict(a.env)
     for name, val in b.env.items():
         env[name] = join(env[name], val) if name in env else val
-    return State(env, a.bound & b.bound, a.escaped | b.escaped)
+    return State(env, a.bound & b.bound, a.escaped | b.escaped, a.seeded & b.seeded)
 
 
 class Expressions:
@@ -130,6 +133,7 @@ class Expressions:
         """How many `with warnings.catch_warnings():` stand around."""
         self.own_elements: set[str] = set()
         """Paths of which an iteration touches its own element only."""
+        self.draws = draws.Draws(False)
         self.st = State()
 
     # -- helpers
@@ -495,6 +499,8 @@ class Expressions:
             if node.attr in fx.GIVEN_MUTATORS and self.may_be_value(path.rpartition(".")[0]):
                 owner = self.name(base, path.rpartition(".")[0])[0]
                 tainted |= self.taken_method(node, owner)
+            if node.attr in fx.DRAWS or node.attr in draws.LOOKS:
+                tainted |= draws.taken(self, node, self.name(base, path.rpartition(".")[0])[0])
             return Info(val, tainted, False)
         inner = self.eval(node.value)
         tainted = inner.tainted or self.computed(node, inner.val)
@@ -531,7 +537,7 @@ class Expressions:
         """Binding or reading an attribute calls one of these; True: must run in order."""
         tainted = False
         for summary in found:
-            if summary.changes:
+            if summary.acts:
                 where = f"`{node.attr}`{summary.place()}"
                 tainted |= self.apply(node, summary, given, [node.value], where)
             tainted |= self.reads_of(node, summary, given[0])
@@ -623,8 +629,10 @@ class Expressions:
         given = Val(frozenset({f"{self.site(node)}/given"}))
         self.shadow.update(dict.fromkeys(parameter_names(node.args), given))
         self.touched = []
+        before = len(self.draws.sites)
         body = self.eval(node.body)
         self.shadow = saved
+        self.draws.makers += [(self.site(node), root) for _, root in self.draws.sites[before:]]
         if any(root in given.own for _, root in self.touched):
             text = "a function made here changes what it is given; write it as a `def` outside"
             self.refuse(node, text)
@@ -692,8 +700,9 @@ class Expressions:
                 continue
             if self.around.is_code(path.partition(".")[0]) or self.around.live is not None:
                 summary = self.around.summary(path)
-                if summary is not None and summary.changes and not summary.is_class:
-                    found.append(path)
+                if summary is not None and not summary.is_class:
+                    if summary.acts:
+                        found.append(path)
         return found
 
     def callbacks(self, node: ast.Call, info: Info) -> Info:
@@ -765,6 +774,7 @@ class Expressions:
         summary = None if self.own(path.partition(".")[0]) else self.around.summary(path)
         if summary is None:
             parts = vals if receiver is None else [receiver, *vals]
+            tainted |= draws.library_call(self, node, self.around.dotted(path) or "")
             return Info(self.fresh(node, *parts, maybe=True), tainted, True)
         where = f"`{path}`{summary.place()}"
         for text in summary.refusals:
@@ -824,7 +834,7 @@ class Expressions:
         for owner in sorted(owners):
             path = f"{owner}.{rest}"
             summary = self.around.stored_function(path)
-            if summary is not None and summary.changes:
+            if summary is not None and summary.acts:
                 where = f"`{in_words(path)}`{summary.place()}"
                 tainted |= self.apply(node, summary, [], [], where)
         return tainted
@@ -843,6 +853,7 @@ class Expressions:
         """
         tainted, told = talk.by_function(self, node, summary, given)
         tainted |= self.apply_by_name(node, summary, given, exprs, where)
+        tainted |= draws.apply(self, node, summary, given, exprs, where)
         for root in sorted(summary.changes | told):
             head, _, rest = root.partition(".")
             if not head.startswith("$"):
@@ -1099,29 +1110,25 @@ class Expressions:
         tainted: bool,
     ) -> Info:
         """A function of an imported module, by its name here and its full name."""
+        if dotted.rpartition(".")[0] in fx.RANDOM_MODULES and dotted not in fx.GENERATOR_MAKERS:
+            return draws.module_call(self, node, dotted, args, vals, tainted)
         if self.around.live is not None and self.around.summary(path) is not None:
             return self.called(node, path, None, args, vals, tainted)
         for k in node.keywords:
             if k.arg == "out" and not isinstance(k.value, ast.Constant):
                 tainted |= self.mutate(self.info[k.value].val, node, k.value, "out")
         tainted |= self.implicit(node, implicit.READING, args)
-        module, _, last = dotted.rpartition(".")
+        last = dotted.rpartition(".")[2]
         if dotted in fx.GENERATOR_MAKERS:
             if not args:
                 self.because(
                     node,
                     "a generator without a seed differs from run to run; give it one, such as `seed + i`",
                 )
-            return Info(Val(frozenset({self.site(node)})), tainted, False)
-        if module in fx.RANDOM_MODULES and last != "default_rng":
-            self.effects += 1
-            self.note_change(module, True)
-            self.because(
-                node,
-                f"`{ast.unparse(node.func)}` draws from a stream that all iterations share; "
-                "make one for each iteration, such as `rng = random.Random(seed + i)`",
-            )
-            return Info(self.fresh(node, *vals), True, False)
+            maybe: Roots = NONE
+            for val in vals if last in ("default_rng", "Generator", "RandomState") else ():
+                maybe |= outer(val.own | val.maybe)  # a generator that is given is given back
+            return Info(Val(frozenset({self.site(node)}), maybe), tainted, False)
         if dotted in fx.WARNING_FILTERS and self.own_warnings:
             self.effects += 1
             return Info(ATOM, tainted, False)
@@ -1160,6 +1167,7 @@ class Expressions:
         if dotted in fx.BORROWING_FUNCTIONS and vals:
             return Info(join(self.element(vals[0]), vals[0]), tainted, False)
         if dotted.startswith(fx.FRESH_MODULES) and not dotted.startswith("numpy.lib"):
+            tainted |= draws.library_call(self, node, dotted)
             roots = [v._replace(own=NONE, inner=NONE, inner_maybe=v.possible) for v in vals]
             return Info(self.fresh(node, *roots), tainted, dotted not in fx.HARMLESS_FUNCTIONS)
         return self.called(node, path, None, args, vals, tainted)
@@ -1261,9 +1269,20 @@ class Expressions:
         for at in fx.METHOD_ARGUMENT_CHANGES.get(name, ()):
             if at < len(node.args):
                 tainted |= self.mutate(vals[at], node, args[at], name)
-        if not text and (inplace or self.changes_object(base.val, func)):
+        draws_here = name in fx.DRAWS and not inplace
+        if not text and name in draws.SEEDS:
+            tainted |= draws.seed(self, base.val, node, func.value, draws.quoted(func))
+        elif not text and not draws_here and (inplace or self.changes_object(base.val, func)):
             tainted |= self.mutate(base.val, node, func.value, name)
             self.put_inside(base.val, vals)
+        elif not text and name in draws.LOOKS:
+            tainted |= draws.look(self, base.val, node, func)
+        elif not text and draws_here and self.changes_object(base.val, func):
+            tainted |= draws.draw(self, base.val, node, func.value, draws.quoted(func))
+        elif name == "rvs":
+            tainted |= draws.rvs(self, node, base.val, func.value)
+        else:
+            tainted |= draws.hand_over(self, node)
         if name == "extend" or name == "update":
             self.put_inside(base.val, [self.element(v) for v in vals])
         tainted |= self.implicit(node, implicit.READING, args)
@@ -1271,6 +1290,8 @@ class Expressions:
             tainted |= self.any_method(node, func, base.val, vals, summary)
         if name in fx.ATOM_METHODS:
             return Info(ATOM, tainted, heavy)
+        if name in fx.DRAWS and self.around.all_streams(base.val.own):
+            return Info(draws.given(self, node, name, vals, False), tainted, heavy)
         if name in fx.ELEMENT_METHODS:
             val = self.element(base.val)
             for v in vals[1:]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from allcores.plan.effects import in_words
 from allcores.plan.model import Plan
 
 
@@ -22,7 +23,16 @@ def sentences(plan: Plan) -> list[str]:
         lines += [f"in workers: `{text}`" for text in plan.work] or ["in workers: nothing"]
         lines += [f"in order, here: `{c.source}`" for c in plan.commits]
     lines += [f"line {r.line}: {r.text}" for r in plan.reasons]
-    return lines
+    return lines + random_lines(plan)
+
+
+def random_lines(plan: Plan) -> list[str]:
+    """What is to be said of the random streams that iterations draw from."""
+    return [
+        f"line {line}: {what} draws from `{in_words(root)}`; each iteration has a stream of its "
+        "own, so the numbers are not the plain loop's"
+        for root, (line, what) in sorted(plan.draws.items(), key=lambda each: each[1][0])
+    ] + [f"`{in_words(root)}` is seeded by every iteration" for root in sorted(plan.seeded)]
 
 
 def _names(names: list[str]) -> str:

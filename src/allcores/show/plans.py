@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
 from allcores.plan import Plan
+from allcores.plan.effects import in_words
+from allcores.plan.words import random_lines
 
 # A line is pieces of text, each with the name of a style.
 Piece = tuple[str, str]
@@ -35,6 +37,7 @@ def as_data(plan: Plan) -> dict[str, Any]:
         "fixed": list(plan.fixed),
         "work": list(plan.work),
         "commits": [{"line": commit.line, "source": commit.source} for commit in plan.commits],
+        "random": [{"line": line, "stream": in_words(r)} for r, (line, _) in plan.draws.items()],
     }
 
 
@@ -51,6 +54,8 @@ def lines_of(plan: Plan, source: Sequence[str]) -> list[Line]:
         lines += _part("fixed", [", ".join(plan.fixed)] if plan.fixed else [])
         lines += _part("in workers", plan.work)
         lines += _part("in order, here", [commit.source for commit in plan.commits])
+    for said in random_lines(plan):
+        lines.append([(f"{_INDENT}random ", "label"), *_with_code(said)])
     return lines
 
 

@@ -12,7 +12,7 @@ _FROM_WORKER = re.compile(
     re.M | re.S,
 )
 _OUR_NOTE = re.compile(r"^in iteration \d+ of the parallel loop, with .*\n(?:  .*\n)*", re.M)
-_OUR_WARNING = re.compile(r"^.*: ParallelWarning: (.*)\n(?:  .*\n)?", re.M)
+_OUR_WARNING = re.compile(r"^.*: (?:Parallel|RandomStream)Warning: (.*)\n(?:  .*\n)?", re.M)
 _CONTEXT = 2
 
 
