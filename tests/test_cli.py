@@ -112,6 +112,7 @@ def test_the_recipe_as_data(folder: Path) -> None:
             "fixed": ["const"],
             "work": ["(a + b) * const"],
             "commits": [{"line": 6, "source": "results.append(·)"}],
+            "random": [],
         }
     ]
 
