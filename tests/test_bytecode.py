@@ -45,7 +45,7 @@ FUNCTIONS: dict[str, tuple[str, str]] = {
     "by out=": ("import math\nmath.f(y, out=x)", "$0"),
     "by what is only called for it": ("x.anything(y)", "$0"),
     "the environment": ("import os\nos.environ['A'] = 'x'", "@os.environ"),
-    "a stream": ("import random\nreturn random.random()", "random"),
+    "a stream": ("import random\nreturn random.random()", "@random"),
     "in a handler": ("try:\n    y()\nexcept ValueError:\n    x.append(1)", "$0"),
     "by another function": ("return push(x)", "$0"),
     "by another function's global": ("return tick(x)", "n"),
@@ -90,7 +90,7 @@ def test_what_a_function_changes(name: str) -> None:
     namespace: dict[str, Any] = {"__name__": "without_source"}
     text = "\n    ".join(body.splitlines())
     exec(f"{HELPERS}\ndef f(x, y=2, seen=[]):\n    {text}\n", namespace)
-    assert read(namespace["f"]).changes == set(expected.split())
+    assert read(namespace["f"]).acts == set(expected.split())
 
 
 def test_a_closure() -> None:
