@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import linecache
 from pathlib import Path
 
 import pytest
 
+from allcores import parallel
 from allcores.commands.files import plans_in
 from tests.same import assert_same
 
@@ -182,3 +184,17 @@ def test_a_serial_verdict_has_a_reason(tmp_path: Path) -> None:
     ((line, text),) = plan.reasons
     assert line == 3
     assert text.startswith("the work is in `x = max(x, int('7')).bit_length()`")
+
+
+def test_code_without_end_is_forgotten() -> None:
+    """As in a notebook's session, where each run of a cell is new code."""
+    from allcores import sites
+
+    for n in range(400):
+        name = f"<cell-{n}>"
+        source = f"total = {n}\nfor x in parallel(range(2)):\n    total += x\n"
+        linecache.cache[name] = (len(source), None, source.splitlines(True), name)
+        exec(compile(source, name, "exec"), {"parallel": parallel})
+        del linecache.cache[name]
+    assert len(sites._sites) <= 300
+    assert len(sites._trees) <= 100

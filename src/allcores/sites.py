@@ -8,6 +8,7 @@ import sys
 from types import CodeType, FrameType
 from typing import Any
 
+from allcores.plan.bounded import Bounded
 from allcores.plan.model import Plan
 from allcores.plan.names import walk
 from allcores.plan.quiet import quiet_compile, quiet_parse
@@ -47,8 +48,8 @@ class Site:
         self.told_of_streams = False
 
 
-_sites: dict[tuple[int, int], Site] = {}
-_trees: dict[str, tuple[list[str], ast.Module]] = {}
+_sites: Bounded[tuple[int, int], Site] = Bounded(300)
+_trees: Bounded[str, tuple[list[str], ast.Module]] = Bounded(100)
 _given: list[Site] = []
 
 

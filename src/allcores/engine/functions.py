@@ -219,6 +219,8 @@ def global_names(code: CodeType, written: bool = False) -> frozenset[str]:
         for const in code.co_consts:
             if isinstance(const, CodeType):
                 names |= global_names(const, written)
+        if len(_names_of) > 10_000:
+            _names_of.clear()
         known = _names_of[code, written] = frozenset(names)
     return known
 

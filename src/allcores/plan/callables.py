@@ -12,6 +12,7 @@ from types import BuiltinMethodType, FunctionType, MappingProxyType, MethodType,
 from typing import Any
 
 from allcores.plan import effects as fx
+from allcores.plan.bounded import Bounded
 from allcores.plan.draws import HIDDEN, SEEDS, kind_of
 from allcores.plan.effects import module_root
 from allcores.plan.names import children
@@ -20,7 +21,7 @@ from allcores.plan.source import Module, Surroundings
 from allcores.plan.summaries import Reading, Summary, merged
 from allcores.plan.table import changes_its_object
 
-_modules: dict[str, Module | None] = {}
+_modules: Bounded[str, Module | None] = Bounded(300)
 _libraries = tuple({os.path.join(os.path.dirname(m.__file__ or ""), "") for m in (os, linecache)})
 """The standard library, and the site-packages within it."""
 _package = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
