@@ -59,21 +59,20 @@ def changing_names() -> Words:
 
 
 def changes_its_object(kind: type, method: str) -> bool | None:
-    """Whether a method of a type of the table changes its object; None: the table does not know.
-
-    The class that defines the method decides: the table, if it or a base of it has a line there.
-    """
+    """Whether a method of a type changes its object; None: the table does not tell."""
     if method in words("changes any object"):
         return True
     types = sections()["changes its object"]
-    known = None
     for cls in kind.__mro__:
-        names = types.get(f"{cls.__module__}.{cls.__qualname__}")
-        if names is not None:
-            known = method in names
-            if known:
-                return True
-    return known
+        if method in types.get(full_name(cls), ()):
+            return True
+    defined = next((cls for cls in kind.__mro__ if method in cls.__dict__), None)
+    told = defined is not None and full_name(defined) in words("is told in full")
+    return False if told else None
+
+
+def full_name(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def by_name(section: str) -> dict[str, str]:
