@@ -111,6 +111,7 @@ def test_the_recipe_as_data(folder: Path) -> None:
             "varying": ["a", "b"],
             "fixed": ["const"],
             "work": ["(a + b) * const"],
+            "in_place": [],
             "commits": [{"line": 6, "source": "results.append(·)"}],
             "random": [],
         }

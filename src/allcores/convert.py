@@ -99,6 +99,8 @@ def convert(
     else:
         node, chain = found
         plan = split(node, chain, module)
+    if plan.otherwise is not None and target != "allcores":
+        plan = plan.otherwise  # what workers change in place stays with them there
     if plan.verdict != "parallel" or isinstance(node, ast.AsyncFor):
         raise CannotConvertError([(r.line, r.text) for r in plan.reasons])
     if plan.seeded and target != "allcores":

@@ -61,7 +61,7 @@ from allcores.plan.split import split
 from allcores.sites import Site
 from allcores.steady import Steady
 from allcores.streams import natively, own_streams, random_state, streams_at, wanted, why_no_stream
-from allcores.variables import Again, Stop, Variables
+from allcores.variables import Stop, variables_of
 from allcores.worth import (
     FEW,
     TASTE_SECONDS,
@@ -73,6 +73,7 @@ from allcores.worth import (
 )
 
 if TYPE_CHECKING:
+    from allcores.build.inplace import InPlace
     from allcores.build.runtime import Code, Functions
     from allcores.build.watch import Watch
     from allcores.plan.model import Plan
@@ -196,6 +197,9 @@ def _surely_small(site: Site, iterable: Any) -> bool:
 
 # -- one entry of a loop
 
+SHARE_FOR_ITEMS = 0.2
+"""Of the time that the rest of a loop may take, so much may be spent on looking at its items."""
+
 
 class Rest(NamedTuple):
     """What is left of a loop, and how it is to be done."""
@@ -224,7 +228,9 @@ class _Entry:
         self.began = perf_counter()
         self.report = LoopReport(site.filename, site.line, self.plan.verdict)
         self.done = 0
-        self.variables = Variables(self.plan, frame)
+        self.variables = variables_of(self.plan, frame)
+        self.place: InPlace | None = None
+        """The items, where work changes them."""
         self.left_by_commit = False
         self.commit_seconds = self.tasted = 0.0
         self.job: LoopJob
@@ -280,12 +286,50 @@ class _Entry:
                     self.ahead = Ahead(rest.items, self.done)
                     items, why = first_read(self.ahead)
                     rest = Rest(items, "workers")
+                if why is None and self.plan.in_place:
+                    with collector_paused():
+                        items, why = self.look_at_items(rest.items, plain)
+                    rest = Rest(items, "workers")
+                    if why is not None and self.without_items():
+                        continue
                 if why is not None:
                     yield self.plainly(self.give_up(rest.items, why).items)
                     return
                 rest = yield from self.in_workers(rest.items, plain)
         finally:
             self.finish()
+
+    def look_at_items(self, rest: Iterator[Any], plain: bool) -> tuple[Iterator[Any], str | None]:
+        """What is left, and why workers cannot change it, or None."""
+        if not plain:
+            return rest, "items are changed in place; loop over a list of them"
+        from allcores.build.inplace import InPlace
+        from allcores.build.items import Entangled
+
+        items = list(copied(rest) if rest is self.iterator else rest)
+        left = rest if rest is self.iterator else iter(items)
+        names = {} if self.plan.module_level else dict(self.frame.f_locals)
+        place = self.place = InPlace(self.plan, names, self.frame.f_globals)
+        self.prepare(self.report.reason == "spilled" or "spilled" in self.site.warned)
+        known = self.site.cost is not None and not self.settings.force
+        worth = SHARE_FOR_ITEMS * (self.site.cost or 0) * len(items)
+        try:
+            place.look(items, self.functions.targets, max(worth, 0.01) if known else 60.0)
+        except Entangled as why:
+            return left, str(why)
+        if not place.changes_anything() and self.plan.otherwise is not None:
+            return left, "the items are nothing that can be changed in place"
+        return left, None
+
+    def without_items(self) -> bool:
+        """Go on by the Plan that leaves items alone, if there is one for workers."""
+        other = self.plan.otherwise
+        if other is None or other.verdict != "parallel":
+            return False
+        self.variables.settle()
+        self.plan, self.place = other, None
+        self.variables = variables_of(other, self.frame)
+        return True
 
     def at_once(self, iterator: Any, plain: bool) -> bool:
         """Whether to bring in workers before anything has been run here."""
@@ -409,7 +453,7 @@ class _Entry:
         """Looks at what iterations leave alone, commits included; None: that cannot be told."""
         plan, namespace = self.plan, self.frame.f_globals
         # Items may be reached in many ways.
-        if any(path.startswith("$") for path in plan.changed):
+        if plan.in_place or any(path.startswith("$") for path in plan.changed):
             return None
 
         def look() -> Watch:
@@ -516,7 +560,7 @@ class _Entry:
     def prepare(self, traced: bool) -> None:
         """Compile the Plan for this entry's variables."""
         plan = self.plan
-        key = (traced, tuple(self.fixed))
+        key = (traced, (*self.fixed, *(f"in place: {n}" for n in plan.in_place)))
         code: Code | None = self.site.code.get(key)
         if code is None:
             flags = self.frame.f_code.co_flags & sites.FUTURE_FLAGS
@@ -526,8 +570,8 @@ class _Entry:
         values = {n: names[n] for n in self.fixed}
         helpers: dict[str, Any] = {
             "__LEFT": LEFT,
-            "__own": own,
-            "__immutable": immutable,
+            "__own": own if self.place is None else self.place.own,
+            "__immutable": immutable if self.place is None else self.place.immutable,
             "__output": lambda where: self.job.output(where),
         }
         self.functions = code.bind(self.frame.f_globals, values, helpers)
@@ -535,7 +579,7 @@ class _Entry:
         extra = set(plan.varying) | plan.deleted
         if not plan.module_level:
             extra &= plan.declared_global
-        self.job = LoopJob(
+        self.job = (LoopJob if self.place is None else self.place.job)(
             self.functions,
             self.frame.f_globals,
             mine,
@@ -553,6 +597,10 @@ class _Entry:
         """What work may reach, by the names it begins at."""
         namespace = self.frame.f_globals
         names = sorted(self.plan.outer_reads - self.plan.parent_names)
+        if self.place is not None:
+            # What only commits read may hold the items, which workers change.
+            read = {path.partition(".")[0].removesuffix("()") for path in self.plan.work_reads}
+            names = [n for n in names if n in read]
         found = [(n, values.get(n, namespace.get(n))) for n in names]
         return [(n, obj) for n, obj in found if not is_stream(obj)]
 
@@ -598,15 +646,23 @@ class _Entry:
         source: Indexed | Streamed
         if plain:
             # What earlier workers have left is of a copy already.
+            items: Any
             left = copied(rest) if self.held and rest is self.iterator else rest
-            items = as_sequence(left)
+            if self.place is not None:
+                items = self.place.items.items
+                if not self.held and rest is self.iterator:
+                    for _ in rest:
+                        pass
+            else:
+                items = as_sequence(left)
             if self.held_from is None:
                 self.held_from = self.done
             self.streamed = items is None
             source = Indexed(items) if items is not None else Streamed(left)
         else:
             source = Streamed(rest)
-        self.prepare(self.report.reason == "spilled" or "spilled" in self.site.warned)
+        if self.place is None:
+            self.prepare(self.report.reason == "spilled" or "spilled" in self.site.warned)
         self.report.workers = self.settings.workers
         return Run(
             self.job,
@@ -644,6 +700,8 @@ class _Entry:
                     raise
                 if isinstance(event, Batch):
                     stuck = 0
+                    if self.place is not None:
+                        event = self.place.opened(event)
                     yield from self.commit(event, base)
                     if self.left_by_commit:
                         return None
@@ -823,11 +881,14 @@ class _Entry:
                     yield self.raised_in_body(error, items[done])
                 raise error
             self.variables.settle_before(items, results, done, first)
+            if self.place is not None:
+                items.take_back()
             yield self.given((items[done],), first + done)
             self.variables.by_worker = False
             items, results = items[done + 1 :], results[done + 1 :]
             first += done + 1
         if len(items):
+            self.variables.returned(items, done + 1 if self.left_by_commit else len(items))
             self.variables.done_by_worker(items[done if self.left_by_commit else -1])
 
     def replay(self, items: Any, results: list[Any]) -> tuple[int, int, int, BaseException | None]:
@@ -881,9 +942,7 @@ class _Entry:
         # Those that commits bind have been bound by them as far as they came.
         mine = self.plan.parent_names
         self.variables.bind({n: v for n, v in targets.items() if n not in mine})
-        again = Again([items[done]], [sent], first + done)
-        self.variables.pending = dict.fromkeys(self.variables.kept_up, again)
-        self.variables.settle()
+        self.variables.work_up_to(items, sent, done, first)
 
     def finish(self) -> None:
         """The loop is over, in whatever way."""

@@ -48,6 +48,8 @@ _SAMPLES: tuple[Any, ...] = (
     ),
     reversed([]),
 )
+_ITERATOR_BY_INDEX = type(iter(type("_", (), {"__getitem__": None})()))
+"""What `iter` gives for NumPy's arrays, among others."""
 BUILT_IN_ITERATORS = tuple({type(iter(sample)) for sample in _SAMPLES})
 
 
@@ -62,6 +64,9 @@ def plain_source(iterable: Any) -> bool:
         except (TypeError, AttributeError):
             return False
         return all(plain_source(p) for p in (parts if kind is zip else parts[:1]))
+    if kind is _ITERATOR_BY_INDEX:
+        over = iterable.__reduce__()[1][0]
+        return type(over).__name__ == "ndarray" and plain_source(over)
     return kind.__name__ == "ndarray" and kind.__module__ == "numpy" and iterable.ndim > 0
 
 

@@ -105,6 +105,15 @@ class Variables:
         again = Again(list(batch.items[first:]), sent, place)
         self.pending.update(dict.fromkeys(missing, again))
 
+    def returned(self, items: Any, done: int) -> None:
+        """The first so many of these are committed."""
+
+    def work_up_to(self, items: Any, sent: list[Any], done: int, first: int) -> None:
+        """Do an iteration again, as far as its commit that raised. sent: what its commits were sent."""
+        again = Again([items[done]], [sent], first + done)
+        self.pending = dict.fromkeys(self.kept_up, again)
+        self.settle()
+
     def settle(self) -> None:
         """Give targets and temporaries the values that the last iteration left."""
         plan = self.plan
@@ -169,6 +178,38 @@ class Variables:
             if type(new) not in ATOMS and type(new) not in (tuple, frozenset):
                 _put_in_place(new, old)
         return {n: same.get(id(v), v) for n, v in values.items()}
+
+
+class ItemVariables(Variables):
+    """Variables of a loop that changes its items: each iteration sends its temporaries along, for
+    it cannot be worked again."""
+
+    def settle_before(self, items: Any, results: list[Any], done: int, first: int) -> None:
+        if done:
+            self.returned(items, done)
+            self.done_by_worker(items[done - 1])
+        self.settle()
+
+    def keep(self, batch: Batch, end: int) -> None:
+        """They were bound when the iterations were committed."""
+
+    def returned(self, items: Any, done: int) -> None:
+        """The first so many of these are committed."""
+        values = items.temporaries(done)
+        self.bind({n: v for n, v in values.items() if n in self.plan.temporaries})
+
+    def work_up_to(self, items: Any, sent: list[Any], done: int, first: int) -> None:
+        if not self.plan.steps:
+            return
+        items.take_back()
+        items.place.begin(items[done])
+        again = Again([items[done]], [sent], first + done)
+        self.recover(dict.fromkeys(self.plan.temporaries or [""], again))
+
+
+def variables_of(plan: Plan, frame: FrameType) -> Variables:
+    """The variables of a loop."""
+    return (ItemVariables if plan.in_place else Variables)(plan, frame)
 
 
 def _put_in_place(new: Any, old: Any) -> None:

@@ -57,14 +57,14 @@ _NOTHING = object()
 def immutable(y: Any, attr: Any = _NOTHING, key: Any = None) -> None:
     """Go on only if `y` (or an attribute or item of it) cannot be changed in place."""
     if attr is not _NOTHING:
-        y = _part(y, attr, key)
+        y = part_of(y, attr, key)
     if type(y) not in ATOMS and type(y) is not tuple and type(y) is not frozenset:
         np = sys.modules.get("numpy")
         if np is None or not isinstance(y, np.generic):
             raise MustRunNatively
 
 
-def _part(owner: Any, attr: str | None, key: Any) -> Any:
+def part_of(owner: Any, attr: str | None, key: Any) -> Any:
     """An attribute or item, found without running user code."""
     try:
         if attr is not None:

@@ -10,7 +10,7 @@ import gc
 import re
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from enum import Enum
 from typing import Any
 
@@ -70,16 +70,18 @@ def stuck_ones(
     results: list[Any],
     simple: Callable[[Any, frozenset[type]], bool] | None = None,
     count: int = 0,
+    at_home: Container[int] = (),
 ) -> set[int]:
     """The indices of the values that cannot travel.
 
     The caller must hold the values in this list alone. The first `count` are records made for the
-    journey: those of which simple(record, atoms) is true hold nothing but atoms.
+    journey: those of which simple(record, atoms) is true hold nothing but atoms. at_home: the ids
+    of objects of which only the name is sent.
     """
     known = atoms()
     if set(map(type, results)) <= known:
         return set()
-    walk = _Walk()
+    walk = _Walk(at_home)
     for i, r in enumerate(results):
         if i >= count or simple is None or not simple(r, known):
             walk.enter(r, i)
@@ -100,7 +102,8 @@ class _Nothing:
 
 
 class _Walk:
-    def __init__(self) -> None:
+    def __init__(self, at_home: Container[int]) -> None:
+        self.at_home = at_home
         self.edges: dict[int, int] = {}
         self.owner: dict[int, int] = {}
         self.held: list[Any] = []
@@ -123,6 +126,8 @@ class _Walk:
             key = id(obj)
             if key in edges:
                 edges[key] += 1
+                continue
+            if key in self.at_home:
                 continue
             if kind is types.FunctionType and not importable(obj):
                 self.bad(index)

@@ -308,28 +308,31 @@ def answer(
     sock: socket.socket, job: Job, results: list[Any], extra: Any, cut: Cut | None, seconds: float
 ) -> None:
     """Send a chunk's results, as many as can be pickled."""
+    encode = getattr(job, "encode", wire.encode)
     if cut is not None:
         del results[cut.keep :]
     try:
-        body, big = wire.encode((results, extra, cut, seconds))
+        body, big = encode((results, extra, cut, seconds))
     except Exception:
         extra = job.lighten(extra, False)
         try:
-            body, big = wire.encode((results, extra, cut, seconds))
+            body, big = encode((results, extra, cut, seconds))
         except Exception as error:
-            keep, why = first_unpicklable(results, error)
+            keep, why = first_unpicklable(results, error, encode)
             # What goes along belongs to the chunk's end, so that the last good one is done again.
             keep = max(keep - 1, 0)
             cut = Cut(keep, "unshippable", why)
-            body, big = wire.encode((results[:keep], job.lighten(extra, True), cut, seconds))
+            body, big = encode((results[:keep], job.lighten(extra, True), cut, seconds))
     wire.send_frame(sock, body, big)
 
 
-def first_unpicklable(results: list[Any], error: Exception) -> tuple[int, str]:
+def first_unpicklable(
+    results: list[Any], error: Exception, encode: Callable[[Any], Any]
+) -> tuple[int, str]:
     """How many results can be pickled one by one, and why the next one cannot."""
     for k, result in enumerate(results):
         try:
-            wire.encode(result)
+            encode(result)
         except Exception as e:
             return k, f"a result of type {type(result).__name__} cannot be pickled: {e}"
     return 0, f"{error}"

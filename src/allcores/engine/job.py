@@ -41,6 +41,7 @@ class Job(Protocol):
     # starts_at(place: int) -> None, where there is one: the number of the chunk's first item.
     # look_at(chunk: list[Any]) -> None, where there is one: the chunk's items, before the first.
     # look_between() -> Cut | None, with it: once, after the first of a chunk's iterations.
+    # encode(message) and decode(body, buffers), where there are: in place of those of `wire`.
 
     def after_chunk(
         self, results: list[Any], last: bool, cut: Cut | None

@@ -100,6 +100,7 @@ class Run:
         estimate: float | None = None,
     ) -> None:
         self.job, self.source = job, source
+        self.decode = getattr(job, "decode", pickle.loads)
         self.count = workers
         self.chunk = chunk
         self.estimate = estimate
@@ -355,7 +356,7 @@ class Run:
         chunk.size = len(body) + sum(b.nbytes for b in buffers)
         self.held += chunk.size
         try:
-            chunk.answer = pickle.loads(body, buffers=buffers)
+            chunk.answer = self.decode(body, buffers=buffers)
         except Exception as error:
             chunk.answer = (
                 [],

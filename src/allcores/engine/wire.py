@@ -18,6 +18,7 @@ import struct
 import sys
 import weakref
 from collections import deque
+from collections.abc import Container
 from typing import Any
 
 HEADER = struct.Struct("<QQQ")
@@ -28,8 +29,23 @@ MAX_MAPS = 20_000
 _live_maps: set[weakref.ref[mmap.mmap]] = set()
 
 
-def encode(message: Any) -> tuple[bytes, list[pickle.PickleBuffer]]:
-    """Pickle a message; buffers worth a memory file are given back apart."""
+class _Pinning(pickle.Pickler):
+    """Sends the ids of objects that both sides have, in their place."""
+
+    at_home: Container[int]
+
+    def persistent_id(self, obj: Any) -> int | None:
+        key = id(obj)
+        return key if key in self.at_home else None
+
+
+def encode(
+    message: Any, at_home: Container[int] | None = None
+) -> tuple[bytes, list[pickle.PickleBuffer]]:
+    """Pickle a message; buffers worth a memory file are given back apart.
+
+    at_home: the ids of objects that the other side has as well; it finds them by these.
+    """
     big: list[pickle.PickleBuffer] = []
 
     def keep(buffer: pickle.PickleBuffer) -> bool:
@@ -41,11 +57,18 @@ def encode(message: Any) -> tuple[bytes, list[pickle.PickleBuffer]]:
         return False
 
     np = sys.modules.get("numpy")
-    if np is None or not hasattr(np, "ndarray"):
+    arrays = np is not None and hasattr(np, "ndarray")
+    if not arrays and at_home is None:
         return pickle.dumps(message, protocol=5, buffer_callback=keep), big
     out = io.BytesIO()
-    pickler = pickle.Pickler(out, protocol=5, buffer_callback=keep)
-    pickler.dispatch_table = {**copyreg.dispatch_table, np.ndarray: _reduce_array}
+    pickler = (pickle.Pickler if at_home is None else _Pinning)(
+        out, protocol=5, buffer_callback=keep
+    )
+    if isinstance(pickler, _Pinning):
+        assert at_home is not None
+        pickler.at_home = at_home
+    if np is not None and arrays:
+        pickler.dispatch_table = {**copyreg.dispatch_table, np.ndarray: _reduce_array}
     pickler.dump(message)
     return out.getvalue(), big
 

@@ -55,6 +55,16 @@ def is_outer(root: str) -> bool:
     return root[0] != "#"
 
 
+def item_root(name: str) -> str:
+    """The root of the part of the item that the loop binds to this target."""
+    return f"{ITEM}:{name}"
+
+
+def is_item(root: str) -> bool:
+    """Whether the root is the iteration's own item, or a part of it, in a loop that changes items."""
+    return root.startswith(f"{ITEM}:")
+
+
 def outer(roots: Roots) -> Roots:
     return frozenset(r for r in roots if r[0] != "#")
 
@@ -67,6 +77,8 @@ def module_root(name: str) -> str:
 def in_words(root: str) -> str:
     """A root as people write it."""
     head, dot, rest = root.replace(".~", ".").partition(".")
+    if is_item(root):
+        return head.partition(":")[2] + dot + rest
     return head[1:].replace("/", ".") + dot + rest if head[0] == "@" else head + dot + rest
 
 

@@ -111,5 +111,17 @@ class Plan:
         self.leaves_by_commit = False
         """True when a commit may `break`."""
         self.can_leave = False
+        self.in_place: list[str] = []
+        """The loop's targets that work changes in place, each iteration its own item."""
+        self.item_changes: dict[str, str] = {}
+        """The parts of the item that work changes, as "$item:star.log", and how."""
+        self.stores_into: set[str] = set()
+        """Paths that must be plain lists, because commits put items into them before the end."""
+        self.item_calls: set[tuple[str, str]] = set()
+        """Parts of the item and the methods called on them for what they do."""
+        self.item_refusals: list[Reason] = []
+        """Why work cannot change the item."""
+        self.otherwise: Plan | None = None
+        """How the loop runs where work cannot change its items."""
         self.caught = False
         """True when what the loop raises may be caught in the same function."""

@@ -11,7 +11,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from allcores.plan import draws
-from allcores.plan.effects import ITEM, NONE, Roots, Val, all_bounded, bounded, is_outer, outer
+from allcores.plan.effects import (
+    ITEM,
+    NONE,
+    Roots,
+    Val,
+    all_bounded,
+    bounded,
+    in_words,
+    is_outer,
+    item_root,
+    outer,
+)
+from allcores.plan.items import sources_of, touches_items
 from allcores.plan.model import Commit, Plan, Reason, Step
 from allcores.plan.names import (
     FUNCTIONS,
@@ -211,7 +223,29 @@ def split(
         if _read(theirs, chain, module, Statements(around, body_names, live, own, distinct)):
             theirs.own_elements = dict.fromkeys(own, distinct.keys_of)
             return theirs
-    _read(plan, chain, module, Statements(around, body_names, live))
+    reader = Statements(around, body_names, live)
+    _read(plan, chain, module, reader)
+    return _with_items(plan, reader, chain, module)
+
+
+def _with_items(plan: Plan, reader: Statements, chain: list[ast.AST], module: Module) -> Plan:
+    """The Plan that has workers change the items themselves, where it gains something."""
+    changes = touches_items((*reader.changed, *reader.maybe_changed))
+    if not (changes or reader.guards_items):
+        return plan
+    if plan.verdict == "parallel" and not (reader.heavy_commits or reader.guards_items):
+        return plan
+    assert isinstance(plan.node, ast.For)
+    other = _unread(plan.node, chain, module)
+    other.own_streams = plan.own_streams
+    again = Statements(reader.around, reader.body_names, reader.live)
+    again.in_place = True
+    _read(other, chain, module, again)
+    if other.verdict == "parallel" and other.item_changes and not other.seeded:
+        other.otherwise = plan
+        return other
+    if plan.verdict != "parallel":
+        plan.reasons = sorted({*plan.reasons, *other.item_refusals})
     return plan
 
 
@@ -377,6 +411,8 @@ def _known(reader: Statements) -> tuple[object, ...]:
         frozenset(reader.rebound_targets),
         frozenset(reader.mirrored),
         reader.leaves_by_commit,
+        dict(reader.item_changes),
+        len(reader.item_refusals),
     )
 
 
@@ -397,6 +433,7 @@ def _one_pass(node: ast.For, reader: Statements) -> State | None:
     if _is_range(iterated, reader):
         reader.reads = set()  # numbers, worked out once
     reader.iterable_reads = set(reader.reads)  # type: ignore[attr-defined]
+    reader.item_sources = sources_of(_iterated(node))
     reader.follow_aliases()
     changed = reader.maybe_changed.union(reader.changed)
     for root in (reader.iterable_reads & changed) - reader.looped_own:  # type: ignore[attr-defined]
@@ -413,7 +450,8 @@ def _one_pass(node: ast.For, reader: Statements) -> State | None:
     reader.st.seeded = NONE
     reader.binding_targets = True
     for name in target_names(node.target):
-        reader.st.env[name] = reader.own_item(item)
+        own = Val(frozenset({item_root(name)})) if reader.in_place and item.own else None
+        reader.st.env[name] = own or reader.own_item(item)
         reader.st.bound |= {name}
     for n in walk(node.target):
         if isinstance(n, ast.Starred) and isinstance(n.value, ast.Name):
@@ -465,6 +503,10 @@ def _fill(
     plan.changed = {r: d for r, d in reader.changed.items() if is_outer(r)}
     plan.work_reads = set(reader.reads)
     plan.talks, plan.locks = set(reader.talks), set(reader.locks)
+    plan.item_changes = {**reader.item_changes}
+    plan.item_calls, plan.stores_into = set(reader.item_calls), set(reader.stores_into)
+    plan.in_place = sorted({in_words(r).partition(".")[0] for r in plan.item_changes})
+    plan.item_refusals = [Reason(line, text) for line, text in reader.item_refusals]
     plan.iterable_reads = reader.iterable_reads  # type: ignore[attr-defined]
     inner = names_of_inner_scopes(*node.body) - reader.outer_names
     plan.outer_reads = {
@@ -684,7 +726,9 @@ def _in_order(reader: Statements) -> Reason:
 def _judge(plan: Plan, node: ast.For, reader: Statements) -> None:
     serial = [Reason(line or node.lineno, text) for line, text in reader.serial]
     why = [Reason(line or node.lineno, text) for line, text in reader.why]
-    if serial:
+    if reader.in_place and touches_items((*reader.changed, *reader.maybe_changed)):
+        serial.append(Reason(node.lineno, "items are changed in order as well as in work"))
+    if serial or plan.item_refusals:
         plan.verdict, plan.reasons = "serial", serial
     elif not reader.any_work:
         heavy = reader.heavy_commits

@@ -6,7 +6,7 @@ import ast
 
 from allcores.plan import draws, talk
 from allcores.plan import effects as fx
-from allcores.plan.effects import ATOM, NONE, Roots, Val, is_outer, join, outer
+from allcores.plan.effects import ATOM, NONE, Roots, Val, is_item, is_outer, join, outer
 from allcores.plan.implicit import (
     DELETING,
     MAKING_CLASSES,
@@ -16,6 +16,7 @@ from allcores.plan.implicit import (
     in_place,
     of_node,
 )
+from allcores.plan.items import stored_into, touches_items
 from allcores.plan.lifting import eager, pick
 from allcores.plan.names import (
     binds,
@@ -164,6 +165,7 @@ class Statements(Expressions):
         """The statement's work looks at these first."""
         if guards:
             self.guard_map[node] = [(g.kind, g.name) for g in guards]
+            self.guards_items |= touches_items(root for g in guards for root in g.roots)
 
     def done_in_parent(self, guards: list[Guard]) -> None:
         """What might be changed is changed in order, and so is known to be changed by the loop."""
@@ -172,6 +174,8 @@ class Statements(Expressions):
                 self.note_change(root, True)
 
     def note_work(self, node: ast.stmt, heavy: bool, names: set[str]) -> None:
+        if self.in_place and isinstance(node, ast.AugAssign):
+            self.any_work = True  # of an array it is
         if not isinstance(node, (ast.Pass, ast.Continue, ast.Break, ast.Global)):
             self.any_work = (
                 self.any_work
@@ -207,6 +211,7 @@ class Statements(Expressions):
             lifts += self.lifts_of(e, spoken)
         taken = {n for lift in lifts for n in walk(lift)}
         self.leftovers(node, taken, lifts)
+        self.use_items(node, taken, lifts)
         for lift in lifts:
             known = self.info.get(lift)
             if known is not None:
@@ -220,6 +225,25 @@ class Statements(Expressions):
                 self.heavy_commits.append(node)
         self.steps[node] = lifts
         self.order.append(node)
+
+    def use_items(self, node: ast.stmt, taken: set[ast.AST], lifts: list[ast.expr]) -> None:
+        """What a commit looks at of the item, and what it changes of it."""
+        if not self.in_place:
+            return
+        for at, root in self.touched:
+            if is_item(root) and at not in taken:
+                self.note_change(root, True)
+        path, given = stored_into(node), None
+        if path is not None and path.partition(".")[0] not in self.body_names:
+            assert isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+            given = node.value.args[0]
+            if isinstance(given, ast.Name) or given in lifts:
+                self.stores_into.add(path)
+                return
+        vals = [self.info[lift].val for lift in lifts if lift in self.info]
+        names = [n for n in walk(node) if isinstance(n, ast.Name) and n not in taken]
+        for val in [*vals, *(self.st.env.get(n.id, ATOM) for n in names)]:
+            self.given_to_commit(val.possible | self.inside(val))
 
     def lifts_of(self, expr: ast.expr, spoken: list[ast.Call]) -> list[ast.expr]:
         return list(pick(expr, self.info, self.is_temporary, spoken))
@@ -245,7 +269,7 @@ class Statements(Expressions):
                 continue
             seen.add(n.id)
             val = self.st.env.get(n.id, ATOM)
-            if n.id not in self.st.bound or any(is_outer(r) for r in val.own | self.inside(val)):
+            if n.id not in self.st.bound or self.outlives(val.own | self.inside(val)):
                 self.parent.add(n.id)
             else:
                 lifts.append(n)
@@ -277,7 +301,9 @@ class Statements(Expressions):
         outermost = not self.unit_depth
         self.unit_depth += 1
         before = self.st.copy()
+        touched = self.touched
         self.inside_of(node)
+        self.touched = touched
         self.unit_depth -= 1
         self.dead = False
         after = merge(before, self.st)
@@ -407,7 +433,7 @@ class Statements(Expressions):
         if isinstance(target, ast.Subscript):
             tainted |= self.eval(target.slice).tainted
             tainted |= self.mutate(base.val, node, target.value, ast.unparse(target))
-            for root in outer(base.val.own):
+            for root in self.but_items(node, outer(base.val.own)):
                 self.note_change(root, path_of(target.value) not in self.own_elements)
             part = self.element(base.val)
             again = _is_simple(target.slice)
@@ -419,7 +445,7 @@ class Statements(Expressions):
             if self.in_function and path is not None:
                 self.augmented |= roots
             else:
-                for root in roots:
+                for root in self.but_items(node, frozenset(roots)):
                     self.note_change(root, True)
             tainted |= self.store(target, base, part, node)
             again = True
@@ -435,6 +461,9 @@ class Statements(Expressions):
         self, node: ast.AST, target: ast.Attribute | ast.Subscript, part: Val, again: bool
     ) -> bool:
         """A part that `+=` may change in place goes on only if it cannot be changed."""
+        if self.only_items(outer(part.own | part.maybe)):
+            self.but_items(node, outer(part.own | part.maybe))
+            return False
         if self.in_function:
             for root in outer(part.own):
                 self.note_change(root, True)
@@ -469,6 +498,8 @@ class Statements(Expressions):
             if not is_outer(root) and (root in self.st.escaped or root in self.changed):
                 self.change_sent(root)
                 tainted = True
+        if self.in_place and (outer(val.own) or val.maybe) and self.only_items(val.own | val.maybe):
+            return self.augment_item(node, name, val, info) or tainted
         if outer(val.own) or val.maybe:
             if self.in_function:
                 tainted |= self.mutate(val, node, node.target, name)
@@ -481,6 +512,15 @@ class Statements(Expressions):
         self.put_inside(val, [info.val])
         self.bind(name, new)
         return tainted
+
+    def augment_item(self, node: ast.AugAssign, name: str, val: Val, info: Info) -> bool:
+        """`row *= 2`: changes the item, or binds the name to something new; True: in order."""
+        self.effects += 1
+        self.but_items(node, val.own | val.maybe)
+        new = self.fresh(node, val, info.val)
+        self.put_inside(val, [info.val])
+        self.bind(name, join(val, new))
+        return name in self.parent
 
     def declared_outside(self) -> set[str]:
         return self.declared_global if self.in_function else set()
@@ -699,7 +739,11 @@ class Statements(Expressions):
         self.effects += 1
         if not any(is_outer(r) for r in narrowed.own):
             return self.mutate(base.val, node, target.value, ast.unparse(target))
-        for root in narrowed.own:
+        changed = self.but_items(node, narrowed.own, "bound")
+        if not outer(changed):
+            made = base.val._replace(own=frozenset(r for r in changed))
+            return self.mutate(made, node, target.value, ast.unparse(target))
+        for root in changed:
             self.note_change(root, False)
         self.because(node, f"`{ast.unparse(target)}` outlives the iteration and is changed here")
         return True

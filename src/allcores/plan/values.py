@@ -26,6 +26,7 @@ from allcores.plan.effects import (
     outer,
     overlaps,
 )
+from allcores.plan.items import ItemChanges
 from allcores.plan.names import BUILTINS, children, path_of, walk
 from allcores.plan.own_elements import MARK
 from allcores.plan.source import Surroundings
@@ -55,7 +56,7 @@ class Guard(NamedTuple):
 class State:
     """What is known at a point of the body: names' values, and which are surely bound."""
 
-    __slots__ = ("bound", "env", "escaped", "seeded")
+    __slots__ = ("bound", "env", "escaped", "seeded", "used")
 
     def __init__(
         self,
@@ -63,14 +64,16 @@ class State:
         bound: frozenset[str] = NONE,
         escaped: Roots = NONE,
         seeded: Roots = NONE,
+        used: Roots = NONE,
     ) -> None:
+        """used: parts of the item that commits have been given."""
         self.env: dict[str, Val] = {} if env is None else env
-        self.bound, self.escaped = bound, escaped
+        self.bound, self.escaped, self.used = bound, escaped, used
         self.seeded = seeded
         """Random streams that the iteration has started anew."""
 
     def copy(self) -> State:
-        return State(dict(self.env), self.bound, self.escaped, self.seeded)
+        return State(dict(self.env), self.bound, self.escaped, self.seeded, self.used)
 
 
 def merge(a: State | None, b: State | None) -> State | None:
@@ -80,13 +83,15 @@ def merge(a: State | None, b: State | None) -> State | None:
     env = dict(a.env)
     for name, val in b.env.items():
         env[name] = join(env[name], val) if name in env else val
-    return State(env, a.bound & b.bound, a.escaped | b.escaped, a.seeded & b.seeded)
+    seeded, used = a.seeded & b.seeded, a.used | b.used
+    return State(env, a.bound & b.bound, a.escaped | b.escaped, seeded, used)
 
 
-class Expressions:
+class Expressions(ItemChanges):
     """Evaluates expressions; `split.Splitter` adds the statements."""
 
     def __init__(self, around: Surroundings, body_names: set[str]):
+        super().__init__()
         self.around = around
         self.body_names = body_names
         self.parent: set[str] = set()
@@ -241,6 +246,7 @@ class Expressions:
         """Note that work reads this outer path; True when the loop changes it."""
         full, path = path, path.removesuffix(CALLED)
         hit = [c for c in (*self.changed, *self.maybe_changed) if overlaps(path, c)]
+        hit += self.containers_of_items(path)
         if not hit:
             self.reads.add(full)
         for c in hit:
@@ -328,7 +334,7 @@ class Expressions:
     def mutate(self, val: Val, node: ast.AST, receiver: ast.expr | None, what: str) -> bool:
         """Something changes this value; True when that must be done in order."""
         self.effects += 1
-        outside = [r for r in val.own if is_outer(r)]
+        outside = self.but_items(node, outer(val.own))
         tainted = False
         deep = receiver is not None and path_of(receiver) not in val.own
         for root in outside:
@@ -367,6 +373,9 @@ class Expressions:
         self.changed[root] = self.changed.get(root, False) or deep
 
     def guard(self, node: ast.AST, receiver: ast.expr | None, val: Val) -> bool:
+        if self.only_items(val.maybe):
+            self.but_items(node, val.maybe)
+            return False
         if self.in_function:
             for site in val.own & self.results.keys():
                 for root in self.results[site]:
@@ -822,7 +831,7 @@ class Expressions:
                 tainted |= self.read_path(root, node)
             elif head == "$0":
                 for r in receiver.own:
-                    if is_outer(r) and r.partition(".")[0] != ITEM:
+                    if is_outer(r) and not r.startswith(ITEM):
                         tainted |= self.read_path(bounded(f"{r}.{rest}") if rest else r, node)
         return tainted
 
@@ -927,6 +936,9 @@ class Expressions:
         made = frozenset(r for r in val.own if not is_outer(r))
         # Recursive functions would make ever longer paths.
         paths = frozenset(f"{r}.{rest}" if r.count(".") < 3 else r for r in outer(val.own))
+        if root in summary.stores and self.only_items(paths):
+            self.but_items(node, paths, "bound")
+            paths = NONE
         if root in summary.stores or root in summary.augments:
             part = self.attribute(val._replace(own=made), "." + rest) if made else Val()
             attr = rest.partition(".")[0]
@@ -934,7 +946,9 @@ class Expressions:
                 self.fields[site].pop(attr, None)
             tainted = self.mutate(Val(made | paths, val.maybe), node, at, rest)
             if root in summary.augments and not tainted and (outer(part.own) or part.maybe):
-                if self.in_function:
+                if self.only_items(outer(part.own | part.maybe)):
+                    self.but_items(node, outer(part.own | part.maybe))
+                elif self.in_function:
                     for r in outer(part.own):
                         self.note_change(r, True)
                 elif isinstance(at, ast.Name) and at.id in self.st.bound and not self.swallowing:
@@ -1404,7 +1418,8 @@ class Expressions:
             return False
         if self.in_function and all((r, name) in self.by_name for r in outside):
             return True
-        return all(self.around.method_changes(r, name) is False for r in outside if r != ITEM)
+        paths = outside - {ITEM}
+        return bool(paths) and all(self.around.method_changes(r, name) is False for r in paths)
 
     def own_method(self, func: ast.Attribute) -> bool:
         """Whether a method calls another one of its object that has been read."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from allcores.plan.effects import in_words
 from allcores.plan.model import Plan
 
+OWN_ITEM = "each iteration its own item"
+
 
 def sentences(plan: Plan) -> list[str]:
     """The Plan in plain words, a sentence a line.
@@ -21,6 +23,8 @@ def sentences(plan: Plan) -> list[str]:
     lines = [f"varies: {_names(plan.varying)}", f"fixed: {_names(plan.fixed)}"]
     if plan.verdict == "parallel":
         lines += [f"in workers: `{text}`" for text in plan.work] or ["in workers: nothing"]
+        if plan.in_place:
+            lines.append(f"changes in place: {_names(plan.in_place)} ({OWN_ITEM})")
         lines += [f"in order, here: `{c.source}`" for c in plan.commits]
     lines += [f"line {r.line}: {r.text}" for r in plan.reasons]
     return lines + random_lines(plan)

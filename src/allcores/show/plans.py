@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 from allcores.plan import Plan
 from allcores.plan.effects import in_words
-from allcores.plan.words import random_lines
+from allcores.plan.words import OWN_ITEM, random_lines
 
 # A line is pieces of text, each with the name of a style.
 Piece = tuple[str, str]
@@ -36,6 +36,7 @@ def as_data(plan: Plan) -> dict[str, Any]:
         "varying": list(plan.varying),
         "fixed": list(plan.fixed),
         "work": list(plan.work),
+        "in_place": list(plan.in_place),
         "commits": [{"line": commit.line, "source": commit.source} for commit in plan.commits],
         "random": [{"line": line, "stream": in_words(r)} for r, (line, _) in plan.draws.items()],
     }
@@ -53,6 +54,9 @@ def lines_of(plan: Plan, source: Sequence[str]) -> list[Line]:
         lines += _part("varies", [", ".join(plan.varying)] if plan.varying else [])
         lines += _part("fixed", [", ".join(plan.fixed)] if plan.fixed else [])
         lines += _part("in workers", plan.work)
+        if plan.in_place:
+            [line] = _part("changes in place", [", ".join(plan.in_place)])
+            lines.append([*line, (f" ({OWN_ITEM})", "")])
         lines += _part("in order, here", [commit.source for commit in plan.commits])
     for said in random_lines(plan):
         lines.append([(f"{_INDENT}random ", "label"), *_with_code(said)])

@@ -1,0 +1,181 @@
+"""Which functions of the program work on a loop's items may call, and what these see besides.
+
+The methods of an item are not known by reading the loop alone, for its type is known only now. So
+they are found by their names: those that the loop's body mentions, those that they mention, and so
+on.
+"""
+
+from __future__ import annotations
+
+import ast
+import types
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from allcores.build.states import MADE_LATER, is_own
+from allcores.engine.functions import global_names
+from allcores.plan.callables import Callables
+from allcores.plan.model import Plan
+from allcores.plan.names import children, walk
+from allcores.plan.summaries import Reading
+
+MOST = 1000
+"""How many functions are looked at."""
+NOT_CALLED = frozenset(
+    "__init__ __new__ __post_init__ __repr__ __str__ __del__ __init_subclass__ __set_name__ __class_getitem__".split()
+)
+"""Methods that Python does not call by itself on an object that is there already."""
+
+
+class Reached:
+    """Functions that are reached by name from a loop's body, given the classes of its objects."""
+
+    def __init__(
+        self, plan: Plan, names: dict[str, Any], namespace: dict[str, Any], classes: Iterable[type]
+    ) -> None:
+        self.functions: dict[int, types.FunctionType] = {}
+        self.names: set[str] = set()
+        self.classes = [cls for cls in classes if is_own(cls.__module__)]
+        self.made: dict[int, type] = {}
+        """Classes of which the body makes objects."""
+        nodes = list(work_nodes(plan, plan.node.body))
+        words = {n.attr for n in nodes if isinstance(n, ast.Attribute)}
+        variables = {**namespace, **names}
+        heads = {n.id for n in nodes if isinstance(n, ast.Name)} & variables.keys()
+        self.follow(words, [variables[name] for name in heads])
+        before = -1
+        while before != len(self.functions) + len(self.names) and len(self.functions) < MOST:
+            before = len(self.functions) + len(self.names)
+            for cls in self.all_classes():
+                for function in self.methods(cls):
+                    self.add(function)
+
+    def all_classes(self) -> list[type]:
+        found = dict.fromkeys([*self.classes, *self.made.values()])
+        return list(dict.fromkeys(c for cls in found for c in cls.__mro__ if is_own(c.__module__)))
+
+    def methods(self, cls: type) -> Iterator[types.FunctionType]:
+        """The methods of a class that may be called."""
+        for name, value in vars(cls).items():
+            if name in NOT_CALLED and id(cls) not in self.made:
+                continue
+            if name not in self.names and not name.startswith("__"):
+                continue
+            yield from functions_in(value)
+
+    def add(self, function: types.FunctionType) -> None:
+        if id(function) in self.functions or not is_own(function.__globals__.get("__name__")):
+            return
+        self.functions[id(function)] = function
+        code = [function.__code__]
+        for each in code:
+            code += [c for c in each.co_consts if isinstance(c, types.CodeType)]
+        words = {name for each in code for name in each.co_names}
+        inside = [cell.cell_contents for cell in function.__closure__ or () if cell_is_bound(cell)]
+        self.follow(words, [*inside, *globals_of(function).values()])
+
+    def follow(self, words: set[str], found: list[Any]) -> None:
+        """The functions and classes among these values, and in modules under these words."""
+        self.names |= words
+        for value in found:
+            if isinstance(value, types.ModuleType):
+                if is_own(value.__name__):
+                    found += [vars(value)[word] for word in words if word in vars(value)]
+            elif isinstance(value, type):
+                if is_own(value.__module__):
+                    self.made[id(value)] = value
+            else:
+                for function in functions_in(value):
+                    self.add(function)
+                if is_own(type(value).__module__) and type(value) not in self.classes:
+                    self.classes.append(type(value))
+
+    # -- what they do
+
+    def changes(self, namespace: dict[str, Any]) -> str | None:
+        """What a reached function changes that all iterations share, in words, or None."""
+        if len(self.functions) >= MOST:
+            return "the functions that it may call are too many to be read"
+        for function in list(self.functions.values()):
+            summary = Callables(namespace, 0, Reading()).summary_of(function)
+            if summary is None:
+                continue
+            for root in sorted(summary.changes):
+                if not root.startswith("$"):
+                    return (
+                        f"`{function.__qualname__}`{summary.place()} changes `{root.lstrip('@')}`"
+                    )
+            if summary.refusals:
+                return f"`{function.__qualname__}`{summary.place()} {summary.refusals[0]}"
+        return None
+
+    def sees(self) -> list[tuple[str, Any]]:
+        """The objects that they see besides what they are given, by name."""
+        found: list[tuple[str, Any]] = []
+        for function in self.functions.values():
+            for name, value in globals_of(function).items():
+                if not isinstance(value, (types.ModuleType, type, types.FunctionType)):
+                    found.append((name, value))
+            found.append((function.__qualname__, function))
+        for cls in self.all_classes():
+            for name, value in vars(cls).items():
+                code_like = (types.FunctionType, type, property, staticmethod, classmethod)
+                if name not in MADE_LATER and not isinstance(value, code_like):
+                    found.append((f"{cls.__name__}.{name}", value))
+        return found
+
+
+def work_nodes(plan: Plan, body: Iterable[ast.stmt]) -> Iterator[ast.AST]:
+    """The nodes of what workers evaluate."""
+    for stmt in body:
+        step = plan.steps.get(stmt)
+        if step is not None:
+            for lift in step.lifts:
+                yield from walk(lift)
+            continue
+        todo: list[ast.AST] = [stmt]
+        while todo:
+            node = todo.pop()
+            yield node
+            for child in children(node):
+                if isinstance(child, ast.stmt):
+                    yield from work_nodes(plan, [child])
+                else:
+                    todo.append(child)
+
+
+def globals_of(function: types.FunctionType) -> dict[str, Any]:
+    """The variables of its module that a function uses, those of functions in it among them."""
+    variables = function.__globals__
+    return {n: variables[n] for n in sorted(global_names(function.__code__)) if n in variables}
+
+
+def cell_is_bound(cell: Any) -> bool:
+    try:
+        return cell.cell_contents is not cell
+    except ValueError:
+        return False
+
+
+def functions_in(value: Any) -> list[types.FunctionType]:
+    """The functions of the program that using this class attribute, or calling it, may run."""
+    if isinstance(value, types.FunctionType):
+        wrapped = getattr(value, "__wrapped__", None)
+        return [value, *([wrapped] if isinstance(wrapped, types.FunctionType) else [])]
+    if isinstance(value, (staticmethod, classmethod)):
+        return functions_in(value.__func__)
+    if isinstance(value, property):
+        return [
+            f for f in (value.fget, value.fset, value.fdel) if isinstance(f, types.FunctionType)
+        ]
+    if isinstance(value, types.MethodType):
+        return functions_in(value.__func__)
+    if type(value).__name__ in (
+        "cached_property",
+        "partial",
+        "partialmethod",
+        "_lru_cache_wrapper",
+    ):
+        inner = getattr(value, "func", None) or getattr(value, "__wrapped__", None)
+        return functions_in(inner) if inner is not None else []
+    return []

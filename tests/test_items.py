@@ -1,0 +1,276 @@
+"""Loops that change their own items: the items are as after the plain loop, and are the same objects."""
+
+from __future__ import annotations
+
+import pytest
+
+from allcores.plan import plan_source
+from tests.same import assert_same
+
+STAR = """
+class Star:
+    def __init__(self, n, **more):
+        self.n = n
+        self.log = []
+        self.__dict__.update(more)
+    def fit(self, k=0):
+        self.x = self.n * self.n + k
+        self.log.append(self.x)
+        return self.x
+    def refine(self):
+        self.log = [v + 1 for v in self.log]
+        del self.n
+        self.model = {"a": self.log, "b": (self.log, self)}
+class Slotted:
+    __slots__ = ("n", "gone", "came")
+    def __init__(self, n):
+        self.n, self.gone = n, [n]
+    def fit(self):
+        self.n += 1
+        self.came = self.gone
+        del self.gone
+def f(v):
+    return v * v % 7
+"""
+DATA = "stars = [Star(i) for i in range(9)]\nout = []\ntotal = 0\n"
+
+PARALLEL = {
+    "a method": (DATA, "for star in parallel(stars):\n    star.fit()\n"),
+    "an attribute": (DATA, "for star in parallel(stars):\n    star.y = f(star.n)\n"),
+    "enumerated": (DATA, "for i, star in parallel(enumerate(stars)):\n    star.fit(i)\n"),
+    "then commits": (
+        DATA,
+        "for star in parallel(stars):\n    v = star.fit()\n    total += star.x + v\n    out.append(star)\n"
+        "    out.append(star.log)\n    print(star.x)\n",
+    ),
+    "printed in between": (
+        DATA,
+        "for star in parallel(stars):\n    star.fit()\n    print(star.x)\n    print(f(star.n))\n",
+    ),
+    "deleted attributes, cycles": (
+        DATA,
+        "for star in parallel(stars):\n    star.fit()\n    star.refine()\n    t = star.model\n    out.append(star)\n",
+    ),
+    "slots": (
+        DATA + "slotted = [Slotted(i) for i in range(9)]\ncopy = list(slotted)\n",
+        "for s in parallel(slotted):\n    s.fit()\n",
+    ),
+    "rows": (
+        DATA + "table = [[i, -i] for i in range(9)]\nsame = table[3]\n",
+        "for row in parallel(table):\n    row.append(f(row[0]))\n    row.sort()\n",
+    ),
+    "values of a dict": (
+        DATA + "d = {i: [i, 3, -i] for i in range(9)}\nheld = d[4]\n",
+        "for key, row in parallel(d.items()):\n    row.sort()\n    out.append(key)\n",
+    ),
+    "zipped with what is shared": (
+        DATA + "one = [1]\nothers = [one] * 9\n",
+        "for star, other in parallel(zip(stars, others)):\n    star.fit()\n    star.other = other\n    star.made = [star.x]\n",
+    ),
+    "dicts": (
+        DATA + "rows = [{'a': i, (1, 'k'): [i]} for i in range(9)]\nheld = rows[2][1, 'k']\n",
+        "for row in parallel(rows):\n    row['b'] = f(row['a'])\n    row[1, 'k'].append(3)\n    if row['a'] % 2:\n        del row['a']\n",
+    ),
+    "sets, deques, bytearrays": (
+        "import collections\n"
+        + DATA
+        + "rows = [(i, {i, i + 1}, collections.deque([i, 1], maxlen=3), bytearray(b'abc')) for i in range(9)]\n",
+        "for i, s, q, b in parallel(rows):\n    s.add(f(i))\n    s.discard(i)\n    q.append(i)\n    q.append(2)\n    b.extend(b'xy')\n    b[0] = 65 + f(i)\n",
+    ),
+    "several kinds of dict": (
+        "import collections\n"
+        + DATA
+        + "rows = [(i, collections.defaultdict(list), collections.Counter('ab'), collections.OrderedDict(a=1, b=2)) for i in range(9)]\n",
+        "for i, d, c, o in parallel(rows):\n    d[f(i)].append(i)\n    c.update('abc')\n    o.move_to_end('a')\n    o['c'] = f(i)\n",
+    ),
+    "what items share stays the same": (
+        "cat = {'k': [3]}\nstars = [Star(i, cat=cat, inner=[cat, [i]]) for i in range(9)]\nout = []\ntotal = 0\n",
+        "for star in parallel(stars):\n    star.fit()\n    star.inner[1].append(star.cat['k'][0])\n    star.again = (star.cat, [star.inner])\n    out.append(star)\n",
+    ),
+    "the same part under two names": (
+        DATA + "for s in stars:\n    s.twin = s.log\n    s.me = [s]\n",
+        "for star in parallel(stars):\n    star.fit()\n    star.twin.append(0)\n    star.twin = list(star.twin)\n",
+    ),
+    "a new object in two places": (
+        DATA,
+        "for star in parallel(stars):\n    r = [f(star.n)]\n    star.r = r\n    star.rr = {'r': r}\n    out.append(r)\n",
+    ),
+    "raises in the middle": (
+        DATA + "stars[6].n = 'six'\n",
+        "for star in parallel(stars):\n    star.fit()\n    out.append(star.x)\n",
+    ),
+    "changes, then raises": (
+        DATA,
+        "for star in parallel(stars):\n    star.log.append(1)\n    star.y = 1 // (star.n - 6)\n",
+    ),
+    "breaks": (
+        DATA,
+        "for star in parallel(stars):\n    star.fit()\n    if star.n == 6:\n        break\n    star.late = f(star.n)\nelse:\n    out.append('no')\n",
+    ),
+    "continues": (
+        DATA,
+        "for star in parallel(stars):\n    star.fit()\n    if star.n % 3 == 0:\n        continue\n    star.late = f(star.n)\n    out.append(star.n)\n",
+    ),
+    "a commit breaks": (
+        DATA,
+        "def go(total):\n    for star in parallel(stars):\n        star.fit()\n        total += star.x\n        if total > 60:\n            break\n    return total\ntotal = go(total)\n",
+    ),
+    "a commit raises first": (
+        DATA + "d = {0: 0, 1: 0, 2: 0, 3: 0}\n",
+        "for i, star in parallel(enumerate(stars)):\n    d[i] += 1\n    star.late = f(star.n)\n",
+    ),
+    "a commit raises at last": (
+        DATA + "d = {0: 0, 1: 0, 2: 0, 3: 0}\n",
+        "for i, star in parallel(enumerate(stars)):\n    t = star.fit()\n    out.append(t)\n    u = [t, star.n]\n    d[i] += 1\n    v = f(star.n)\n    star.late = v\n",
+    ),
+    "a target bound anew": (
+        DATA + "table = [[i] for i in range(9)]\n",
+        "for row in parallel(table):\n    row += [f(row[0])]\n    out.append(row)\n",
+    ),
+    "parts of parts": (
+        DATA + "for s in stars:\n    s.inner = Star(s.n + 1)\n",
+        "for star in parallel(stars):\n    part = star.inner\n    part.fit()\n    part.log.append(f(star.n))\n    out.append(part)\n",
+    ),
+    "an inner loop over parts": (
+        DATA + "for s in stars:\n    s.inner = [Star(s.n + k) for k in range(3)]\n",
+        "for star in parallel(stars):\n    for part in star.inner:\n        part.fit()\n",
+    ),
+    "a subclass of list with attributes": (
+        "class Row(list):\n    pass\n" + DATA + "table = [Row([i, 2]) for i in range(9)]\n",
+        "for row in parallel(table):\n    row.append(f(row[0]))\n    row.size = len(row)\n",
+    ),
+    "own random numbers": (
+        "import random\n" + DATA + "for s in stars:\n    s.rng = random.Random(s.n)\n",
+        "for star in parallel(stars):\n    star.y = star.rng.random()\n",
+    ),
+    "a weak reference to itself": (
+        "import weakref\n" + DATA + "for s in stars:\n    s.ref = weakref.ref(s)\n",
+        "for star in parallel(stars):\n    star.ref().fit()\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PARALLEL)
+def test_items_changed_by_workers(name: str) -> None:
+    data, loop = PARALLEL[name]
+    assert_same(
+        loop, "parallel", helpers=STAR, data=data, places=("module", "function"), at_least=3
+    )
+
+
+SERIAL = {
+    "another item is read": (
+        DATA,
+        "for i, s in parallel(enumerate(stars)):\n    s.x = f(stars[i - 1].n)\n    s.n = s.x\n",
+    ),
+    "the same item twice": (
+        DATA + "stars = stars + stars[:1]\n",
+        "for s in parallel(stars):\n    s.fit()\n",
+    ),
+    "one log for all": (
+        DATA + "for s in stars:\n    s.log = stars[0].log\n",
+        "for s in parallel(stars):\n    s.fit()\n",
+    ),
+    "items know each other": (
+        DATA + "for s in stars:\n    s.next = stars[s.n - 1]\n",
+        "for s in parallel(stars):\n    s.x = f(s.next.n)\n    s.n = s.x\n",
+    ),
+    "a second name that work reads": (
+        DATA + "alias = [stars[5]]\n",
+        "for s in parallel(stars):\n    s.n = f(s.n) + alias[0].n\n",
+    ),
+    "what a class holds": (
+        "class Counted:\n    made = []\n    def __init__(self, n):\n        self.n = n\n    def fit(self):\n        self.made.append(f(self.n))\n"
+        + "stars = [Counted(i) for i in range(9)]\nout = []\ntotal = 0\n",
+        "for s in parallel(stars):\n    s.fit()\n    s.n += 1\n",
+    ),
+    "a lock": (
+        "import threading\n" + DATA + "for s in stars:\n    s.lock = threading.Lock()\n",
+        "for s in parallel(stars):\n    s.x = f(s.n)\n    s.lock.acquire()\n",
+    ),
+    "a global that a method changes": (
+        DATA
+        + "count = [0]\nclass C:\n    def __init__(self, n):\n        self.n = n\n    def fit(self):\n        self.n = f(self.n)\n        count[0] += 1\n"
+        "stars = [C(i) for i in range(9)]\n",
+        "for s in parallel(stars):\n    s.fit()\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SERIAL)
+def test_items_that_workers_must_not_change(name: str) -> None:
+    data, loop = SERIAL[name]
+    assert_same(loop, "serial", helpers=STAR, data=data, places=("module",))
+
+
+NUMPY = "import numpy as np\n" + STAR
+ARRAYS = {
+    "rows of a grid": (
+        "grid = np.arange(36.0).reshape(9, 4)\n",
+        "for row in parallel(grid):\n    row *= 2\n",
+    ),
+    "columns": (
+        "grid = np.arange(36.0).reshape(4, 9)\ntotals = []\n",
+        "for row in parallel(grid.T):\n    row += row[::-1]\n    totals.append(row.sum())\n",
+    ),
+    "numbered rows": (
+        "grid = np.arange(36.0).reshape(9, 4)\nkeep = []\n",
+        "for i, row in parallel(enumerate(grid)):\n    row[:] = np.sort(row)[::-1] * i\n    row[row > 30] = np.nan\n    keep.append(row)\n",
+    ),
+    "separate arrays": (
+        "arrays = [np.arange(i + 3) for i in range(9)]\nviews = [a[:2] for a in arrays]\n",
+        "for a in parallel(arrays):\n    a *= f(int(a[1])) + 1\n    a.sort()\n",
+    ),
+    "arrays in objects, and a read-only one for all": (
+        "cat = np.arange(50.0)\nstars = [Star(i, data=np.zeros(3), cat=cat, window=cat[i:i + 5]) for i in range(9)]\n",
+        "for star in parallel(stars):\n    star.data += star.window[:3] * star.n\n    star.best = star.cat\n    star.view = star.data[1:]\n",
+    ),
+    "a new array": (
+        "stars = [Star(i, data=np.zeros(3)) for i in range(9)]\nfirst = stars[0].data\n",
+        "for star in parallel(stars):\n    star.data = star.data + star.n\n    star.data.sort()\n",
+    ),
+    "a commit fails": (
+        "arrays = [np.arange(i + 3.0) for i in range(9)]\nd = dict.fromkeys(range(5), 0)\n",
+        "for i, a in parallel(enumerate(arrays)):\n    a *= 3\n    t = a.sum()\n    d[i] += t\n    a += 1\n",
+    ),
+    "own generators": (
+        "stars = [Star(i, rng=np.random.default_rng(i)) for i in range(9)]\n",
+        "for star in parallel(stars):\n    star.y = star.rng.normal(size=3)\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_arrays_changed_by_workers(name: str) -> None:
+    data, loop = ARRAYS[name]
+    assert_same(
+        loop, "parallel", helpers=NUMPY, data=data, places=("module", "function"), at_least=3
+    )
+
+
+SERIAL_ARRAYS = {
+    "overlapping views": (
+        "a = np.arange(12.0)\nviews = [a[i:i + 3] for i in range(9)]\n",
+        "for v in parallel(views):\n    v *= 2\n",
+    ),
+    "one row for all": (
+        "a = np.arange(3.0)\nviews = [a] * 9\n",
+        "for v in parallel(views):\n    v *= 2\n",
+    ),
+    "the grid is read": (
+        "grid = np.arange(36.0).reshape(9, 4)\nalias = grid[:, :1]\n",
+        "for row in parallel(grid):\n    row *= alias.sum() + 1\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SERIAL_ARRAYS)
+def test_arrays_that_workers_must_not_change(name: str) -> None:
+    data, loop = SERIAL_ARRAYS[name]
+    assert_same(loop, "serial", helpers=NUMPY, data=data, places=("module",))
+
+
+def test_a_method_of_unknown_objects_changes_them() -> None:
+    """Nothing is known of what `enumerate` gives before the loop runs."""
+    [plan] = plan_source("for i, star in enumerate(stars):\n    star.fit(i)\n")
+    assert plan.verdict == "parallel" and plan.in_place == ["star"]
