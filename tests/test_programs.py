@@ -7,6 +7,26 @@ import pytest
 from tests.same import assert_same, run
 
 PROGRAMS = {
+    "what comes before a call that prints raises": """
+def noisy(v):
+    print("in", v)
+    return v
+a = [3, 1, 2] * 3
+out = []
+for i in parallel(range(5, 12)):
+    out.append([noisy(i), a[i], noisy(i + 1)])
+    a[i] = 3
+""",
+    "an element to be added to is missing": """
+def noisy(v):
+    print("in", v)
+    return v
+a = [3, 1, 2] * 3
+for i in parallel(range(12)):
+    if i % 2:
+        a[i] += noisy(i)
+        print("x")
+""",
     "an object of a class made in a function, and what it holds": """
 class Star:
     pass

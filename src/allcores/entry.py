@@ -573,6 +573,7 @@ class _Entry:
             "__own": own if self.place is None else self.place.own,
             "__immutable": immutable if self.place is None else self.place.immutable,
             "__output": lambda where: self.job.output(where),
+            "__said": lambda *given: self.job.said(*given),
         }
         self.functions = code.bind(self.frame.f_globals, values, helpers)
         mine = [n for n in plan.temporaries if plan.module_level or n in plan.declared_global]

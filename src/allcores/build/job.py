@@ -129,6 +129,15 @@ class LoopJob:
             return
         put_out(where[1], where[2], self.namespace)
 
+    def said(self, state: Any = None, at: int = 0, value: Any = None, pieces: Any = ()) -> Any:
+        """In a worker: what was said since the last record. In a commit: say it; gives the value."""
+        if state is None:
+            return tuple(self.relay.take()) if self.relay.pieces else ()
+        for number, what in pieces:
+            state["__spoke"] = at
+            put_out(number, what, self.namespace)
+        return value
+
     def enter_worker(self) -> None:
         self.relay.install()
         self.take()

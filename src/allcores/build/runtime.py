@@ -20,7 +20,7 @@ from allcores.plan.model import Plan, Step
 from allcores.plan.names import FUNCTIONS, target_names, walk
 from allcores.plan.quiet import quiet_compile
 
-HELPERS = ("__LEFT", "__own", "__immutable", "__output")
+HELPERS = ("__LEFT", "__own", "__immutable", "__output", "__said")
 
 
 class Code(NamedTuple):
@@ -289,15 +289,22 @@ class _Writer:
     def record(self, index: int, step: Step) -> list[ast.stmt]:
         lifts = [_sendable(e) for e in step.lifts]
         if self.traced:
-            return [ast.copy_location(s, step.node) for s in self.append_record(index, lifts)]
+            made = self.append_record(index, lifts, speaks_late(step))
+            return [ast.copy_location(s, step.node) for s in made]
         first = self.offsets[step.node]
         return [
             ast.copy_location(ast.Assign([ast.Name(f"__v{first + j}", ast.Store())], e), e)
             for j, e in enumerate(lifts)
         ]
 
-    def append_record(self, index: int, lifts: list[ast.expr]) -> list[ast.stmt]:
-        entry = ast.Tuple([ast.Constant(index), *lifts], ast.Load())
+    def append_record(
+        self, index: int, lifts: list[ast.expr], late: bool = False
+    ) -> list[ast.stmt]:
+        """late: each value is followed by what was printed while it was worked out."""
+        values = lifts
+        if late:
+            values = [v for e in lifts for v in (e, ast.Call(_load("__said"), [], []))]
+        entry = ast.Tuple([ast.Constant(index), *values], ast.Load())
         put = ast.Call(_load("__output"), [_load("__rec")], [])
         append = ast.Attribute(_load("__rec"), "append", ast.Load())
         if not lifts:
@@ -306,6 +313,8 @@ class _Writer:
         first = ast.Assign([ast.Name("__e", ast.Store())], entry)
         after = ast.Call(append, [_load("__e")], [])
         gone = ast.Delete([ast.Name("__e", ast.Del())])
+        if late:
+            return [ast.Expr(put), first, ast.Expr(after), gone]
         return [first, ast.Expr(put), ast.Expr(after), gone]
 
     # -- commits
@@ -323,7 +332,9 @@ class _Writer:
         for n in sorted(local):
             out += _parse(f"if {n!r} in __s:\n    {n} = __s[{n!r}]")
         out += _parse("__n = __k = __p = 0")
-        [attempt] = _parse("try: pass\nfinally: __s['__at'] = __n, __k, __p")
+        [attempt] = _parse(
+            "try: pass\nfinally: __s['__at'] = __n, __k, __p or __s.pop('__spoke', -1) == __n"
+        )
         assert isinstance(attempt, ast.Try)
         attempt.body = [self.replay_loop()]
         for n in sorted(local):
@@ -379,7 +390,8 @@ class _Writer:
     def commit_statement(
         self, stmt: ast.stmt, step: Step, source: str, first: int, single: bool
     ) -> list[ast.stmt]:
-        put = _Replacer(step.lifts, source, first, single)
+        late = self.traced and speaks_late(step)
+        put = _Replacer(step.lifts, source, first, single, late)
         new = put.visit(stmt)
         new = _Jumps(self.traced).visit(new)
         count = "__k += 1" if self.traced else f"__k = {self.ids[stmt] + 1}"
@@ -387,6 +399,30 @@ class _Writer:
         after = _parse(f"{count}\n__p = 0" if step.several else count)
         body = new if isinstance(new, list) else [new]
         return [*before, *body, *after]
+
+
+MAY_RAISE = (ast.Subscript, ast.Call, ast.BinOp, ast.UnaryOp, ast.Compare, ast.Attribute)
+
+
+def speaks_late(step: Step) -> bool:
+    """Whether a value that calls are made for comes after something done here that may raise.
+
+    If that raises, what such a call prints is not to be printed.
+    """
+    calls = [e for e in step.lifts if any(isinstance(n, ast.Call) for n in walk(e))]
+    if not calls:
+        return False
+    sent = {n for e in step.lifts for n in walk(e)}
+    if isinstance(step.node, (ast.Assign, ast.AnnAssign)):
+        # Targets stand before the value, and come after it.
+        targets = step.node.targets if isinstance(step.node, ast.Assign) else [step.node.target]
+        sent |= {n for t in targets for n in walk(t)}
+    first = max((e.lineno, e.col_offset) for e in calls)
+    return any(
+        isinstance(n, MAY_RAISE) and n not in sent and (n.end_lineno, n.end_col_offset) <= first
+        for n in walk(step.node)
+        if not (isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name))
+    )
 
 
 def _sendable(e: ast.expr) -> ast.expr:
@@ -441,19 +477,28 @@ def _locate(tree: ast.AST, at: ast.AST) -> None:
 class _Replacer(ast.NodeTransformer):
     """Copies a commit with its lifts replaced by what the worker sent."""
 
-    def __init__(self, lifts: list[ast.expr], source: str, first: int, single: bool) -> None:
+    def __init__(
+        self, lifts: list[ast.expr], source: str, first: int, single: bool, late: bool
+    ) -> None:
         self.index = {id(e): j for j, e in enumerate(lifts)}
         self.same = {ast.dump(e): j for j, e in enumerate(lifts)}
         self.names = {e.id: j for j, e in enumerate(lifts) if isinstance(e, ast.Name)}
-        self.source, self.first, self.single = source, first, single
+        self.source, self.first, self.single, self.late = source, first, single, late
 
     def sent(self, j: int, at: ast.AST) -> ast.AST:
         if self.single:
             return ast.copy_location(_load(self.source), at)
-        item = ast.Subscript(_load(self.source), ast.Constant(self.first + j), ast.Load())
+        item: ast.expr = self.part(2 * j if self.late else j)
+        if self.late:
+            # What was printed on the way to a value is printed when the plain loop would have it.
+            given = [_load("__s"), _load("__n"), item, self.part(2 * j + 1)]
+            item = ast.Call(_load("__said"), given, [])
         for n in ast.walk(item):
             ast.copy_location(n, at)
         return item
+
+    def part(self, k: int) -> ast.Subscript:
+        return ast.Subscript(_load(self.source), ast.Constant(self.first + k), ast.Load())
 
     def visit(self, node: ast.AST) -> Any:
         if id(node) in self.index:
