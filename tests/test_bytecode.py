@@ -140,7 +140,7 @@ def test_shows_no_less_than_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
             assert inner is not None
             inner.summaries.clear()
             by_code = Reading()
-            shown = summary_without_source(f, callables._cells(f), MAX_DEPTH - 1, by_code).changes
+            shown = summary_without_source(f, callables.cells_of(f), MAX_DEPTH - 1, by_code).changes
             assert by_source is not None
             missed = [r for r in by_source.changes if not any(overlaps(r, s) for s in shown)]
             assert not missed, (f.__qualname__, by_source.changes, shown)
