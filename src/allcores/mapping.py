@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from allcores.ahead import first_read
 from allcores.engine.failures import CannotFork
 from allcores.engine.forkable import why_not_forkable
+from allcores.engine.own_streams import enter_iteration, inside_iteration, leave_iteration
 from allcores.engine.randomness import Streams, new_clock_sequence
 from allcores.engine.relay import STDOUT, Piece, Relay, put_out
 from allcores.engine.schedule import Batch, Halt, Run
@@ -151,6 +152,8 @@ class _Call:
         """Whether workers were given up, for the items cost less than sending them."""
         self.seeded = False
         """Whether each item has random streams of its own: from the first draw on."""
+        self.nested = inside_iteration()
+        """Whether all of it draws from the streams of an iteration, or of another call's item."""
 
     def all(self) -> list[Any]:
         """The results in order."""
@@ -172,7 +175,7 @@ class _Call:
     def pieces(self, whole: bool) -> Iterator[Iterable[Any]]:
         """The results in order, in pieces. whole: all of them are wanted, and none before."""
         settings = self.settings
-        serial = settings.on == "serial" or settings.workers < 2 or in_worker()
+        serial = settings.on == "serial" or settings.workers < 2 or in_worker() or self.nested
         try:
             at_once = not serial and self.at_once()
             while True:
@@ -252,7 +255,7 @@ class _Call:
         """Results of items; from the first draw on each item has random streams of its own."""
         if not self.seeded:
             results = self.results(items)
-            if not self.streams.drawn():
+            if self.nested or not self.streams.drawn():
                 self.done += len(results)
                 return results
             self.seeded = True
@@ -262,7 +265,12 @@ class _Call:
         """The result of one item, here."""
         if self.seeded:
             self.streams.start(self.done)
-        result = self.fn(*item) if self.star else self.fn(item)
+            enter_iteration()
+        try:
+            result = self.fn(*item) if self.star else self.fn(item)
+        finally:
+            if self.seeded:
+                leave_iteration()
         self.done += 1
         return result
 
@@ -473,6 +481,7 @@ class _FunctionJob:
         self.items.append(item)
         if self.seeded:
             self.streams.start(item.place)
+            enter_iteration()
         try:
             result = self.fn(*item.value) if self.star else self.fn(item.value)
         except BaseException as error:

@@ -153,7 +153,7 @@ class LoopJob:
     def draw_and_work(self, item: Any) -> Any:
         """Work that draws from its iteration's own streams."""
         assert self.streams is not None
-        self.streams.start(self.place)
+        self.streams.begin(self.place)
         self.place += 1
         return self.functions.work(item)
 

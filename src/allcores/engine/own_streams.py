@@ -21,6 +21,16 @@ def inside_iteration() -> bool:
     return get_ident() in _inside
 
 
+def enter_iteration() -> None:
+    """This thread runs an iteration from now on that has streams of its own."""
+    _inside.add(get_ident())
+
+
+def leave_iteration() -> None:
+    """It does not any more."""
+    _inside.discard(get_ident())
+
+
 class OwnStreams:
     """The streams that a loop's iterations draw from: each from its own place in them.
 
@@ -32,19 +42,15 @@ class OwnStreams:
         self.all = self.streams.all
         self.used = False
 
-    def start(self, place: int) -> None:
-        """The iteration with this number begins, in whatever process."""
+    def begin(self, place: int) -> None:
+        """The iteration with this number begins, in this thread."""
         self.used = True
         self.streams.start(place)
-
-    def begin(self, place: int) -> None:
-        """As `start`, in the process and thread of the loop."""
-        self.start(place)
-        _inside.add(get_ident())
+        enter_iteration()
 
     def leave(self, place: int = 0) -> int:
         """No iteration is run here any more; gives `place` back."""
-        _inside.discard(get_ident())
+        leave_iteration()
         return place
 
     def made(self, iterator: Iterator[Any]) -> Iterator[Any]:

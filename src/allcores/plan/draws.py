@@ -444,6 +444,10 @@ def settle(reader: Any, ending: State | None) -> None:
                 continue
             own = known.val.own
             shared |= {r for r in roots for o in own if o == r or o.startswith(r + ".")}
+        sent = [n for lifts in reader.steps.values() for n in lifts if isinstance(n, ast.Name)]
+        for node in (*in_order, *sent):
+            known = reader.info.get(node)
+            own = known.val.own if known is not None else NONE
             shared |= {root for site, root in draws.makers if site in own}
     for root in shared:
         reader.note_change(root, True)
