@@ -7,6 +7,17 @@ import pytest
 from tests.same import assert_same, run
 
 PROGRAMS = {
+    "prints on the way to a value, and after": """
+import numpy as np
+def noisy(v):
+    print("in", v)
+    return v
+res = np.zeros(8)
+for i in parallel(range(8)):
+    res[i % 8] += noisy(i)
+    if 1 < noisy(2) < 7:
+        pass
+""",
     "what comes before a call that prints raises": """
 def noisy(v):
     print("in", v)

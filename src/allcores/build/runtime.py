@@ -333,7 +333,7 @@ class _Writer:
             out += _parse(f"if {n!r} in __s:\n    {n} = __s[{n!r}]")
         out += _parse("__n = __k = __p = 0")
         [attempt] = _parse(
-            "try: pass\nfinally: __s['__at'] = __n, __k, __p or __s.pop('__spoke', -1) == __n"
+            "try: pass\nfinally: __s['__at'] = __n, __k, __s.pop('__spoke', -1) == __n or __p"
         )
         assert isinstance(attempt, ast.Try)
         attempt.body = [self.replay_loop()]
