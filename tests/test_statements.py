@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import time
 from pathlib import Path
 
 import pytest
@@ -198,3 +199,24 @@ def test_code_without_end_is_forgotten() -> None:
         del linecache.cache[name]
     assert len(sites._sites) <= 300
     assert len(sites._trees) <= 100
+
+
+def test_a_program_of_which_any_part_may_call_any_other_is_read_in_time(tmp_path: Path) -> None:
+    lines = ["class C:", "    def __init__(self): self.seen = []"]
+    for k in range(200):
+        lines += [f"    def m{k}(self, other, tokens):", f"        self.seen.append({k})"]
+        for step in (1, 7, 11, 13):
+            lines.append(
+                f"        tokens[{k}].extend(other.m{(k * step + step) % 200}(self, tokens))"
+            )
+        lines += [f"        self.log{k % 9} = other", "        return tokens"]
+    lines += ["out = []", "for c in [C(), C()]:", "    out.append(len(c.m3(C(), [])))"]
+    path = tmp_path / "program.py"
+    path.write_text("\n".join(lines) + "\n")
+    before = time.process_time()
+    (plan,), _ = plans_in(str(path))
+    assert time.process_time() - before < 6
+    assert plan.verdict == "serial"
+    assert "`m3` (line 27) may be called, and leads to more code than can be followed" in str(
+        plan.reasons
+    )

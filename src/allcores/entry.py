@@ -540,7 +540,7 @@ class _Entry:
             changed = side_effect(self.iterable, self.frame.f_globals)
             if changed is not None:
                 how = "leaves early" if may_leave else "raises"
-                return f"if the loop {how}, items have been made that it does not use, and making one changes `{changed}`; loop over a list of them"
+                return f"if the loop {how}, items have been made that it does not use, and making one changes {changed}; loop over a list of them"
         return None
 
     def seen_to_raise(self, elsewhere: bool) -> bool:

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 Roots = frozenset[str]
 NONE: Roots = frozenset()
 ITEM = "$item"
+UNKNOWN = "@?"
+"""Among what a function changes: there is more code behind it than is followed."""
 
 
 class Val(NamedTuple):

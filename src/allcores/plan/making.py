@@ -6,13 +6,14 @@ from types import CellType, CodeType, FunctionType, GeneratorType
 from typing import Any
 
 from allcores.plan.callables import Callables
-from allcores.plan.effects import in_words
+from allcores.plan.effects import UNKNOWN, in_words
 from allcores.plan.live import lookup
 from allcores.plan.summaries import Reading
 
 
 def changed_by_making(obj: Any) -> str | None:
-    """What a generator changes that outlives it when it goes on, or a function when it is called.
+    """What a generator changes that outlives it when it goes on, or a function when it is called,
+    in words.
 
     None where its source shows nothing. An iterator that it uses up is none.
     """
@@ -28,6 +29,8 @@ def changed_by_making(obj: Any) -> str | None:
     summary = Callables(obj.__globals__, 0, Reading()).summary_of(obj)
     if summary is None:
         return None
+    if UNKNOWN in summary.changes:
+        return "more than can be told"
     parameters = obj.__code__.co_varnames
     for root in sorted(summary.acts):
         path = _in_function(root, parameters)
@@ -37,7 +40,7 @@ def changed_by_making(obj: Any) -> str | None:
         except LookupError:
             changed = None
         if not hasattr(type(changed), "__next__"):
-            return in_words(path)
+            return f"`{in_words(path)}`"
     return None
 
 

@@ -410,11 +410,12 @@ class Surroundings:
         return self.module.taken.get(name)
 
     def methods_named(self, name: str) -> list[Summary]:
-        """What the methods of this name do, of all classes in this module."""
-        found = []
-        for owner, node in self.module.methods.get(name, []):
-            found.append(self.within(owner).summarise(node))
-        return found
+        """What the methods of this name do, of all classes in this module.
+
+        Those with the same parameters are taken together: some names have dozens.
+        """
+        methods = self.module.methods.get(name, [])
+        return self.reading.alike([self.within(owner).summarise(node) for owner, node in methods])
 
     def properties_named(self, name: str) -> list[Summary]:
         """What computing an attribute of this name does, for all classes in this module."""

@@ -14,6 +14,7 @@ from allcores.plan import draws
 from allcores.plan.effects import (
     ITEM,
     NONE,
+    UNKNOWN,
     Roots,
     Val,
     all_bounded,
@@ -52,6 +53,10 @@ from allcores.plan.values import Info, State
 MAX_PASSES = 40
 
 
+class TooFar(Exception):
+    """There is more code behind a function than is followed."""
+
+
 class FunctionReader(Statements):
     """Reads a function for what it changes: every statement is simply followed."""
 
@@ -61,6 +66,9 @@ class FunctionReader(Statements):
         self.given: Roots = NONE
         """What it may return or yield, or may be in that."""
         self.given_itself: Roots = NONE
+
+    def leads_too_far(self, node: ast.AST, where: str) -> bool:
+        raise TooFar
 
     def returned(self, node: ast.Return) -> None:
         self.give(self.eval(node.value).val)
@@ -80,6 +88,13 @@ class FunctionReader(Statements):
 
 def read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
     """What calling the function changes and reads outside itself."""
+    try:
+        return _read_function(node, around)
+    except TooFar:
+        return Summary(node.lineno, {UNKNOWN})
+
+
+def _read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
     local = names_bound_in(node)
     reader = FunctionReader(around, local, set())
     summary = Summary(node.lineno)

@@ -618,6 +618,8 @@ class Statements(Expressions):
         tainted = False
         for text in summary.refusals:
             self.refuse(node, f"`{node.name}` {text}")
+        if fx.UNKNOWN in summary.changes:
+            return self.leads_too_far(node, f"`{node.name}`")
         for root in summary.reads | summary.changes:
             head = root.partition(".")[0]
             if head.startswith("$"):

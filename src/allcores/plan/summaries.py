@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from allcores.plan.effects import Val
+from allcores.plan.effects import UNKNOWN, Val
 
 if TYPE_CHECKING:
     from allcores.plan.source import Module
 
 NEVER = 1_000_000
+MOST = 80
+"""How many functions may wait for each other to be read."""
 ROUNDS = 6
 CALLED = "()"
 """At the end of a path that is read: it is only called."""
@@ -198,12 +200,33 @@ class Reading:
         """What went by something that more is known of by now."""
         self.cut = False
         """Whether something called is too deep in calls to be read."""
+        self.together: dict[tuple[int, ...], tuple[list[Summary], list[Summary]]] = {}
+        """Summaries taken together, by the identities of those they were made of."""
         self.asked: dict[tuple[int, str], Asked] = {}
         """The objects that were looked at in what is read now, and in what it calls."""
         self.mark: Callable[[str, dict[str, Any]], object] | None = None
         """What tells how an object looks, where the program is at hand."""
         self.without_source: Module | None = None
         """Keeps what was read of functions that have no source."""
+
+    def alike(self, summaries: list[Summary]) -> list[Summary]:
+        """The same, those with the same parameters taken together."""
+        if len(summaries) < 2:
+            return summaries
+        key = tuple(map(id, summaries))
+        known = self.together.get(key)
+        if known is None:
+            groups: dict[object, list[Summary]] = {}
+            for each in summaries:
+                same = tuple(each.parameters), each.is_static, tuple(sorted(each.shared_defaults))
+                groups.setdefault(same, []).append(each)
+            found = []
+            for group in groups.values():
+                # Reasons name the first that changes something.
+                first = next((each for each in group if each.changes), group[0])
+                found.append(merged(first, [each for each in group if each is not first]))
+            known = self.together[key] = summaries, found
+        return known[1]
 
     def ask(self, asked: Asked) -> None:
         """Note that an object was looked at."""
@@ -212,7 +235,13 @@ class Reading:
     def summarise(
         self, module: Module, key: object, known: Known, read: Callable[[], Summary]
     ) -> Summary:
-        """Read a function, and what it calls."""
+        """Read a function, and what it calls.
+
+        Where more functions than MOST call each other in circles, as in a program of which any
+        part may call any other, what they change stays unknown: it took minutes to read.
+        """
+        if len(self.entries) >= MOST:
+            return known.summary.but(changes={UNKNOWN})
         at, before = len(self.stack), len(self.entries)
         outer = self.lowest
         entry = self.entries[key] = Entry(module, known, read)

@@ -447,6 +447,8 @@ class Expressions(ItemChanges):
         for name in sorted(names & self.around.module.special):
             for summary in self.around.methods_named(name):
                 shared = [r for r in summary.changes if not r.startswith("$")]
+                if fx.UNKNOWN in shared:
+                    return self.leads_too_far(node, f"`{name}`{summary.place()}")
                 for root in shared:
                     self.note_change(root, True)
                 if shared:
@@ -865,6 +867,8 @@ class Expressions(ItemChanges):
         tainted |= draws.apply(self, node, summary, given, exprs, where)
         for root in sorted(summary.changes | told):
             head, _, rest = root.partition(".")
+            if root == fx.UNKNOWN:
+                return self.leads_too_far(node, where)
             if not head.startswith("$"):
                 self.effects += 1
                 self.note_change(root, True)
@@ -920,6 +924,15 @@ class Expressions(ItemChanges):
                 self.because(node, f"{where} calls `{name}` of what it is given")
                 tainted = True
         return tainted
+
+    def leads_too_far(self, node: ast.AST, where: str) -> bool:
+        """What is called has more code behind it than is followed."""
+        self.refuse(
+            node,
+            f"{where} may be called, and leads to more code than can be followed to tell what it "
+            "changes; call something simpler",
+        )
+        return True
 
     def change_part(
         self,
