@@ -2385,6 +2385,375 @@ for i in parallel(range(4)):
     out.append(str(Decimal(1)/3))
 getcontext().prec=28
 """,
+    "class attribute read through an object": """
+class C:
+    n=0
+c=C(); out=[]
+for x in parallel(range(9)):
+    C.n+=x
+    out.append((c.n+x)**2)
+""",
+    "class attribute read by a method": """
+class C:
+    n=0
+    def f(self,x): return (self.n+x)**2
+c=C(); out=[]
+for x in parallel(range(9)):
+    C.n+=x
+    out.append(c.f(x))
+""",
+    "class attribute of a base": """
+class B: n=0
+class C(B):
+    def f(self,x): return (self.n+x)**2
+c=C(); out=[]
+for x in parallel(range(9)):
+    B.n+=x
+    out.append(c.f(x))
+""",
+    "class attribute read by a fresh object": """
+class C:
+    n=0
+    def f(self,x): return (self.n+x)**2
+out=[]
+for x in parallel(range(9)):
+    C.n+=x
+    out.append(C().f(x))
+""",
+    "class attribute read by type(self)": """
+class C:
+    n=0
+    def f(self,x): return (type(self).n+x)**2
+c=C(); out=[]
+for x in parallel(range(9)):
+    C.n+=x
+    out.append(c.f(x))
+""",
+    "global read by a called function while a commit rebinds": """
+n=0
+def f(x): return (n+x)**2
+out=[]
+for x in parallel(range(9)):
+    n+=x
+    out.append(f(x))
+""",
+    "function attribute read while a commit changes it": """
+def f(x): return (f.n+x)**2
+f.n=0
+out=[]
+for x in parallel(range(9)):
+    f.n+=x
+    out.append(f(x))
+""",
+    "closure read while changed": """
+def make():
+    n=[0]
+    def get(x): return (n[0]+x)**2
+    def add(x): n[0]+=x
+    return get,add
+get,add=make(); out=[]
+for x in parallel(range(9)):
+    add(x)
+    out.append(get(x))
+""",
+    "nonlocal read while changed": """
+def make():
+    n=0
+    def get(x): return (n+x)**2
+    def add(x):
+        nonlocal n
+        n+=x
+    return get,add
+get,add=make(); out=[]
+for x in parallel(range(9)):
+    add(x)
+    out.append(get(x))
+""",
+    "default read while changed": """
+def get(x,memo=[0]): return (memo[0]+x)**2
+out=[]
+for x in parallel(range(9)):
+    get.__defaults__[0][0]+=x
+    out.append(get(x))
+""",
+    "module attribute read while changed": """
+import math
+math.k=0
+def f(x): return (math.k+x)**2
+out=[]
+for x in parallel(range(9)):
+    math.k+=x
+    out.append(f(x))
+n=math.k; del math.k
+""",
+    "module set by setattr": """
+import math
+def f(x):
+    setattr(math,'k',x)
+    return x*x
+out=[]
+for x in parallel(range(9)):
+    out.append(f(x))
+n=math.k; del math.k
+""",
+    "object in two places": """
+class S:
+    def __init__(self): self.n=0
+class A:
+    def __init__(self,s): self.s=s
+    def f(self,x): return (self.s.n+x)**2
+s=S(); a=A(s); out=[]
+for x in parallel(range(9)):
+    s.n+=x
+    out.append(a.f(x))
+""",
+    "property reads what is changed": """
+class A:
+    def __init__(self): self._n=0
+    @property
+    def n(self): return self._n*2
+a=A(); out=[]
+for x in parallel(range(9)):
+    a._n+=x
+    out.append((a.n+x)**2)
+""",
+    "property in another object reads what is changed": """
+tot=[0]
+class A:
+    @property
+    def n(self): return tot[0]*2
+a=A(); out=[]
+for x in parallel(range(9)):
+    tot[0]+=x
+    out.append((a.n+x)**2)
+""",
+    "__getattr__ reads what is changed": """
+d={'k':0}
+class A:
+    def __getattr__(self,name):
+        if name=='k': return d[name]
+        raise AttributeError(name)
+a=A(); out=[]
+for x in parallel(range(9)):
+    d['k']+=x
+    out.append((a.k+x)**2)
+""",
+    "operator reads what is changed": """
+tot=[0]
+class A:
+    def __add__(self,x): return tot[0]+x
+a=A(); out=[]
+for x in parallel(range(9)):
+    tot[0]+=x
+    out.append((a+x)**2)
+""",
+    "str reads what is changed": """
+tot=[0]
+class A:
+    def __str__(self): return str(tot[0])
+a=A(); out=[]
+for x in parallel(range(9)):
+    tot[0]+=x
+    out.append(f'{a}'*2)
+""",
+    "iter reads what is changed": """
+tot=[0]
+class A:
+    def __iter__(self): yield tot[0]
+a=A(); out=[]
+for x in parallel(range(9)):
+    tot[0]+=x
+    out.append(sum(a)**2)
+""",
+    "callback reads what is changed": """
+tot=[0]
+def key(y): return (y*tot[0])%7
+out=[]
+for x in parallel(range(9)):
+    tot[0]+=x
+    out.append(sorted([1,2,3,4,5,6],key=key))
+""",
+    "callback in attribute reads what is changed": """
+tot=[0]
+class A:
+    def __init__(self,f): self.f=f
+    def go(self,x): return self.f(x)
+def read(x): return tot[0]*x
+a=A(read)
+out=[]
+for x in parallel(range(9)):
+    tot[0]+=x
+    out.append(a.go(x)**2)
+""",
+    "dispatch table reads what is changed": """
+tot=[0]
+def read(x): return tot[0]*x
+t={0:read}
+out=[]
+for x in parallel(range(9)):
+    tot[0]+=x
+    out.append(t[0](x)**2)
+""",
+    "partial reads what is changed": """
+import functools
+tot=[0]
+def read(a,x): return tot[0]*x
+g=functools.partial(read,1)
+out=[]
+for x in parallel(range(9)):
+    tot[0]+=x
+    out.append(g(x)**2)
+""",
+    "lambda reads what is changed": """
+tot=[0]
+g=lambda x: tot[0]*x
+out=[]
+for x in parallel(range(9)):
+    tot[0]+=x
+    out.append(g(x)**2)
+""",
+    "lru_cache reads what is changed": """
+import functools
+tot=[0]
+@functools.lru_cache
+def g(x): return tot[0]*x
+out=[]
+for x in parallel(range(9)):
+    tot[0]+=x
+    out.append(g(x)**2)
+""",
+    "constructor reads what is changed": """
+tot=[0]
+class A:
+    def __init__(self,x): self.v=tot[0]*x
+out=[]
+for x in parallel(range(9)):
+    tot[0]+=x
+    out.append(A(x).v**2)
+""",
+    "__new__ reads what is changed": """
+tot=[0]
+class A:
+    def __new__(cls,x):
+        o=object.__new__(cls); o.v=tot[0]*x
+        return o
+out=[]
+for x in parallel(range(9)):
+    tot[0]+=x
+    out.append(A(x).v**2)
+""",
+    "dataclass factory reads what is changed": """
+from dataclasses import dataclass, field
+tot=[0]
+@dataclass
+class A:
+    x:int
+    v:int=field(default_factory=lambda: tot[0])
+out=[]
+for x in parallel(range(9)):
+    tot[0]+=x
+    out.append(A(x).v**2)
+""",
+    "decorated reads what is changed": """
+import functools
+tot=[0]
+def deco(f):
+    @functools.wraps(f)
+    def w(x): return f(x)+tot[0]
+    return w
+@deco
+def g(x): return x
+out=[]
+for x in parallel(range(9)):
+    tot[0]+=x
+    out.append(g(x)**2)
+""",
+    "generator reads what is changed": """
+tot=[0]
+def g(x): yield tot[0]*x
+out=[]
+for x in parallel(range(9)):
+    tot[0]+=x
+    out.append(sum(g(x))**2)
+""",
+    "super reads what is changed": """
+tot=[0]
+class A:
+    def f(self,x): return tot[0]*x
+class B(A):
+    def f(self,x): return super().f(x)+1
+b=B(); out=[]
+for x in parallel(range(9)):
+    tot[0]+=x
+    out.append(b.f(x)**2)
+""",
+    "env reads": """
+import os
+def f(x): return os.environ.get('X_Z','0')*x
+out=[]
+for x in parallel(range(9)):
+    os.environ['X_Z']=str(x)
+    out.append(f(x)*2)
+del os.environ['X_Z']
+""",
+    "array view read while changed": """
+import numpy as np
+A=np.zeros(5); V=A[1:]
+def f(x): return float(V.sum())*x
+out=[]
+for x in parallel(range(9)):
+    A[x%5]+=x
+    out.append(f(x)**2)
+""",
+    "contains reads what is changed": """
+tot=[0]
+class A:
+    def __contains__(self,x): return tot[0]>x
+a=A(); out=[]
+for x in parallel(range(9)):
+    tot[0]+=x
+    out.append((x*3 in a)*x**2)
+""",
+    "bool reads what is changed": """
+tot=[0]
+class A:
+    def __bool__(self): return tot[0]>5
+a=A(); out=[]
+for x in parallel(range(9)):
+    tot[0]+=x
+    out.append(x**2 if a else x**3)
+""",
+    "getitem reads what is changed": """
+tot=[0]
+class A:
+    def __getitem__(self,k): return tot[0]*k
+a=A(); out=[]
+for x in parallel(range(9)):
+    tot[0]+=x
+    out.append(a[x]**2)
+""",
+    "sorted by __lt__ reads": """
+tot=[0]
+class A:
+    def __init__(self,k): self.k=k
+    def __lt__(self,o): return (self.k*tot[0])%7<(o.k*tot[0])%7
+xs=[A(i) for i in range(6)]; out=[]
+for x in parallel(range(9)):
+    tot[0]+=x
+    out.append(sum(a.k*i for i,a in enumerate(sorted(xs))))
+""",
+    "enter reads what is changed": """
+tot=[0]
+class A:
+    def __enter__(self): return tot[0]
+    def __exit__(self,*a): pass
+out=[]
+for x in parallel(range(9)):
+    tot[0]+=x
+    with A() as k:
+        y=(k+x)**2
+    out.append(y)
+""",
 }
 
 BEYOND = {

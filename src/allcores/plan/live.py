@@ -280,6 +280,13 @@ class Names:
         except LookupError:
             return False
 
+    def is_class(self, path: str) -> bool | None:
+        """Whether there is a class; None: not known."""
+        try:
+            return isinstance(lookup(path, self.names, self.namespace), type)
+        except LookupError:
+            return None
+
     def method_changes(self, path: str, name: str, filename: str) -> bool | None:
         """Whether a method changes the object, or one that it holds; None: not known.
 

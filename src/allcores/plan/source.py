@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from allcores.plan.draws import Kind
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+DECLARATIONS = (ast.Global, ast.Nonlocal)
 MAX_DEPTH = 20
 NOTHING: frozenset[str] = frozenset()
 Scope = tuple[dict[str, int], dict[str, ast.stmt], dict[str, str], dict[str, str]]
@@ -177,6 +178,9 @@ class Live(Protocol):
         False for methods that a function of this file is.
         """
 
+    def is_class(self, path: str) -> bool | None:
+        """Whether there is a class; None: not known."""
+
     def may_have(self, path: str, names: frozenset[str]) -> bool:
         """Whether the object may be, or hold, one of a class of the program's with such a method."""
 
@@ -230,6 +234,10 @@ class Surroundings:
 
     def note_scope(self, scope: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> None:
         known = self.module.scope(scope)
+        for name in known[0].keys() - declared_elsewhere(scope):
+            # Another variable than that of the function around.
+            for names in (self.locals, self.local_defs, self.local_imports, self.local_taken):
+                names.pop(name, None)
         for name, count in known[0].items():
             self.locals[name] = self.locals.get(name, 0) + count
         self.local_defs.update(known[1])
@@ -331,6 +339,12 @@ class Surroundings:
         if live is None:
             return False
         return live.method_changes(seen, name, self.module.filename) is False
+
+    def is_class(self, path: str) -> bool:
+        """Whether a path names a class, as far as is seen."""
+        live, seen = self.seen_live(path)
+        known = live.is_class(seen) if live is not None else None
+        return isinstance(self.definition(path), ast.ClassDef) if known is None else known
 
     def held_functions(self, path: str) -> list[Summary]:
         """What calling the functions does that the object at a path holds, if it is known."""
@@ -617,6 +631,19 @@ def read_scope(
         elif isinstance(node, ast.Assign):
             taken.update(taken_method(node))
     return counts, defs, imports, taken
+
+
+def declared_elsewhere(
+    scope: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda,
+) -> frozenset[str]:
+    """Names that a function binds and that are variables of what is around it."""
+    known: frozenset[str] | None = getattr(scope, "_declared_elsewhere", None)
+    if known is None:
+        found = (n.names for n in walk_scope(*_body(scope)) if isinstance(n, DECLARATIONS))
+        known = frozenset(name for names in found for name in names)
+        # Kept on the node itself: functions are read from many others.
+        scope._declared_elsewhere = known  # type: ignore[union-attr]
+    return known
 
 
 def _body(scope: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> list[ast.AST]:

@@ -852,6 +852,7 @@ class Statements(Expressions):
             for name in ("__enter__", "__exit__"):
                 for summary in self.around.methods_named(name):
                     tainted |= self.apply(node, summary, [info.val], [call], f"`{name}`")
+                    tainted |= self.reads_of(node, summary, info.val)
         if tainted or node in self.units:
             return self.unit(node, [i.context_expr for i in node.items[:1]])
         self.settle_header(node, node.items[0].context_expr, Info(ATOM, False, heavy))

@@ -254,6 +254,16 @@ class Expressions(ItemChanges):
             self.because(node, "`{}` is read here, and the loop changes `{}`".format(*shown))
         return bool(hit)
 
+    def reads_class(self, attrs: Sequence[str], node: ast.AST) -> bool:
+        """Whether attributes of these names may be those of a class that the loop changes."""
+        hit = [c for c in self.changed if "." in c and c.rpartition(".")[2] in attrs]
+        for c in hit:
+            if not self.in_function and self.around.is_class(c.rpartition(".")[0]):
+                text = f"`.{c.rpartition('.')[2]}` may be `{in_words(c)}`, which the loop changes"
+                self.because(node, text)
+                return True
+        return False
+
     def name(self, node: ast.Name, path: str) -> tuple[Val, bool]:
         """The value of a name, or of an attribute path that starts at it."""
         name = node.id
@@ -434,8 +444,11 @@ class Expressions(ItemChanges):
         for name in sorted(names):
             for summary in self.around.methods_named(name):
                 itself = any(r.startswith("$0") for r in summary.changes)
-                for e in operands if itself and name not in implicit.OF_ITSELF else ():
+                for e in operands:
                     val = self.info[e].val
+                    tainted |= self.reads_of(node, summary, val)
+                    if not itself or name in implicit.OF_ITSELF:
+                        continue
                     if val.possible and self.mutate(val._replace(maybe=NONE), node, e, name):
                         self.because(node, f"`{name}`{summary.place()} changes its object")
                         tainted = True
@@ -449,6 +462,7 @@ class Expressions(ItemChanges):
                 shared = [r for r in summary.changes if not r.startswith("$")]
                 if fx.UNKNOWN in shared:
                     return self.leads_too_far(node, f"`{name}`{summary.place()}")
+                tainted |= self.reads_of(node, summary, ATOM)
                 for root in shared:
                     self.note_change(root, True)
                 if shared:
@@ -503,6 +517,7 @@ class Expressions(ItemChanges):
                 base = base.value
             assert isinstance(base, ast.Name)
             val, tainted = self.name(base, path)
+            tainted |= self.reads_class([node.attr], node)
             self.info.setdefault(base, Info(val, tainted, False))
             if self.around.is_computed(node.attr):
                 owner = self.name(base, path.rpartition(".")[0])[0]
@@ -515,8 +530,11 @@ class Expressions(ItemChanges):
             return Info(val, tainted, False)
         inner = self.eval(node.value)
         tainted = inner.tainted or self.computed(node, inner.val)
+        tainted |= self.reads_class([node.attr], node)
         tainted |= self.taken_method(node, inner.val)
-        return Info(self.attribute(inner.val, "." + node.attr), tainted, inner.heavy)
+        val = self.attribute(inner.val, "." + node.attr)
+        self.reads |= {r for r in val.own if r.startswith(fx.CLASS)}
+        return Info(val, tainted, inner.heavy)
 
     def may_be_value(self, path: str) -> bool:
         """Whether a path is, as far as can be told, no module, class or function."""
@@ -711,9 +729,8 @@ class Expressions(ItemChanges):
                 continue
             if self.around.is_code(path.partition(".")[0]) or self.around.live is not None:
                 summary = self.around.summary(path)
-                if summary is not None and not summary.is_class:
-                    if summary.acts:
-                        found.append(path)
+                if summary is not None and (summary.acts or summary.reads):
+                    found.append(path)
         return found
 
     def callbacks(self, node: ast.Call, info: Info) -> Info:
@@ -827,6 +844,8 @@ class Expressions(ItemChanges):
         tainted = False
         for root in summary.reads:
             head, _, rest = root.partition(".")
+            if rest and self.reads_class(rest.removesuffix(CALLED).split("."), node):
+                tainted = True
             if root.endswith(CALLED) and rest:
                 tainted |= self.calls_stored(node, root, receiver)
             if not head.startswith("$"):
@@ -845,9 +864,10 @@ class Expressions(ItemChanges):
         for owner in sorted(owners):
             path = f"{owner}.{rest}"
             summary = self.around.stored_function(path)
-            if summary is not None and summary.acts:
+            if summary is not None and (summary.acts or summary.reads):
                 where = f"`{in_words(path)}`{summary.place()}"
                 tainted |= self.apply(node, summary, [], [], where)
+                tainted |= self.reads_of(node, summary, ATOM)
         return tainted
 
     def apply(
