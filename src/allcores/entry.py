@@ -47,6 +47,7 @@ from allcores.loop import (
     in_worker,
     listeners,
 )
+from allcores.plan.handles import explained
 from allcores.plan.live import (
     Names,
     changed_objects,
@@ -141,8 +142,10 @@ def _make_plan(site: Site, frame: FrameType, own_streams: bool) -> None:
     live = Names(names, frame.f_globals, of_loop=True)
     around = Surroundings(site.module, site.chain, live)
     around.reading.mark = mark_at
-    site.plan = split(site.node, site.chain, site.module, around, own_streams)
-    site.plan.asked = tuple(around.reading.asked.values())
+    site.plan = plan = split(site.node, site.chain, site.module, around, own_streams)
+    plan.asked = tuple(around.reading.asked.values())
+    if plan.verdict == "serial":
+        plan.reasons = explained(plan.reasons, names, frame.f_globals)
     site.running = frame.f_code
     site.code = {}
 

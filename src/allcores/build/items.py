@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from allcores.build.contents import ARRAYS, Attributes, Dicts, Kind, Unchanging, kinds_of
 from allcores.build.states import is_own
 from allcores.build.travel import ATOMS
-from allcores.plan.live import handle_of
+from allcores.plan.handles import handle_of
 from allcores.plan.reach import surrounding
 
 FIXED, SHARED = -1, -2

@@ -234,6 +234,11 @@ LOGGER_NAMES = frozenset({"log", "logger"})
 
 # -- functions of modules -----------------------------------------------------------------------
 
+DESCRIPTOR_FUNCTIONS = frozenset(
+    """os.read os.readv os.write os.writev os.pwrite os.pwritev os.lseek os.ftruncate os.close
+    os.sendfile os.splice os.dup2 fcntl.flock fcntl.lockf""".split()
+)
+"""What moves or changes the file that stands behind its first argument, a number."""
 WARNING_FILTERS = frozenset(
     "warnings.filterwarnings warnings.simplefilter warnings.resetwarnings".split()
 )

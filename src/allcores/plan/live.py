@@ -11,6 +11,7 @@ from typing import Any
 from allcores.plan.callables import MOST_HELD, Callables, attributes_of, cells_of
 from allcores.plan.draws import HIDDEN, Kind, hidden_part, kind_of
 from allcores.plan.effects import ANY, ELEMENTS, ITEM, LOGGING, in_words, module_root
+from allcores.plan.handles import free_lock, why_not_shared
 from allcores.plan.implicit import ONLY_ITS_OWN
 from allcores.plan.model import Plan
 from allcores.plan.own_elements import shared_elements
@@ -25,21 +26,6 @@ MOST_SEEN = 10_000
 """Of so many objects in a container the types are looked at."""
 BUDGET = 200_000
 """Objects looked at when searching for one object inside another."""
-HANDLES = {
-    "socket.socket": "a socket",
-    "_thread.lock": "a lock",
-    "_thread.RLock": "a lock",
-    "sqlite3.Connection": "a database connection",
-    "sqlite3.Cursor": "a database cursor",
-    "threading.Condition": "a lock",
-    "threading.Event": "an event",
-    "threading.Thread": "a thread",
-    "queue.Queue": "a queue",
-    "_queue.SimpleQueue": "a queue",
-    "subprocess.Popen": "a process",
-    "ssl.SSLSocket": "a socket",
-    "mmap.mmap": "a memory map",
-}
 
 
 def lookup(path: str, names: dict[str, Any], namespace: dict[str, Any]) -> Any:
@@ -354,23 +340,6 @@ def talker(obj: Any) -> bool:
     return isinstance(obj, logging.Logger)
 
 
-def free_lock(obj: Any) -> bool:
-    """Whether this is a lock of this process alone, and nobody holds it."""
-    kind = f"{type(obj).__module__}.{type(obj).__qualname__}"
-    if kind == "_thread.lock":
-        return not obj.locked()
-    if kind == "_thread.RLock":
-        if not obj.acquire(False):
-            return False
-        obj.release()
-        return True
-    if kind == "threading.Condition":
-        return free_lock(obj._lock)
-    if kind in ("threading.Semaphore", "threading.BoundedSemaphore"):
-        return obj._value > 0 and free_lock(obj._cond)
-    return False
-
-
 def _is_plain_array(obj: Any) -> bool:
     """Whether this is an array of numbers."""
     return type(obj).__module__ == "numpy" and not getattr(
@@ -405,14 +374,14 @@ def obstacle(
     shared = shared_elements(plan.own_elements, lambda path: lookup(path, names, namespace))
     if shared is not None:
         return shared
+    why = why_not_shared(plan, iterable, names, namespace)
+    if why is not None:
+        return why
     read: list[tuple[str, Any]] = []
     owners: list[tuple[str, Any, str]] = []
     for full in plan.work_reads:
         path = full.removesuffix(CALLED)
         obj = _nearest(path, names, namespace)
-        handle = handle_of(obj)
-        if handle is not None:
-            return f"`{path}` is {handle}, which workers cannot share; make it inside the loop"
         code = isinstance(obj, (ModuleType, type, FunctionType)) or (
             path != full and _has_been_read(obj, path, plan.file, names, namespace)
         )
@@ -501,17 +470,6 @@ def owners_of(
         if not isinstance(owner, (ModuleType, type)):
             found.append((path, owner, parts[k]))
     return found
-
-
-def handle_of(obj: Any) -> str | None:
-    """In words what kind of unshareable thing this is, if it is one."""
-    kind = type(obj)
-    if free_lock(obj):
-        return None  # each worker has its own
-    if hasattr(kind, "__next__"):
-        return "an iterator or open file"
-    known = HANDLES.get(f"{kind.__module__}.{kind.__qualname__}")
-    return known
 
 
 def changed_objects(

@@ -98,6 +98,8 @@ class Plan:
         self.own_elements: dict[str, str] = {}
         """Paths whose elements are each read and written by one iteration only: the path of the
         dict whose keys tell iterations apart, or "" where whole numbers do."""
+        self.bound: set[str] = set()
+        """Names that the body binds, and the targets."""
         self.outer_reads: set[str] = set()
         """Names bound outside the body that work or commits read."""
         self.builtins_used: set[str] = set()

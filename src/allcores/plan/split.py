@@ -517,6 +517,7 @@ def _fill(
     plan.declared_global = reader.declared_global & reader.body_names
     plan.changed = {r: d for r, d in reader.changed.items() if is_outer(r)}
     plan.work_reads = set(reader.reads)
+    plan.bound = set(reader.body_names)
     plan.talks, plan.locks = set(reader.talks), set(reader.locks)
     plan.item_changes = {**reader.item_changes}
     plan.item_calls, plan.stores_into = set(reader.item_calls), set(reader.stores_into)

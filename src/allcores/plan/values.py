@@ -1199,6 +1199,9 @@ class Expressions(ItemChanges):
                 node, f"`{ast.unparse(node.func)}` works on something that all iterations share"
             )
             return Info(self.fresh(node, *vals), True, False)
+        if dotted in fx.DESCRIPTOR_FUNCTIONS and args:
+            tainted |= self.mutate(vals[0], node, args[0], dotted)
+            return Info(ATOM, tainted, False)
         if dotted in fx.SHARED_GIVERS:
             return Info(Val(frozenset({f"@{fx.SHARED_GIVERS[dotted]}"})), tainted, False)
         changed = self.arguments_changed(node, dotted, len(node.args))
