@@ -24,6 +24,7 @@ from allcores.engine.schedule import Batch, Halt, Run
 from allcores.engine.source import Indexed, Streamed
 from allcores.inputs import as_sequence, items_left, plain_source
 from allcores.loop import ParallelWarning, Settings, _settings, in_worker
+from allcores.plan.handles import used_by_function
 from allcores.worth import FEW, WORTH_ITERATION, WORTH_SECONDS, Stay, Taste, worth_workers
 
 if TYPE_CHECKING:
@@ -189,7 +190,11 @@ class _Call:
                 why = why_not_forkable()
                 if why is not None:
                     why = f"workers cannot be made here: {why}"
-                elif not self.plain:
+                else:
+                    name = getattr(self.fn, "__name__", "the function")
+                    handle = used_by_function(name, self.fn, self.iterable)
+                    why = None if handle is None else handle.text()
+                if why is None and not self.plain:
                     self.iterator, why = first_read(self.iterator)
                 if why is not None:
                     self.say(why)
