@@ -6,6 +6,7 @@ RandomStreamWarning  says that a marked loop draws other random numbers than the
 NotParallel      the same as an error, where `strict=True`
 WorkerDied       a worker process ended in the middle of an iteration, twice
 map              `[fn(x) for x in xs]` on every core; `imap` lazily, `starmap` with several arguments
+per_worker       what each worker has of its own: a connection, an open file
 Pool             multiprocessing.Pool's interface, without its traps
 Executor         concurrent.futures' interface
 """
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from allcores import entry as _entry  # noqa: F401  # here, lest the first loop waits for it
 from allcores.collector import collector_paused as _collector_paused
 from allcores.engine.failures import RandomStreamWarning, WorkerDied
+from allcores.engine.per_worker import PerWorker, per_worker
 from allcores.loop import NotParallel, ParallelWarning, parallel
 from allcores.mapping import imap, map, starmap
 
@@ -36,12 +38,14 @@ __all__ = [
     "Executor",
     "NotParallel",
     "ParallelWarning",
+    "PerWorker",
     "Pool",
     "RandomStreamWarning",
     "WorkerDied",
     "imap",
     "map",
     "parallel",
+    "per_worker",
     "starmap",
 ]
 

@@ -22,6 +22,7 @@ from allcores.build.job import FLAGS, LoopJob, immutable, own
 from allcores.build.runtime import compile_plan
 from allcores.build.settings import raise_decimal_flags
 from allcores.collector import collector_paused
+from allcores.engine import per_worker
 from allcores.engine.failures import CannotFork
 from allcores.engine.forkable import why_not_forkable
 from allcores.engine.job import LEFT
@@ -229,6 +230,7 @@ class _Entry:
         self.plan = site.plan
         self.iterable = iterable
         self.began = perf_counter()
+        self.first_own = per_worker.newest()
         self.report = LoopReport(site.filename, site.line, self.plan.verdict)
         self.done = 0
         self.variables = variables_of(self.plan, frame)
@@ -647,6 +649,7 @@ class _Entry:
 
     def run_of(self, rest: Iterator[Any], plain: bool) -> Run:
         """Everything made ready for workers to do the rest of the loop."""
+        per_worker.close_since(self.first_own)
         source: Indexed | Streamed
         if plain:
             # What earlier workers have left is of a copy already.

@@ -15,6 +15,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from allcores.ahead import first_read
+from allcores.engine import per_worker
 from allcores.engine.failures import CannotFork
 from allcores.engine.forkable import why_not_forkable
 from allcores.engine.own_streams import enter_iteration, inside_iteration, leave_iteration
@@ -148,6 +149,7 @@ class _Call:
         self.plain = plain_source(iterable)
         self.key = getattr(getattr(fn, "__func__", fn), "__code__", None)
         self.done = 0
+        self.first_own = per_worker.newest()
         self.streams = Streams.of(fn)
         self.came_home = False
         """Whether workers were given up, for the items cost less than sending them."""
@@ -321,6 +323,7 @@ class _Call:
 
     def in_workers(self) -> Iterator[Iterable[Any]]:
         """The rest of the results, from workers; items that no worker can do are done here."""
+        per_worker.close_since(self.first_own)
         job = _FunctionJob(self.fn, self.star, self.streams, self.seeded)
         settings = self.settings
         estimate, _ = _costs.get(self.key, (None, 0.0))

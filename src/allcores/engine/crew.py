@@ -9,11 +9,12 @@ import signal
 import socket
 import sys
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from allcores.engine import wire
+from allcores.engine import per_worker, wire
 from allcores.engine.failures import CannotFork
 from allcores.engine.job import LEFT, Cut, Job
 from allcores.engine.thread_limits import thread_limits
@@ -21,6 +22,11 @@ from allcores.plan.quiet import no_warnings
 
 in_worker = False
 """True in a worker process: a loop in a loop runs natively there."""
+
+
+CLOSING, CLOSING_BUSY = 30.0, 2.0
+"""Seconds that workers have to close what is their own; those in the midst of work have less."""
+CLOSING_TEXT = 100_000
 
 
 class Worker:
@@ -57,10 +63,20 @@ class Worker:
                 self.outbox[0] = self.outbox[0][sent:]
 
     def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+
+    def signal(self, number: int) -> None:
         try:
-            os.kill(self.pid, signal.SIGKILL)
+            os.kill(self.pid, number)
         except ProcessLookupError:
             pass
+
+    def ended(self) -> bool:
+        """Whether the process has come to its end; it is still to be reaped."""
+        try:
+            return bool(os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT))
+        except ChildProcessError:
+            return True
 
     def reap(self) -> None:
         """Wait for the (killed) process and close what belongs to it."""
@@ -81,6 +97,10 @@ class Crew:
         self.owner = os.getpid()
         self.workers: list[Worker] = []
         self.holds_threads = thread_limits.hold(len(slots) - 1)
+        self.closing = -1
+        """A file for what goes wrong while workers close what they have of their own."""
+        if per_worker.any_exist():
+            self.closing = os.memfd_create("allcores-closing", os.MFD_CLOEXEC)
 
     def add(self, number: int) -> Worker:
         """Fork one more worker."""
@@ -89,6 +109,7 @@ class Crew:
             for other in self.workers:
                 other.sock.close()
                 os.close(other.lifeline)
+            per_worker.errors = self.closing
             settled = on_own_core(number)
             keep_freed_memory()
             serve(self.job, self.items, sock, self.slots, number, settled)
@@ -99,14 +120,43 @@ class Crew:
 
     def close(self) -> None:
         """Kill and reap every worker; close every descriptor."""
-        for w in self.workers:
-            w.kill()
-        for w in self.workers:
-            w.reap()
-        self.workers = []
+        try:
+            if self.closing >= 0:
+                self.let_close()
+        finally:
+            for w in self.workers:
+                w.kill()
+            for w in self.workers:
+                w.reap()
+            self.workers = []
         if self.holds_threads:
             self.holds_threads = False
             thread_limits.let_go()
+        closing, self.closing = self.closing, -1
+        if closing >= 0:
+            said = os.pread(closing, CLOSING_TEXT, 0).decode(errors="replace")
+            os.close(closing)
+            if said:
+                text = f"a worker could not close what `per_worker` had made there:\n{said}"
+                warnings.warn(text, RuntimeWarning, stacklevel=2)
+
+    def let_close(self) -> None:
+        """Have workers close what they have of their own, as long as that may take."""
+        began = time.monotonic()
+        pause = 0.0005
+        left = list(self.workers)
+        while left:
+            spent = time.monotonic() - began
+            # Again and again, for a signal that comes just before a system call ends no wait.
+            for w in left:
+                w.signal(signal.SIGTERM)
+            time.sleep(pause)
+            pause = min(pause * 2, 0.05)
+            left = [
+                w
+                for w in left
+                if not w.ended() and spent < (CLOSING_BUSY if w.assigned else CLOSING)
+            ]
 
     def remove(self, worker: Worker) -> None:
         """Forget a worker that died."""

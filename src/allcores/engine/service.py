@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from allcores.engine import crew, wire
+from allcores.engine import crew, per_worker, wire
 from allcores.engine.errors import pack
 
 CALL, MAP, STAR = range(3)
@@ -57,6 +57,7 @@ def live(
         os.close(tokens[1])
         _serve(sock, slots, tokens[0], inherited)
     except EOFError:
+        per_worker.close_all()
         _leave_multiprocessing()
     _flush()
 

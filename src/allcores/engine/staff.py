@@ -19,14 +19,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from allcores.engine import exits
+from allcores.engine import exits, per_worker
 from allcores.engine.errors import Raised, unpack
 from allcores.engine.failures import WorkerDied, how_it_ended
 from allcores.engine.functions import dumps
 from allcores.engine.interrupts import Interrupts
 from allcores.engine.orders import Job, Order, died_at, unpicklable_item
 from allcores.engine.service import FUNCTION, ORDER, STARTING, TOKEN, do
-from allcores.engine.workforce import Member, Workforce
+from allcores.engine.workforce import Member, Workforce, wait_a_little
 
 AHEAD, AHEAD_TINY, AHEAD_BYTES = 4, 8, 1 << 20
 """Orders that a worker has at most, the one it is at included; those not begun can be taken back.
@@ -503,6 +503,8 @@ class Staff(Workforce):
         """All is done and nobody waits: the workers end, and nothing is heard of them."""
         for member in list(self.members):
             self.let_go(member)
+        if per_worker.any_exist():
+            wait_a_little(self.leaving)
         for member in list(self.leaving):
             self.forget(member)
         self.ended = "this has been shut down"

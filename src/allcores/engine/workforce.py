@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from allcores.engine import crew, service, wire
+from allcores.engine import crew, per_worker, service, wire
 from allcores.engine.crew import Worker
 from allcores.engine.failures import CannotFork, ParallelWarning, WorkerDied
 from allcores.engine.forkable import why_not_forkable
@@ -295,7 +295,7 @@ class Workforce:
         everyone = self.members + self.leaving
         for member in everyone:
             _signal(member.pid, signal.SIGTERM)
-        _wait_a_little(everyone)
+        wait_a_little(everyone)
         for member in everyone:
             self.forget(member)
         return everyone
@@ -341,9 +341,10 @@ def _signal(pid: int, number: int) -> None:
         pass
 
 
-def _wait_a_little(members: list[Member]) -> None:
+def wait_a_little(members: list[Member]) -> None:
     """Until all have ended, or the time is over."""
-    end = time.monotonic() + GRACE
+    closing = per_worker.any_exist()
+    end = time.monotonic() + (crew.CLOSING_BUSY if closing else GRACE)
     pause = 0.0002
     while time.monotonic() < end:
         try:
@@ -356,3 +357,6 @@ def _wait_a_little(members: list[Member]) -> None:
             return
         time.sleep(pause)
         pause = min(pause * 2, 0.02)
+        for m in members if closing else ():
+            # A signal that comes just before a system call ends no wait.
+            _signal(m.pid, signal.SIGTERM)

@@ -505,7 +505,7 @@ class Search:
 def _has_attributes(kind: Any) -> bool:
     """Whether what objects of this type hold is looked at."""
     module = str(kind.__module__)
-    if module in ("builtins", "collections", "functools", "allcores.handles"):
+    if module in ("builtins", "collections", "functools", "allcores.engine.per_worker"):
         return False
     return module.partition(".")[0] not in PLAIN_MODULES
 
@@ -611,6 +611,7 @@ def _heard(work: Search) -> str | None:
 
 CHANGEABLE = (list, dict, set, deque, bytearray)
 CHANGES = re.compile(r"changes `([^`]+)`")
+CALLED = re.compile(r"`([^`]+)` \([^)]*\) changes")
 
 
 def explained(
@@ -620,14 +621,7 @@ def explained(
     told: list[Reason] = []
     others: list[Reason] = []
     for reason in reasons:
-        handle = next(
-            (
-                found
-                for path in CHANGES.findall(reason.text)
-                if (found := _handle_at(path, reason.text, names, namespace)) is not None
-            ),
-            None,
-        )
+        handle = _handle_in(reason.text, names, namespace)
         if handle is None:
             others.append(reason)
         elif all(handle.text() not in r.text for r in told):
@@ -635,22 +629,27 @@ def explained(
     return told + others
 
 
-def _handle_at(
-    path: str, text: str, names: dict[str, Any], namespace: dict[str, Any]
-) -> Handle | None:
-    """The handle at a path, or in what is there."""
+def _handle_in(text: str, names: dict[str, Any], namespace: dict[str, Any]) -> Handle | None:
+    """The handle that a reason is about: at the path that is changed, or used by what is called."""
     from allcores.plan.live import lookup
 
-    search = Search()
-    search.mention([ALL])
-    for at in (path, text.partition("`")[2].partition("`")[0]):
+    changed, called = CHANGES.search(text), CALLED.search(text)
+    ways = [(changed, [ALL]), (called, ["__call__"])]
+    for found, attributes in ways:
+        if found is None:
+            continue
+        search = Search()
+        search.mention(attributes)
         try:
-            search.add(at, lookup(at, names, namespace))
+            search.add(found[1], lookup(found[1], names, namespace))
         except LookupError:
             continue
-        found = search.first()
-        if found is not None and (at == path or _head(found.path) == _head(path)):
-            return found
+        handle = search.first()
+        if handle is None or found is changed:
+            if handle is not None:
+                return handle
+        elif changed is None or _head(handle.path) == _head(changed[1]):
+            return handle
     return None
 
 

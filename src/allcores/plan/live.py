@@ -304,6 +304,14 @@ class Names:
         kinds = (*kind.__mro__, *(obj.__mro__ if isinstance(obj, type) else ()))
         return any(isinstance(c.__dict__.get(name), _DEFINED) for c in kinds for name in names)
 
+    def is_per_worker(self, path: str) -> bool:
+        """Whether there is what gives each worker its own."""
+        try:
+            kind = type(lookup(path, self.names, self.namespace))
+        except LookupError:
+            return False
+        return kind.__name__ == "PerWorker" and kind.__module__.startswith("allcores.")
+
     def imported(self, full: str) -> str:
         """The root of something with this full name, its own module's names among them."""
         root = _imported_root(full)

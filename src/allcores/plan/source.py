@@ -184,6 +184,9 @@ class Live(Protocol):
     def may_have(self, path: str, names: frozenset[str]) -> bool:
         """Whether the object may be, or hold, one of a class of the program's with such a method."""
 
+    def is_per_worker(self, path: str) -> bool:
+        """Whether there is what gives each worker its own."""
+
     def canonical(self, path: str) -> str:
         """The same path under the name that all modules have for it."""
 
@@ -396,6 +399,11 @@ class Surroundings:
         """Whether what is at a path may be, or hold, an object with such a method."""
         live, seen = self.seen_live(path)
         return live is None or live.may_have(seen, names)
+
+    def is_per_worker(self, path: str) -> bool:
+        """Whether calling a path gives what is the worker's own."""
+        live, seen = self.seen_live(path)
+        return live is not None and live.is_per_worker(seen)
 
     def canonical(self, path: str) -> str:
         """A path that begins with a module, under the name that all modules have for it."""

@@ -1253,6 +1253,9 @@ class Expressions(ItemChanges):
         if path is not None:
             head = path.partition(".")[0]
             if not self.own(head) and head not in self.shadow:
+                if self.around.is_per_worker(path):
+                    self.eval(func)
+                    return Info(Val(frozenset({self.site(node)})), self.eval_all(args)[1], True)
                 dotted = self.around.dotted(path)
                 if dotted is not None and not self.is_method(path, dotted, func.attr):
                     self.outer_names.add(head)
