@@ -388,6 +388,8 @@ class _Entry:
             left = items_left(iterator)
             calls = taste.calls_for_workers(size, seconds, left)
             self.site.cost = taste.cost()
+            if self.steady.undecided:
+                continue
             if calls and left != 0 and self.settings.workers > 1:
                 return True
         # It may have grown, or raise for what the loop has done to its source.
@@ -403,7 +405,7 @@ class _Entry:
             yield self.given((item,), self.done)
             self.steady.after()
             self.done += 1
-            if self.done >= check:
+            if self.done >= check and not self.steady.undecided:
                 spent = perf_counter() - start
                 cost = spent / self.done
                 self.site.cost = cost

@@ -23,6 +23,11 @@ class Steady:
         self.changed = ""
         """What the last piece that was looked at has changed, in words; empty for nothing."""
 
+    @property
+    def undecided(self) -> bool:
+        """Whether another piece has to run here, to tell whether it changes something as well."""
+        return bool(self.changed) and self.left > 0
+
     def before(self) -> None:
         """A piece is about to run."""
         if self.left and self.look is not None:

@@ -79,20 +79,20 @@ def state_of(obj: Any, room: int) -> State | None:
     kind = type(obj)
     if kind is types.FunctionType:
         return FUNCTION if is_own(obj.__globals__.get("__name__")) else None
-    if isinstance(obj, CONTAINERS):
+    if issubclass(kind, CONTAINERS):
         return _container(obj, kind, room)
-    if isinstance(obj, type):
+    if issubclass(type(obj), type):
         return CLASS if is_own(obj.__module__) and not _is_enum(obj) else None
     if kind is types.BuiltinMethodType or kind is types.MethodWrapperType:
-        owner = obj.__self__
-        return None if owner is None or isinstance(owner, (types.ModuleType, type)) else BOUND
-    if isinstance(obj, types.ModuleType):
+        owner = type(obj.__self__)
+        return None if issubclass(owner, (types.NoneType, types.ModuleType, type)) else BOUND
+    if issubclass(type(obj), types.ModuleType):
         return MODULE if is_own(obj.__name__) else None
     if kind is types.SimpleNamespace:
         return INSTANCE
-    if isinstance(obj, HOLDERS):
+    if issubclass(type(obj), HOLDERS):
         return HOLDER
-    if isinstance(obj, UNREAD):
+    if issubclass(type(obj), UNREAD):
         return None
     if _is_array(obj):
         if obj.dtype.hasobject:
@@ -157,14 +157,14 @@ def forget_types() -> None:
 
 def _container(obj: Any, kind: type, room: int) -> State:
     size = len_of(obj)
-    if isinstance(obj, dict):
+    if issubclass(type(obj), dict):
         if size <= LARGE:
             return DICT
         return LARGE_DICT if kind is dict and raw.available() else SAMPLED_DICT
-    if isinstance(obj, (list, tuple)):
+    if issubclass(type(obj), (list, tuple)):
         if size <= LARGE:
             return SEQUENCE
-        whole = isinstance(obj, list) and size * 8 <= room and raw.available()
+        whole = issubclass(type(obj), list) and size * 8 <= room and raw.available()
         return LARGE_LIST if whole else SAMPLED_SEQUENCE
     return HOLDER if size <= LARGE else SAMPLED
 
@@ -173,7 +173,7 @@ def len_of(obj: Any) -> int:
     """A container's own length, for the object's may be a function of the program."""
     kind: Any = type(obj)
     if kind not in CONTAINERS:
-        kind = next(k for k in CONTAINERS if isinstance(obj, k))
+        kind = next(k for k in CONTAINERS if issubclass(type(obj), k))
     return int(kind.__len__(obj))
 
 
@@ -206,7 +206,9 @@ def _dict_of(obj: Any) -> list[Any]:
 def _key(obj: Any, parts: Any, place: int) -> str:
     """Parts are their number, keys, values, ...: the item that the place stands for."""
     size = parts[0]
-    return f"[{_SHORT.repr(parts[(place - 1) % size + 1])}]" if 0 < place <= 2 * size else ""
+    if place > 2 * size:
+        return ".__dict__" if type(parts[place]) is dict else ""
+    return f"[{_SHORT.repr(parts[(place - 1) % size + 1])}]" if place else ""
 
 
 _SHORT = reprlib.Repr()
@@ -214,7 +216,7 @@ _SHORT.maxstring = _SHORT.maxother = 40
 
 
 def _items_of_sequence(obj: Any) -> list[Any]:
-    kind: Any = list if isinstance(obj, list) else tuple
+    kind: Any = list if issubclass(type(obj), list) else tuple
     return [*kind.__iter__(obj), *_attributes(obj)]
 
 
@@ -223,7 +225,7 @@ def _index(obj: Any, parts: Any, place: int) -> str:
 
 
 def _some_of_list(obj: Any) -> list[Any]:
-    kind: Any = list if isinstance(obj, list) else tuple
+    kind: Any = list if issubclass(type(obj), list) else tuple
     step = max(1, kind.__len__(obj) // SPREAD)
     first, last = slice(None, EDGE), slice(-EDGE, None)
     get = kind.__getitem__
@@ -242,7 +244,7 @@ def _some_of_dict(obj: Any) -> list[Any]:
 
 
 def _some_of_others(obj: Any) -> list[Any]:
-    kind: Any = next(k for k in CONTAINERS if isinstance(obj, k))
+    kind: Any = next(k for k in CONTAINERS if issubclass(type(obj), k))
     return [kind.__len__(obj), *islice(kind.__iter__(obj), EDGE)]
 
 
@@ -363,6 +365,12 @@ def _of_holder(obj: Any) -> list[Any]:
     return gc.get_referents(obj)
 
 
+def _held_name(obj: Any, parts: Any, place: int) -> str:
+    names = ("args", "keywords", "func") if type(obj) is partial else ()
+    found = (f".{name}" for name in names if getattr(obj, name) is parts[place])
+    return next(found, "")
+
+
 def _of_bound(obj: Any) -> list[Any]:
     return [obj.__self__]
 
@@ -402,7 +410,7 @@ def _is_plain_c(kind: type) -> bool:
 
 def _is_array(obj: Any) -> bool:
     np = sys.modules.get("numpy")
-    return np is not None and isinstance(obj, getattr(np, "ndarray", ()))
+    return np is not None and issubclass(type(obj), getattr(np, "ndarray", ()))
 
 
 def _is_buffer(kind: type) -> bool:
@@ -435,7 +443,7 @@ def _shape(obj: Any) -> bytes:
 def _some_of_array(obj: Any) -> bytes:
     """Items that are spread evenly over an array."""
     np = sys.modules["numpy"]
-    if isinstance(obj, np.memmap):
+    if issubclass(type(obj), np.memmap):
         return b""  # it may be on a slow disk
     few = max(1, SAMPLE // obj.itemsize)
     left, steps = obj.size, []
@@ -494,7 +502,7 @@ def _is_enum(kind: type) -> bool:
 
 SEQUENCE = State(_items_of_sequence, _index, _itself)
 DICT = State(_items_of_dict, _key, _itself)
-HOLDER = State(_of_holder, _nameless, _itself)
+HOLDER = State(_of_holder, _held_name, _itself)
 LARGE_LIST = State(raw.pointers, _nameless, None, _some_of_list, list.copy)
 LARGE_DICT = State(raw.version, _nameless, None, _some_of_dict)
 SAMPLED_DICT = State(_some_of_dict, _nameless)
@@ -519,6 +527,9 @@ SAMPLED_BUFFER = State(_some_of_buffer, _nameless)
 HASH = State(_digest, _nameless)
 RANDOM = State(_state_of_random, _nameless)
 NUMPY_RANDOM = State(_state_of_generator, _nameless)
+
+WITH_KEYS = (DICT, INSTANCE, CLASS, MODULE)
+"""Their parts are a number, and so many names or keys, and then what these lead to."""
 
 KNOWN: dict[str, State] = {
     **dict.fromkeys(

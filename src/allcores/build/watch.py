@@ -108,7 +108,7 @@ class Watch:
         self.loose = {id(obj): obj for obj in loose}
         self.most, self.parts, self.room = most, MOST_PARTS, ROOM
         self.search()
-        self.dicts = [obj for obj in self.group if isinstance(obj, dict)]
+        self.dicts = [obj for obj in self.group if issubclass(type(obj), dict)]
         self.spaces = [_Variables(*found) for found in self.variables.values()]
         self.then = self.glance()
 
@@ -120,7 +120,7 @@ class Watch:
             if id(obj) in self.seen or type(obj) in ATOMS:
                 continue
             self.seen[id(obj)] = obj
-            if self.data_only and isinstance(obj, CODE):
+            if self.data_only and issubclass(type(obj), CODE):
                 continue
             state = states.state_of(obj, self.room)
             if state is None:
@@ -223,10 +223,11 @@ def _first_difference(held: Held, now: list[Any]) -> str:
         for place, (a, b) in enumerate(zip(now, then)):
             if not _same([a], [b]):
                 return name(held.obj, then, place)
-    known = set(map(id, then))
-    for place, part in enumerate(now):
-        if isinstance(part, str) and place and id(part) not in known:
-            return name(held.obj, now, place)  # a new attribute or key
+    if held.state in states.WITH_KEYS:
+        known = set(map(id, then[1 : then[0] + 1]))
+        for place in range(1, now[0] + 1):
+            if id(now[place]) not in known:
+                return name(held.obj, now, place)
     return ""
 
 
