@@ -7,6 +7,20 @@ import pytest
 from tests.same import assert_same, run
 
 PROGRAMS = {
+    "what it runs over grows under another name": """
+grid = [[j, j + 1] for j in range(8)]
+for i, (a, b) in parallel(enumerate(grid)):
+    r = grid
+    r += [3]
+""",
+    "what it runs over shrinks under another name": """
+grid = [[j, j + 1] for j in range(8)]
+done = []
+for row in parallel(grid):
+    done.append(sum(row))
+    r = grid
+    r *= len(done) < 3
+""",
     "prints on the way to a value, and after": """
 import numpy as np
 def noisy(v):

@@ -11,6 +11,7 @@ import pytest
 
 import allcores
 from allcores import ParallelWarning, loop, parallel
+from tests.same import forced
 
 TINY, HEAVY = 0, 300e-6
 
@@ -82,20 +83,24 @@ def in_workers(
     return False
 
 
+@pytest.mark.slow  # a matter of times, which other programs on the machine change
 def test_a_few_tiny_iterations_say_nothing_of_many(reports: list[loop.LoopReport]) -> None:
     for count in (10, 10):
         assert spend_all([TINY] * count) == [TINY] * count
     assert in_workers(reports, [TINY] * 200_000, -1, 20_000)
 
 
+@pytest.mark.slow  # a matter of times, which other programs on the machine change
 def test_workers_are_left_when_iterations_turn_out_tiny(reports: list[loop.LoopReport]) -> None:
     assert in_workers(reports, [HEAVY] * 300 + [TINY] * 400_000, 100, 200_000)
 
 
+@pytest.mark.slow  # a matter of times, which other programs on the machine change
 def test_iterations_that_grow_heavy_late_get_workers(reports: list[loop.LoopReport]) -> None:
     assert in_workers(reports, [TINY] * 300_000 + [HEAVY / 4] * 12_000, 2_000, 400_000)
 
 
+@pytest.mark.slow  # a matter of times, which other programs on the machine change
 def test_from_workers_home_and_back(reports: list[loop.LoopReport]) -> None:
     items = [HEAVY] * 400 + [TINY] * 400_000 + [HEAVY / 4] * 12_000
     assert in_workers(reports, items, 2_000, 300_000)
@@ -178,3 +183,16 @@ print([name for name in set(sys.modules) - before if name.startswith("allcores")
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n", done.stderr
+
+
+def test_iterations_that_are_left_to_the_plain_loop_are_counted(
+    reports: list[loop.LoopReport],
+) -> None:
+    grid = [[j, j + 1] for j in range(8)]
+    seen = []
+    with forced(), pytest.warns(ParallelWarning):
+        for i, (a, b) in parallel(enumerate(grid)):
+            seen.append(a + b + i)
+            r = grid
+            r += [[9, 9]] * (len(seen) < 4)
+    assert reports[-1].iterations == len(seen)

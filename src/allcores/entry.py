@@ -252,6 +252,8 @@ class _Entry:
         self.steady = Steady(None)
         self.entwined = ""
         """Why items cannot be read ahead."""
+        self.left_over: tuple[Any, int | None] = None, None
+        """What was left to the plain loop, and how many items."""
         self.begun = 0
         """How many items the plain loop would have taken by now, if it ends by an exception."""
         self.held_from: int | None = None
@@ -357,6 +359,7 @@ class _Entry:
 
     def plainly(self, items: Iterator[Any]) -> Iterable[Any]:
         """The rest of the loop as the plain loop."""
+        self.left_over = items, items_left(items)
         remaining = self.in_turn(items)
         self.variables.settle()
         return self.given(remaining, self.done)
@@ -656,6 +659,7 @@ class _Entry:
         if plain:
             # What earlier workers have left is of a copy already.
             items: Any
+            live: Any = None
             left = copied(rest) if self.held and rest is self.iterator else rest
             if self.place is not None:
                 items = self.place.items.items
@@ -663,11 +667,12 @@ class _Entry:
                     for _ in rest:
                         pass
             else:
+                live = copied(left)
                 items = as_sequence(left)
             if self.held_from is None:
                 self.held_from = self.done
             self.streamed = items is None
-            source = Indexed(items) if items is not None else Streamed(left)
+            source = Indexed(items, live) if items is not None else Streamed(left)
         else:
             source = Streamed(rest)
         if self.place is None:
@@ -970,7 +975,9 @@ class _Entry:
                 pass
         if listeners:
             report = self.report
-            report.iterations = self.done
+            items, count = self.left_over
+            taken_plainly = 0 if count is None else count - (items_left(items) or 0)
+            report.iterations = self.done + taken_plainly
             report.seconds = perf_counter() - self.began
             report.native_seconds = max(
                 report.native_seconds,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from time import perf_counter
 from typing import Any
 
@@ -17,8 +17,10 @@ class Indexed:
     seconds = 0.0
     """What reading it took."""
 
-    def __init__(self, items: Sequence[Any]) -> None:
+    def __init__(self, items: Sequence[Any], live: Iterator[Any] | None = None) -> None:
+        """live: gives the same items, for as long as what they come from is not changed."""
         self.items = items
+        self.live = live
         self.length: int | None = len(items)
         self.position = 0
 
@@ -39,6 +41,11 @@ class Indexed:
         """The items not finished: those of chunks that wait, and those not taken yet."""
         assert self.length is not None
         first = self.position - sum(map(len, waiting))
+        if self.live is not None:
+            # Who does the rest natively may change what the items come from as it goes.
+            for _ in islice(self.live, first):
+                pass
+            return self.live
         if type(self.items) is list:
             left = iter(self.items)
             left.__setstate__(first)  # type: ignore[attr-defined]  # it still knows its length
