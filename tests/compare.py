@@ -11,7 +11,7 @@ from typing import Any
 
 ATOMS = (int, complex, str, bytes, type(None), range, type(...), type(NotImplemented))
 """Immutable, with no promise of identity, and compared with `==`."""
-IGNORED = {"__module__", "__dict__", "__weakref__", "__doc__", "__firstlineno__"}
+IGNORED = {"__module__", "__dict__", "__weakref__", "__doc__", "__firstlineno__", "__slotnames__"}
 WRAPPERS = (staticmethod, classmethod)
 
 Pairs = Iterable[tuple[Any, Any, str]]

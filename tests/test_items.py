@@ -179,6 +179,10 @@ SERIAL = {
         DATA + "alias = [stars[5]]\n",
         "for s in parallel(stars):\n    s.n = f(s.n) + alias[0].n\n",
     ),
+    "changed only if a commit has not ended the loop": (
+        DATA,
+        "for s in parallel(stars):\n    if total > 3:\n        break\n    s.n = f(s.n)\n    total += s.n\n",
+    ),
     "what a class holds": (
         "class Counted:\n    made = []\n    def __init__(self, n):\n        self.n = n\n    def fit(self):\n        self.made.append(f(self.n))\n"
         + "stars = [Counted(i) for i in range(9)]\nout = []\ntotal = 0\n",
@@ -203,7 +207,7 @@ def test_items_that_workers_must_not_change(name: str) -> None:
     assert_same(loop, "serial", helpers=STAR, data=data, places=("module",))
 
 
-NUMPY = "import numpy as np\n" + STAR
+NUMPY = "import numpy as np\ndef made():\n    yield 1\n" + STAR
 ARRAYS = {
     "rows of a grid": (
         "grid = np.arange(36.0).reshape(9, 4)\n",
@@ -232,6 +236,15 @@ ARRAYS = {
     "a commit fails": (
         "arrays = [np.arange(i + 3.0) for i in range(9)]\nd = dict.fromkeys(range(5), 0)\n",
         "for i, a in parallel(enumerate(arrays)):\n    a *= 3\n    t = a.sum()\n    d[i] += t\n    a += 1\n",
+    ),
+    "dates, nothing, and numbers without a dimension": (
+        "arrays = [np.array(['2020-01-01'], 'M8[D]'), np.zeros((0, 3)), np.array(3.0), np.zeros(3, bool)] * 1\n"
+        "stars = [Star(i, data=a) for i, a in enumerate(arrays)]\n",
+        "for star in parallel(stars):\n    star.data[...] = star.data[::-1] if star.data.ndim else 7\n    star.n += 1\n",
+    ),
+    "results that cannot be sent among those that can": (
+        "arrays = [np.arange(i + 3.0) for i in range(9)]\nout = []\n",
+        "for i, a in parallel(enumerate(arrays), chunk=4):\n    a *= 2\n    out.append(made() if i % 4 == 1 else a.sum())\n",
     ),
     "own generators": (
         "stars = [Star(i, rng=np.random.default_rng(i)) for i in range(9)]\n",

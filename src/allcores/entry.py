@@ -203,6 +203,10 @@ def _surely_small(site: Site, iterable: Any) -> bool:
 
 SHARE_FOR_ITEMS = 0.2
 """Of the time that the rest of a loop may take, so much may be spent on looking at its items."""
+LOOK_AT_ITEMS = 0.05
+"""Seconds that this may take in any case."""
+MOST_FOR_MEMORY = 0.4
+"""Of that time, so much may be spent on bringing home the memory of arrays."""
 
 
 class Rest(NamedTuple):
@@ -236,6 +240,8 @@ class _Entry:
         self.variables = variables_of(self.plan, frame)
         self.place: InPlace | None = None
         """The items, where work changes them."""
+        self.unchanging = False
+        """Whether there is nothing in the items that could be changed."""
         self.left_by_commit = False
         self.commit_seconds = self.tasted = 0.0
         self.job: LoopJob
@@ -319,12 +325,16 @@ class _Entry:
         place = self.place = InPlace(self.plan, names, self.frame.f_globals)
         self.prepare(self.report.reason == "spilled" or "spilled" in self.site.warned)
         known = self.site.cost is not None and not self.settings.force
-        worth = SHARE_FOR_ITEMS * (self.site.cost or 0) * len(items)
+        cost = self.site.cost or 0.0
+        seconds = max(SHARE_FOR_ITEMS * cost * len(items), LOOK_AT_ITEMS) if known else 60.0
         try:
-            place.look(items, self.functions.targets, max(worth, 0.01) if known else 60.0)
+            place.look(items, self.functions.targets, seconds)
         except Entangled as why:
             return left, str(why)
+        if known and place.seconds_home() > MOST_FOR_MEMORY * cost * len(items):
+            return left, ""
         if not place.changes_anything() and self.plan.otherwise is not None:
+            self.unchanging = True
             return left, "the items are nothing that can be changed in place"
         return left, None
 
@@ -332,6 +342,9 @@ class _Entry:
         """Go on by the Plan that leaves items alone, if there is one for workers."""
         other = self.plan.otherwise
         if other is None or other.verdict != "parallel":
+            return False
+        # What looks before it changes a value would find one that can be changed.
+        if other.guards and not self.unchanging:
             return False
         self.variables.settle()
         self.plan, self.place = other, None
@@ -350,6 +363,8 @@ class _Entry:
             # A few tiny iterations in a new worker seem to cost far more than many do.
             sure = number <= FEW * self.settings.workers or self.site.seconds > WORTH_SECONDS
             return sure and number * cost > WORTH_SECONDS and cost > WORTH_ITERATION
+        if self.plan.in_place and type(self.iterable).__name__ == "ndarray":
+            return False  # bringing its memory home may take longer than working on it
         # A few items that nobody asked about may well be tiny: they are tasted first.
         return self.settings.asked and number <= FEW * self.settings.workers
 

@@ -1,7 +1,8 @@
 """Runs random loops both ways and compares: `python -m tests.fuzz.run COUNT [SEED] [PROCESSES]`.
 
 FUZZ_STOP=n: stop after n differences (20). FUZZ_WHY=1: count why loops stayed serial.
-FUZZ_ONLY=1: print the program of SEED, and run nothing.
+FUZZ_ONLY=1: print the program of SEED, and run nothing. FUZZ_KIND=items: loops that change their
+items.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Iterator
 
 import allcores.entry as entry
 import allcores.worth as worth
+from tests.fuzz import in_place
 from tests.fuzz.grammar import Program, build
 from tests.fuzz.shrink import shrink
 from tests.same import Outcome, difference, run
@@ -76,7 +78,9 @@ def check(program: Program) -> tuple[str | None, str, list[str]]:
 
 
 def from_seed(seed: int) -> Program:
-    """The program of a seed."""
+    """The program of a seed; FUZZ_KIND=items: one that changes its items."""
+    if os.environ.get("FUZZ_KIND") == "items":
+        return in_place.build(random.Random(seed).randrange)
     return build(random.Random(seed).randrange)
 
 

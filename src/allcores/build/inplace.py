@@ -34,6 +34,10 @@ MOST_SHARED = 20_000
 SHARED = "what items share"
 
 
+PER_BYTE = 1e-9
+"""Seconds that it takes to bring home a byte of an array."""
+
+
 class Done(NamedTuple):
     """What an iteration leaves."""
 
@@ -65,6 +69,8 @@ class InPlace:
         self.augmented = augmented_targets(plan)
         self.current: set[int] = set()
         """What the iteration at work may change, by id."""
+        self.spoilt = False
+        """Whether the last item is not as it was before the iteration."""
 
     def look(
         self, items: list[Any], targets: Callable[[Any], dict[str, Any]], seconds: float
@@ -185,6 +191,13 @@ class InPlace:
                     f"{type(obj).__name__}, which it may change"
                 )
 
+    def seconds_home(self) -> float:
+        """About how long it takes to send the arrays of all items, and to see if they changed."""
+        arrays = [n for nodes in self.items.of_item for n in nodes if n.kind is ARRAYS]
+        sure = sum(int(n.obj.nbytes) for n in arrays if n.then is ALWAYS)
+        others = sum(int(n.obj.nbytes) for n in arrays if n.then is not ALWAYS)
+        return PER_BYTE * (sure + 0.4 * others)
+
     def changes_anything(self) -> bool:
         """Whether the items hold anything that can be changed in place."""
         return any(self.items.of_item)
@@ -206,17 +219,21 @@ class InPlace:
         odd: list[Node] = []
         problem: CannotBring | None = None
         for k, (obj, kind, then) in enumerate(nodes):
-            now = kind.look(obj)
+            now = ARRAYS.glance(obj) if kind is ARRAYS else kind.look(obj)
             if then is ALWAYS:
-                found.append((k, now[1]))
-            elif not kind.same(then, now):
-                odd.append(nodes[k])
-                try:
-                    found.append((k, kind.change(then, now)))
-                except CannotBring as error:
-                    problem = error
+                then = now
+            elif kind.same(then, now):
+                continue
+            odd.append(nodes[k])
+            try:
+                found.append((k, kind.change(then, now)))
+            except CannotBring as error:
+                problem = error
         for obj, kind, then in odd:
-            kind.put_back(obj, then)
+            if kind is ARRAYS:
+                self.spoilt = True  # its memory is on the way home
+            else:
+                kind.put_back(obj, then)
         if problem is not None:
             raise problem
         return found
@@ -284,22 +301,31 @@ class ItemsJob(LoopJob):
 
     def begin(self, place: InPlace) -> None:
         """Have it work on these items."""
+        self.spoilt: set[int] = set()
+        """Items, by id, that this worker has left otherwise than it found them."""
         self.holding = place
         self.inner = self.work
         self.work = self.work_on
 
     def work_on(self, item: Any) -> Any:
         """One iteration."""
-        place = self.holding
-        nodes = place.begin(item)
-        record = self.inner(item)
-        if record is LEFT:
-            return LEFT
-        temporaries = self.take()
+        holding = self.holding
+        if id(item) in self.spoilt:
+            return Done(None, (), {}, "an iteration is asked for again, and has changed arrays")
+        nodes = holding.begin(item)
+        holding.spoilt = True
         try:
-            return Done(record, place.changes_of(nodes), temporaries)
+            record = self.inner(item)
+            if record is LEFT:
+                return LEFT
+            holding.spoilt = False
+            temporaries = self.take()
+            return Done(record, holding.changes_of(nodes), temporaries)
         except CannotBring as error:
             return Done(None, (), {}, f"an iteration's changes cannot be sent: {error}")
+        finally:
+            if holding.spoilt:
+                self.spoilt.add(id(item))
 
     def enter_worker(self) -> None:
         super().enter_worker()

@@ -139,7 +139,9 @@ class Items:
                 parts += self.array(obj, who)
                 continue
             held = kind.look(obj)
-            parts += kind.parts(held)
+            inside = kind.parts(held)
+            if not ATOMS.issuperset(map(type, inside)):
+                parts += inside
             if who >= 0:
                 self.of_item[who].append(Node(obj, kind, held))
         return parts

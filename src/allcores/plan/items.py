@@ -33,6 +33,7 @@ class ItemChanges:
 
     st: State
     in_function: bool
+    after_jump: bool
     touched: list[tuple[ast.AST, str]]
 
     def __init__(self) -> None:
@@ -69,9 +70,13 @@ class ItemChanges:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 self.item_calls.add((root, node.func.attr))
             head = root.partition(".")[0]
+            text = ""
             if head in self.st.used:
-                name = head.partition(":")[2]
-                text = f"`{name}` is changed here after a statement that runs in order has used it"
+                text = "after a statement that runs in order has used it"
+            elif self.after_jump:
+                text = "only if a statement that runs in order has not ended the iteration"
+            if text:
+                text = f"`{head.partition(':')[2]}` is changed here {text}"
                 self.item_refusals.setdefault((getattr(node, "lineno", 0), text))
         return roots - own
 

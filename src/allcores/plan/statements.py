@@ -189,7 +189,7 @@ class Statements(Expressions):
             wanted = sorted(n for n in names & self.mirrored if n not in self.parent)
             for n in wanted:
                 val = self.st.env.get(n, ATOM)
-                if any(is_outer(r) for r in val.roots):
+                if n in self.targets or any(is_outer(r) for r in val.roots):
                     self.parent.add(n)
                 self.st.escaped |= frozenset(r for r in val.own if not is_outer(r))
             if wanted:
