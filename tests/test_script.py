@@ -625,3 +625,30 @@ def test_after_a_while_tiny_loops_are_timed_again() -> None:
 
 def range_itself(numbers: range) -> range:
     return numbers
+
+
+def test_names_that_a_called_function_imports_from_its_own_package(tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "runtime.py").write_text(
+        "class Missing: pass\ncalls = []\ndef noted(x):\n    calls.append(x)\n    return x\n"
+    )
+    (package / "loops.py").write_text(
+        "def plain(x):\n    from .runtime import Missing\n    from . import runtime\n"
+        "    return isinstance(x, Missing) or runtime.Missing is None or x * x\n"
+        "def calling(x):\n    from .runtime import noted\n    return noted(x) * 2\n"
+        "def run():\n    out = []\n"
+        "    for x in range(6):\n        out.append(plain(x))\n"
+        "    for x in range(6):\n        out.append(calling(x))\n"
+        "    return out\n"
+    )
+    (tmp_path / "main.py").write_text(
+        "from package import loops, runtime\nprint(loops.run(), runtime.calls)\n"
+    )
+    ours = python(
+        *"-m allcores run --force --workers 2 --include package main.py".split(), cwd=tmp_path
+    )
+    assert ours.out == python("main.py", cwd=tmp_path).out
+    assert ours.err.startswith("allcores: package/loops.py:10  6 iterations")
+    assert ours.err.count("\n") == 1

@@ -119,13 +119,19 @@ def _why_serial(site: Site, frame: FrameType, settings: Settings) -> str | None:
     if site.problem:
         return site.problem
     own = wanted(settings)
-    if site.plan is None or site.node is not site.plan.node or site.running is None:
-        try:
+    try:
+        if site.plan is None or site.node is not site.plan.node or site.running is None:
             _make_plan(site, frame, own)
-        except RecursionError:
-            return "the program is too deep in calls here for the loop to be read"
-    elif site.plan.own_streams != own or not _still_holds(site.plan, frame):
-        _plan_again(site, frame, own)
+        elif site.plan.own_streams != own or not _still_holds(site.plan, frame):
+            _plan_again(site, frame, own)
+    except RecursionError:
+        return "the program is too deep in calls here for the loop to be read"
+    except Exception as error:
+        # Our failing to read a loop is no reason for it not to run.
+        site.problem = f"reading it failed, which is a bug of allcores: {error!r}"
+        if not settings.asked:
+            print(f"allcores: bug: {site.filename}:{site.line}: {error!r}", file=sys.stderr)
+        return site.problem
     plan = site.plan
     assert plan is not None
     if plan.verdict == "parallel" or (plan.verdict == "nothing to gain" and settings.force):

@@ -41,7 +41,7 @@ def installed(package: Package) -> Path:
     _unpack(package, folder / "source")
     (folder / "site").mkdir()
     if package.requires:
-        _pip("install", "--target", str(folder / "site"), *package.requires)
+        _pip("install", "--no-deps", "--target", str(folder / "site"), *package.requires)
     mark.write_text(wanted)
     return folder
 

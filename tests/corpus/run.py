@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,8 +79,12 @@ def check(package: Package, results: Path) -> tuple[tuple[str, ...], Comparison]
     folder = installed(package)
     work = results / package.name
     minutes = package.minutes
-    plain = run_suite(package, folder, work / "plain", False, minutes)
-    again = run_suite(package, folder, work / "again", False, minutes)
+    with ThreadPoolExecutor() as both:
+        runs = [
+            both.submit(run_suite, package, folder, work / name, False, minutes)
+            for name in ("plain", "again")
+        ]
+    plain, again = (run.result() for run in runs)
     forced = run_suite(package, folder, work / "forced", True, minutes)
     found = compare(plain.outcomes, again.outcomes, forced.outcomes)
     return _row(package, found, plain, forced), found

@@ -314,9 +314,19 @@ class Names:
 
     def imported(self, full: str) -> str:
         """The root of something with this full name, its own module's names among them."""
-        root = _imported_root(full)
         name = self.namespace.get("__name__")
+        root = _imported_root(self.absolute(full))
         return root.removeprefix(f"{module_root(name)}.") if isinstance(name, str) else root
+
+    def absolute(self, full: str) -> str:
+        """A full name that may be relative to the module's package, such as `.runtime.Undefined`."""
+        relative = full.lstrip(".")
+        level = len(full) - len(relative)
+        package = self.namespace.get("__package__")
+        if not level or not isinstance(package, str):
+            return relative
+        above = package.split(".")[: max(package.count(".") + 2 - level, 0)]
+        return ".".join([*above, relative])
 
     def canonical(self, path: str) -> str:
         """A path that begins with a module, as `@module.attribute`."""

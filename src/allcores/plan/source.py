@@ -147,8 +147,8 @@ def import_names(node: ast.Import | ast.ImportFrom) -> dict[str, str]:
             )
             for a in node.names
         }
-    prefix = "." * node.level + (node.module or "")
-    return {a.asname or a.name: f"{prefix}.{a.name}" for a in node.names}
+    prefix = "." * node.level + (f"{node.module}." if node.module else "")
+    return {a.asname or a.name: prefix + a.name for a in node.names}
 
 
 class Live(Protocol):
