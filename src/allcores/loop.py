@@ -159,13 +159,12 @@ def _count(value: Any, name: str) -> int:
 def _one_of(given: Any, name: str, variable: str, choices: tuple[str, str], default: str) -> str:
     """An argument, or what the environment says in its place: one of two words."""
     value = given if given is not None else os.environ.get(variable) or default
+    if isinstance(value, str) and (value in choices or value == default):
+        return value
     name = name if given is not None else variable
+    wrong = ValueError if isinstance(value, str) else TypeError
     words = " or ".join(f'"{choice}"' for choice in choices)
-    if not isinstance(value, str):
-        raise TypeError(f"{name} must be {words}, not {value!r}")
-    if value not in choices and value != default:
-        raise ValueError(f"{name} must be {words}, not {value!r}")
-    return value
+    raise wrong(f"{name} must be {words}, not {value!r}")
 
 
 def _flag(name: str) -> bool:

@@ -44,6 +44,8 @@ class Draws:
     def __init__(self, own_streams: bool) -> None:
         self.own_streams = own_streams
         """Whether iterations may have streams of their own."""
+        self.unmarked = False
+        """Whether this is a loop that does not say `parallel(·)`."""
         self.perhaps: set[str] = set()
         """In a function: what is passed on, and is drawn from if it is a stream."""
         self.reseeded: set[str] = set()
@@ -158,18 +160,25 @@ def draw_from(
         return _in_order(reader, root, node)
     if not draws.own_streams:
         reader.note_change(root, True)
-        reader.because(node, _alone(what, root))
+        reader.because(node, _alone(what, root, draws.unmarked))
         return True
     draws.sites.append((node, root))
     draws.note(root, node, what)
     return _in_order(reader, root, node)
 
 
-def _alone(what: str, root: str) -> str:
+UNMARKED = (
+    ", or give each a stream of its own, and so other numbers, by `parallel(·)` or "
+    "`allcores run --random streams`"
+)
+"""What else can be done about a loop that says nothing."""
+
+
+def _alone(what: str, root: str, unmarked: bool) -> str:
     make = "np.random.default_rng" if "numpy" in root else "random.Random"
     return (
         f"{what} draws from a stream that all iterations share; "
-        f"make one for each iteration, such as `rng = {make}(seed + i)`"
+        f"make one for each iteration, such as `rng = {make}(seed + i)`{UNMARKED * unmarked}"
     )
 
 

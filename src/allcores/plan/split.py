@@ -280,7 +280,7 @@ def _read(plan: Plan, chain: list[ast.AST], module: Module, reader: Statements) 
     node = plan.node
     assert isinstance(node, ast.For)
     reader.targets = set(plan.varying)
-    reader.draws.own_streams = plan.own_streams
+    reader.draws.own_streams, reader.draws.unmarked = plan.own_streams, not is_marked(node)
     _refuse_early(node, chain, module, reader, reader.live)
     ending = _fixpoint(node, reader)
     _fill(plan, node, reader, ending, reader.live)

@@ -88,7 +88,9 @@ class Watch:
         if marked is None:
             return settings
         own = marked.settings
-        return settings._replace(on=own.on, chunk=own.chunk, workers=max(2, own.workers))
+        workers = max(2, own.workers)
+        random = own.random or "streams"
+        return settings._replace(on=own.on, chunk=own.chunk, workers=workers, random=random)
 
     def why_serial(self, frame: FrameType, settings: Settings) -> str:
         from allcores.engine.forkable import why_not_forkable
@@ -152,6 +154,10 @@ class Watch:
         if request.way == PARALLEL:
             return _Parallel(source, settings, self.site)
         self.counted = twin.Counted(source)
+        plan = self.site.plan
+        if plan is not None and plan.draws:
+            # The plain loop's numbers are others: what is compared is one process with several.
+            return _Parallel(self.counted, settings._replace(on="serial"), self.site)
         return self.counted
 
     def names_of(self, frame: FrameType) -> set[str] | None:
