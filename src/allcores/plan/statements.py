@@ -91,6 +91,7 @@ class Statements(Expressions):
         self.in_try: list[list[ast.stmt]] = []
         self.dead = False
         self.reads = set()
+        self.noted = NONE
         self.talks, self.locks = set(), set()
         self.why = {}
         self.draws.start_pass()

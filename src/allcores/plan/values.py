@@ -129,6 +129,8 @@ class Expressions(ItemChanges):
         self.effects = 0
         self.by_name: set[tuple[str, str]] = set()
         """Arguments, and methods called of them that change them by their name alone."""
+        self.noted: frozenset[str] = NONE
+        """Methods that Python calls by itself of which all that is shared has been noted."""
         self.results: dict[str, Roots] = {}
         """What calls of functions that have been read may have given, other than arguments."""
         self.touched: list[tuple[ast.AST, str]] = []
@@ -444,11 +446,8 @@ class Expressions(ItemChanges):
         for name in sorted(names):
             for summary in self.around.methods_named(name):
                 itself = any(r.startswith("$0") for r in summary.changes)
-                for e in operands:
+                for e in operands if itself and name not in implicit.OF_ITSELF else ():
                     val = self.info[e].val
-                    tainted |= self.reads_of(node, summary, val)
-                    if not itself or name in implicit.OF_ITSELF:
-                        continue
                     if val.possible and self.mutate(val._replace(maybe=NONE), node, e, name):
                         self.because(node, f"`{name}`{summary.place()} changes its object")
                         tainted = True
@@ -457,7 +456,12 @@ class Expressions(ItemChanges):
     def shared_effects(self, node: ast.AST, names: frozenset[str]) -> bool:
         """Whether a method of one of these names changes what no object holds."""
         tainted = False
-        for name in sorted(names & self.around.module.special):
+        names &= self.around.module.special
+        if self.in_function:
+            # Once is enough: what is noted stays so.
+            names -= self.noted
+            self.noted |= names
+        for name in sorted(names):
             for summary in self.around.methods_named(name):
                 shared = [r for r in summary.changes if not r.startswith("$")]
                 if fx.UNKNOWN in shared:
