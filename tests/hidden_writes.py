@@ -2754,6 +2754,101 @@ for x in parallel(range(9)):
         y=(k+x)**2
     out.append(y)
 """,
+    "an element of a made object's list": """
+class R:
+    def __init__(self): self.items=[]
+    def add(self,v): self.items.append(v)
+rows=[[],[]]; out=[]
+for x in parallel(range(9)):
+    r=R(); r.add(rows[x%2]); r.items[0].append(x); out.append(x*x)
+del r
+""",
+    "an element of a made object's list, in a function": """
+class R:
+    def __init__(self): self.items=[]
+    def add(self,v): self.items.append(v)
+rows=[[],[]]; out=[]
+def f(x):
+    r=R(); r.add(rows[x%2]); r.items[0].append(x)
+    return x*x
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "an element of a made dataclass's list, in a function": """
+from dataclasses import dataclass, field
+@dataclass
+class R:
+    name:str
+    items:list=field(default_factory=list)
+    def add(self,v): self.items.append(v)
+rows=[[],[]]; out=[]
+def f(x):
+    r=R('a'); r.add(rows[x%2]); r.items[0].append(x)
+    return x*x
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "a dataclass holds what it is given": """
+from dataclasses import dataclass, field
+@dataclass
+class R:
+    name:str
+    items:list
+    def add(self,v): self.items.append(v)
+rows=[[],[]]; out=[]
+def f(x):
+    r=R('a',rows[x%2]); r.add(x)
+    return x*x
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "a dataclass keeps in __post_init__": """
+from dataclasses import dataclass, field
+@dataclass
+class R:
+    name:list
+    def __post_init__(self): self.other=self.name
+    def add(self,v): self.other.append(v)
+rows=[[],[]]; out=[]
+def f(x):
+    r=R(rows[x%2]); r.add(x)
+    return x*x
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "a dataclass default that is shared": """
+from dataclasses import dataclass, field
+class Box:
+    def __init__(self): self.n=0
+    __hash__=object.__hash__
+BOX=Box()
+@dataclass
+class R:
+    name:str
+    box:Box=BOX
+    def add(self,v): self.box.n+=v
+out=[]
+def f(x):
+    r=R('a'); r.add(x)
+    return x*x
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
+    "a factory that gives a shared list": """
+from dataclasses import dataclass, field
+ALL=[]
+@dataclass
+class R:
+    name:str
+    items:list=field(default_factory=lambda: ALL)
+    def add(self,v): self.items.append(v)
+out=[]
+def f(x):
+    r=R('a'); r.add(x)
+    return x*x
+for x in parallel(range(9)):
+    out.append(f(x))
+""",
 }
 
 BEYOND = {

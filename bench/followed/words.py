@@ -34,7 +34,7 @@ class Tokens:
         return self.words[self.at] if self.at < len(self.words) else None
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def stem(word: str) -> str:
     for suffix in SUFFIXES:
         if word.endswith(suffix) and len(word) - len(suffix) >= 3:

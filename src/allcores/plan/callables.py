@@ -17,6 +17,7 @@ from allcores.plan.draws import HIDDEN, SEEDS, kind_of
 from allcores.plan.effects import module_root
 from allcores.plan.names import children
 from allcores.plan.quiet import quiet_parse
+from allcores.plan.records import is_generated, summary_of_dataclass
 from allcores.plan.source import Module, Surroundings
 from allcores.plan.summaries import Reading, Summary, merged
 from allcores.plan.table import changes_its_object
@@ -130,9 +131,12 @@ class Callables:
         """What making an object does: the class of the class, `__new__`, `__init__` and so on."""
         owner = next((c for c in cls.__mro__ if "__init__" in c.__dict__), object)
         init = owner.__dict__["__init__"]
-        inner = self.summary_of(init) if isinstance(init, FunctionType) else None
         plain = owner.__mro__ == (owner, object) and "__new__" not in cls.__dict__
-        more = [s for s in self.parts_of_class(cls) if s.acts]
+        if plain and is_generated(cls, init):
+            inner: Summary | None = summary_of_dataclass(cls, self.root_of(cls), self.summary_of)
+        else:
+            inner = self.summary_of(init) if isinstance(init, FunctionType) else None
+        more = [s for s in self.parts_of_class(cls) if s.acts or s.reads]
         if inner is None and not more:
             return None
         if inner is None:
@@ -255,6 +259,7 @@ def bound(inner: Summary, path: str) -> Summary:
         fields=None,
         parameters=inner.parameters[1:],
         shared_defaults={k - 1 for k in inner.shared_defaults},
+        gives_arguments=None,
         variable=tuple(k - 1 if k > 0 else -1 for k in inner.variable),
     )
 
@@ -395,9 +400,9 @@ def find_lambda(
     key = ("<lambda>", code.co_firstlineno, *names)
     known = module.lambdas_made.get(key)
     if known is None:
-        value = ast.Tuple([node.body for node, _ in found], ast.Load())
-        for part in (value, made := ast.Return(value)):
-            ast.copy_location(part, first)
+        bodies = [node.body for node, _ in found]
+        value = ast.BoolOp(ast.Or(), bodies) if len(bodies) > 1 else bodies[0]
+        made = ast.copy_location(ast.Return(ast.copy_location(value, first)), first)
         known = ast.FunctionDef("<lambda>", first.args, [made], [])
         module.lambdas_made[key] = ast.copy_location(known, first)
     return known, [*chain, known]

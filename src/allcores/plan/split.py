@@ -66,6 +66,7 @@ class FunctionReader(Statements):
         self.given: Roots = NONE
         """What it may return or yield, or may be in that."""
         self.given_itself: Roots = NONE
+        self.given_perhaps: Roots = NONE
 
     def leads_too_far(self, node: ast.AST, where: str) -> bool:
         raise TooFar
@@ -75,6 +76,7 @@ class FunctionReader(Statements):
 
     def give(self, val: Val) -> None:
         self.given_itself |= outer(val.own)
+        self.given_perhaps |= outer(val.maybe)
         self.given |= outer(val.possible | self.inside(val) | self.perhaps_inside(val))
 
     def e_Yield(self, node: ast.expr) -> Info:
@@ -138,6 +140,11 @@ def _read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
     summary.calls = _called_parameters(node)
     summary.by_name = {(bounded(r), name) for r, name in reader.by_name}
     summary.gives = set(all_bounded(reader.given).values())
+    summary.gives_arguments = {
+        int(r.partition(".")[0][1:])
+        for r in reader.given_itself | reader.given_perhaps
+        if r[0] == "$"
+    }
     summary.gives_itself = set(all_bounded(reader.given_itself).values())
     summary.variable = _variable_parameters(node.args)
     for root in changed:

@@ -59,6 +59,8 @@ class Summary:
         """What outlives the call and may be, or be in, what it returns."""
         self.gives_itself: set[str] = set()
         """Those of them that it is itself, or a part of it."""
+        self.gives_arguments: set[int] | None = None
+        """Positions of the arguments that it may return, or parts of them; None: not known."""
         self.calls: set[str] = set()
         """Names of parameters that it calls."""
         self.draws: set[str] = set()
@@ -147,6 +149,7 @@ def merged(first: Summary, others: list[Summary]) -> Summary:
         by_name={r for s in every for r in s.by_name},
         gives={r for s in every for r in s.gives},
         gives_itself={r for s in every for r in s.gives_itself},
+        gives_arguments=None,
     )
 
 

@@ -131,6 +131,8 @@ class Expressions(ItemChanges):
         """Arguments, and methods called of them that change them by their name alone."""
         self.noted: frozenset[str] = NONE
         """Methods that Python calls by itself of which all that is shared has been noted."""
+        self.made: dict[str, None] = {}
+        """Objects made here by constructors of which is known what attributes they bind."""
         self.results: dict[str, Roots] = {}
         """What calls of functions that have been read may have given, other than arguments."""
         self.touched: list[tuple[ast.AST, str]] = []
@@ -331,7 +333,9 @@ class Expressions(ItemChanges):
             return val
         if rest.startswith(".__class__"):
             return Val(frozenset({fx.CLASS + rest.removeprefix(".__class__")}))
-        known = self.field(val, rest) if not self.in_function else None
+        # In a function, what is bound is known of objects whose constructor has been read.
+        sure = not self.in_function or val.own <= self.made.keys()
+        known = self.field(val, rest) if sure else None
         if known is not None:
             return known
         inside = self.inside_attribute(val, rest.split(".")[1])
@@ -824,8 +828,11 @@ class Expressions(ItemChanges):
         tainted |= self.reads_of(node, summary, itself)
         if summary.is_class:
             return Info(self.instance(node, summary, given), tainted, True)
-        val = self.fresh(node, *given, maybe=True)
-        val = val._replace(maybe=val.maybe | self.shared_results(summary, path, given))
+        returned = summary.gives_arguments
+        perhaps = [v for k, v in enumerate(given) if returned is None or k in returned]
+        val = self.fresh(node, *given)
+        maybe = self.fresh(node, *perhaps, maybe=True).maybe
+        val = val._replace(maybe=maybe | self.shared_results(summary, path, given))
         shared = frozenset(r for r in summary.gives_itself if r[0] != "$")
         if shared:
             self.results.update((site, shared) for site in val.own)
@@ -916,6 +923,8 @@ class Expressions(ItemChanges):
             at = exprs[position] if position < len(exprs) else None
             others = [val for k, val in enumerate(given) if k != position]
             self.put_inside(given[position], others)
+            if rest and root not in summary.stores and given[position].own & self.made.keys():
+                self.put_inside(self.attribute(given[position], "." + rest), others)
             if self.change_part(node, given[position], rest, summary, root, at):
                 self.because(node, f"{where} changes what it is given")
                 tainted = True
@@ -978,6 +987,7 @@ class Expressions(ItemChanges):
             paths = NONE
         if root in summary.stores or root in summary.augments:
             part = self.attribute(val._replace(own=made), "." + rest) if made else Val()
+            paths |= self.owners_paths(val._replace(own=made), rest) if made else NONE
             attr = rest.partition(".")[0]
             for site in made & self.fields.keys():
                 self.fields[site].pop(attr, None)
@@ -1001,6 +1011,13 @@ class Expressions(ItemChanges):
         # Who holds the object tells nothing of who holds what was put into it.
         return self.mutate(sites, node, at if part.maybe <= val.maybe else None, rest)
 
+    def owners_paths(self, val: Val, rest: str) -> Roots:
+        """The paths of an attribute of what an object made here holds from outside."""
+        owner, _, attr = rest.rpartition(".")
+        if not owner:
+            return NONE
+        return frozenset(f"{r}.{attr}" for r in outer(self.attribute(val, "." + owner).own))
+
     def instance(self, node: ast.AST, summary: Summary, given: list[Val]) -> Val:
         """The object that calling a class makes."""
         new = self.fresh(node, *given[1:])
@@ -1010,10 +1027,12 @@ class Expressions(ItemChanges):
             for val in given[1:]:
                 held |= val.own | self.inside(val)
             self.fields.pop(site, None)
+            self.made.pop(site, None)
             return new._replace(inner=held)
         self.fields[site] = {
             attr: self.translated(val, given, site) for attr, val in summary.fields.items()
         }
+        self.made[site] = None
         for val in self.fields[site].values():
             self.put_inside(new, [val])
         return new
