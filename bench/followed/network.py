@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -58,7 +59,7 @@ class Network:
     def __init__(self, seed: int, sizes: list[int]) -> None:
         rng = np.random.default_rng(seed)
         self.layers: list[Layer] = []
-        for fan_in, fan_out in zip(sizes, sizes[1:]):
+        for fan_in, fan_out in itertools.pairwise(sizes):
             self.layers.append(Dense(rng, fan_in, fan_out))
             self.layers.append(Tanh())
         self.losses: list[float] = []
