@@ -417,6 +417,76 @@ def test_one_warning_a_site(hidden: Any) -> None:
     assert outcome.in_workers == 0
 
 
+COMMITS = {
+    "given what work reads": ("", "hidden.set_attr(m, 'n', i + 1)"),
+    "which it holds": ("step = functools.partial(hidden.set_attr, m, 'n')", "step(i + 1)"),
+    "by a method's name": ("step = operator.methodcaller('__setattr__', 'n', 5)", "step(m)"),
+}
+
+
+@pytest.mark.parametrize("name", COMMITS)
+def test_a_commit_that_changes_what_work_reads(name: str, hidden: Any) -> None:
+    made, commit = COMMITS[name]
+    source = f"""
+import functools, hidden, operator
+class M: n = 0
+m = M()
+def work(m, i): return i * m.n
+{made}
+out = []
+for i in parallel(range(30)):
+    r = work(m, i)
+    out.append(r)
+    if i > 11: {commit}
+n = m.n
+del functools, hidden, operator, M, m, work
+""".lstrip().replace("work\n", "work\n" if not made else "work, step\n")
+    assert_same(source, places=("module", "function"))
+
+
+def test_commits_of_which_everything_is_known_are_not_looked_at_one_by_one() -> None:
+    source = """
+import heapq
+k = 3; out = []; by = {}; heap = []; seen = set(); text = []
+for i in parallel(range(40), chunk=20):
+    r = i * k
+    out.append(r); by[i] = r; heapq.heappush(heap, r); seen.add(r)
+    text.append('{} {}'.format(i, k))
+    print(i)
+del heapq
+""".lstrip()
+    assert_same(source, "parallel", at_least=39, places=("module",))
+    with pytest.MonkeyPatch.context() as patch:
+        from allcores.entry import _Entry
+
+        def never(*_: Any) -> None:
+            raise AssertionError("looked at")
+
+        patch.setattr(_Entry, "look_around", never)
+        assert run(source, False).error is None
+
+
+def test_an_iteration_whose_item_cannot_be_sent(hidden: Any) -> None:
+    assert_same(
+        """
+import hidden
+class M: n = 0
+m = M()
+def items():
+    for i in range(30): yield i if i != 11 else (lambda: i)
+def work(m, i):
+    r = hidden.set_attr(m, 'n', 5) if callable(i) else False
+    return m.n, r
+out = []
+for i in parallel(items()):
+    out.append(work(m, i))
+n = m.n
+del hidden, M, m, work, i, items
+""".lstrip(),
+        places=("module",),
+    )
+
+
 # -- the iterations that run here first
 
 TASTED = """

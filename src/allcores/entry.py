@@ -48,6 +48,7 @@ from allcores.loop import (
     in_worker,
     listeners,
 )
+from allcores.plan.blind import commits_blindly
 from allcores.plan.handles import explained
 from allcores.plan.live import (
     Names,
@@ -262,6 +263,8 @@ class _Entry:
         self.peeked: list[Any] = []
         """The item that was read before workers are brought in."""
         self.steady = Steady(None)
+        self.blind = False
+        """Whether commits call what may change anything, for all that is known."""
         self.entwined = ""
         """Why items cannot be read ahead."""
         self.left_over: tuple[Any, int | None] = None, None
@@ -561,6 +564,8 @@ class _Entry:
         why = obstacle(plan, self.iterable, plain, names, namespace)
         if why is None and not plain:
             why = entangled(plan, self.iterable, names, namespace) or self.made_too_early()
+        if why is None:
+            self.blind = commits_blindly(plan, names, namespace)
         return why
 
     def made_too_early(self) -> str | None:
@@ -703,7 +708,8 @@ class _Entry:
             self.job,
             source,
             workers=self.settings.workers,
-            chunk=self.settings.chunk,
+            # A change by a commit is seen before the next one, so that nothing has to be undone.
+            chunk=1 if self.blind else self.settings.chunk,
             estimate=self.site.cost,
         )
 
@@ -718,6 +724,8 @@ class _Entry:
             run = self.run_of(rest, plain)
         base = self.done
         stuck = 0
+        look = self.look_around() if self.blind else None
+        fixed = look() if look is not None else None
         self.stay = Stay(WORTH_ITERATION / 2)
         try:
             while True:
@@ -740,6 +748,9 @@ class _Entry:
                     yield from self.commit(event, base)
                     if self.left_by_commit:
                         return None
+                    why = self.changed_here(fixed)
+                    if why is not None:
+                        return self.give_up(run.rest(), why)
                     if self.slow_commits():
                         return Rest(run.rest(), "plain")
                     self.stay.wait(*waited)
@@ -755,12 +766,26 @@ class _Entry:
                 if why is not None:
                     return self.give_up(run.rest(event), why)
                 stuck += event.kind == "unshippable"
+                # Where an item could not be sent, no worker has looked at what its iteration does.
+                around = self.look_around() if event.kind == "unshippable" else None
+                before = around() if around is not None else None
                 yield from self.natively(event, base)
+                why = self.changed_here(before)
+                if why is not None:
+                    return self.give_up(run.rest(), why)
                 if stuck > (64 if self.settings.force else 8):
                     why = f"{event.text}, so results cannot be sent from workers"
                     return self.give_up(run.rest(), why)
         finally:
             run.close()
+
+    def changed_here(self, fixed: Watch | None) -> str | None:
+        """What was changed here that workers go by, in a sentence."""
+        change = fixed.change() if fixed is not None else None
+        if change is None:
+            return None
+        self.site.problem = f"{change.in_words()} {HOW_CHANGED}"
+        return self.site.problem
 
     def why_in_order(self, event: Halt) -> str | None:
         """Why what workers saw leaves all of the rest to the plain loop, or None."""

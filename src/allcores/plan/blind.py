@@ -1,0 +1,88 @@
+"""Commits that call what cannot be read: they may change what workers have been given already."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+from allcores.plan import effects as fx
+from allcores.plan.callables import is_own
+from allcores.plan.live import Names, lookup
+from allcores.plan.model import Plan
+from allcores.plan.names import BUILTINS, children, path_of
+from allcores.plan.summaries import Reading
+from allcores.plan.table import changes_its_object
+
+
+def commits_blindly(plan: Plan, names: dict[str, Any], namespace: dict[str, Any]) -> bool:
+    """Whether a commit calls something that may change what work reads, for all that is known.
+
+    names: the variables around the loop; namespace: its globals.
+    """
+    read = {path.partition(".")[0].removesuffix("()") for path in plan.work_reads}
+    live = Names(names, namespace)
+    for step in plan.steps.values():
+        for call in _calls(step.node, set(map(id, step.lifts))):
+            given = [*call.args, *(keyword.value for keyword in call.keywords)]
+            touches = any(
+                isinstance(n, ast.Name) and n.id in read for arg in given for n in _walk(arg, set())
+            )
+            if not _is_known(call, touches, live):
+                return True
+    return False
+
+
+def _walk(node: ast.AST, sent: set[int]) -> Iterator[ast.AST]:
+    """All nodes but those that workers evaluate."""
+    if id(node) in sent:
+        return
+    yield node
+    for child in children(node):
+        yield from _walk(child, sent)
+
+
+def _calls(node: ast.AST, sent: set[int]) -> Iterator[ast.Call]:
+    return (n for n in _walk(node, sent) if isinstance(n, ast.Call))
+
+
+def _is_known(call: ast.Call, touches: bool, live: Names) -> bool:
+    """Whether what the call changes is known, or can be nothing of what work reads.
+
+    touches: whether it is given something that work reads.
+    """
+    path = path_of(call.func)
+    if path is None:
+        owner = call.func.value if isinstance(call.func, ast.Attribute) else None
+        return isinstance(owner, (ast.Constant, ast.JoinedStr)) or not touches
+    if path in BUILTINS and path not in live.names and path not in live.namespace:
+        return True
+    if live.summary(path, 0, Reading()) is not None:
+        return True
+    try:
+        obj = lookup(path, live.names, live.namespace)
+    except LookupError:
+        return _is_known_method(path, live) or not touches
+    if isinstance(obj, type):
+        return not touches
+    if isinstance(obj, BuiltinFunctionType) and isinstance(obj.__self__, ModuleType):
+        full = f"{(obj.__module__ or '').removeprefix('_')}.{obj.__name__}"
+        tabled = full in fx.ARGUMENT_CHANGES or full.startswith(fx.FRESH_MODULES)
+        return tabled or not touches
+    if isinstance(obj, (FunctionType, MethodType)):
+        function = obj.__func__ if isinstance(obj, MethodType) else obj
+        return not touches and not (isinstance(function, FunctionType) and is_own(function))
+    return _is_known_method(path, live)
+
+
+def _is_known_method(path: str, live: Names) -> bool:
+    """Whether the table tells of the object's type, or the method's name says enough."""
+    owner, _, name = path.rpartition(".")
+    if not owner:
+        return False
+    try:
+        obj = lookup(owner, live.names, live.namespace)
+    except LookupError:
+        return name in fx.MUTATORS
+    return changes_its_object(type(obj), name) is not None
