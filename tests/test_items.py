@@ -287,3 +287,13 @@ def test_a_method_of_unknown_objects_changes_them() -> None:
     """Nothing is known of what `enumerate` gives before the loop runs."""
     [plan] = plan_source("for i, star in enumerate(stars):\n    star.fit(i)\n")
     assert plan.verdict == "parallel" and plan.in_place == ["star"]
+
+
+def test_numbers_are_not_looked_at_one_by_one() -> None:
+    assert_same(
+        "for x in parallel(xs):\n    x += 1\n    out.append(f(x))\n    if x > 40:\n        break\n",
+        "parallel",
+        helpers=STAR,
+        data="xs = range(10**12)\nout = []\n",
+        places=("module",),
+    )

@@ -326,8 +326,13 @@ class _Entry:
         if not plain:
             return rest, "items are changed in place; loop over a list of them"
         from allcores.build.inplace import InPlace
-        from allcores.build.items import Entangled
+        from allcores.build.items import MOST, Entangled
 
+        if rest is self.iterator and self.begins_with_atoms():
+            self.unchanging = True
+            return rest, ""
+        if (items_left(rest) or 0) > MOST:
+            return rest, "the items are too many to be told apart"
         items = list(copied(rest) if rest is self.iterator else rest)
         left = rest if rest is self.iterator else iter(items)
         names = {} if self.plan.module_level else dict(self.frame.f_locals)
@@ -344,8 +349,15 @@ class _Entry:
             return left, ""
         if not place.changes_anything() and self.plan.otherwise is not None:
             self.unchanging = True
-            return left, "the items are nothing that can be changed in place"
+            return left, ""
         return left, None
+
+    def begins_with_atoms(self) -> bool:
+        """Whether the next items are nothing that could be changed in place."""
+        from allcores.build.travel import atoms
+
+        items = list(islice(copied(self.iterator), 3))
+        return {type(part) for item in items for part in _parts(item)} <= atoms()
 
     def without_items(self) -> bool:
         """Go on by the Plan that leaves items alone, if there is one for workers."""
@@ -687,14 +699,14 @@ class _Entry:
             items: Any
             live: Any = None
             left = copied(rest) if self.held and rest is self.iterator else rest
-            if self.place is not None:
-                items = self.place.items.items
-                if not self.held and rest is self.iterator:
-                    for _ in rest:
-                        pass
-            else:
+            if self.place is None or rest is self.iterator:
                 live = copied(left)
+            if self.place is None:
                 items = as_sequence(left)
+            else:
+                items = self.place.items.items
+                for _ in left if rest is self.iterator else ():
+                    pass
             if self.held_from is None:
                 self.held_from = self.done
             self.streamed = items is None
