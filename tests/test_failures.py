@@ -300,6 +300,37 @@ def test_ctrl_c_for_the_program_alone(script: Script) -> None:
     assert script.end(process, 15) == (0, "caught True True []\nagain True\n", "")
 
 
+def test_a_caught_ctrl_c_leaves_the_later_items_alone(script: Script) -> None:
+    process = script.start("""
+        import time
+        from allcores import parallel
+        class Star:
+            def __init__(self, n):
+                self.n, self.log = n, []
+            def fit(self):
+                until = time.monotonic() + 0.003
+                while time.monotonic() < until:
+                    pass
+                self.log.append(self.n)
+        stars = [Star(i) for i in range(3000)]
+        total = 0
+        try:
+            for star in parallel(stars):
+                star.fit()
+                total += star.n
+                if star.n == 20:
+                    print("go", flush=True)
+        except KeyboardInterrupt:
+            done = sum(len(s.log) for s in stars)
+            print([s.log for s in stars] == [[i] for i in range(done)] + [[]] * (3000 - done))
+            print(total in (sum(range(done)), sum(range(done - 1))), done < 3000)
+        """)
+    assert process.stdout is not None
+    assert read_line(process) == "go\n"
+    os.killpg(process.pid, signal.SIGINT)
+    assert script.end(process, 15) == (0, "True\nTrue True\n", "")
+
+
 def test_ctrl_c_while_workers_are_stuck(script: Script) -> None:
     process = script.start("""
         import time

@@ -297,3 +297,21 @@ def test_numbers_are_not_looked_at_one_by_one() -> None:
         data="xs = range(10**12)\nout = []\n",
         places=("module",),
     )
+
+
+def test_frames_changed_by_workers() -> None:
+    pytest.importorskip("pandas")
+    assert_same(
+        "for df in parallel(frames):\n"
+        "    df['c'] = df['a'] * df['b']\n"
+        "    df.loc[df['b'] > 2, 'b'] = 0\n"
+        "    df.attrs['n'] = len(df)\n"
+        "    total += df['c'].sum()\n"
+        "    out.append(df)\n",
+        "parallel",
+        helpers="import pandas as pd\n",
+        data="frames = [pd.DataFrame({'a': [i, 2], 'b': [1.5, i], 's': ['x', str(i)]}) for i in range(9)]\n"
+        "held = frames[2]\nshown = frames[3]['b']\nout = []\ntotal = 0\n",
+        places=("module",),
+        at_least=5,
+    )

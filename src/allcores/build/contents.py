@@ -33,6 +33,9 @@ class CannotBring(Exception):
 class Kind:
     """One way in which objects hold others."""
 
+    late = False
+    """Whether a look takes long, and is taken where it is needed alone."""
+
     def look(self, obj: Any) -> Any:
         """What it holds now."""
         raise NotImplementedError
@@ -205,6 +208,8 @@ class Bytes(Kind):
 class Arrays(Kind):
     """NumPy arrays of numbers: their memory."""
 
+    late = True
+
     def look(self, obj: Any) -> Any:
         np = sys.modules["numpy"]
         copy = np.array(np.asarray(obj), order="C")  # as bytes, for nan is not equal to itself
@@ -232,6 +237,38 @@ class Arrays(Kind):
 
     def put_back(self, obj: Any, then: Any) -> None:
         self.put(obj, then[1])
+
+
+class Frames(Kind):
+    """Frames and series of pandas: what manages their columns, and their own attributes.
+
+    Since version 3 nobody else sees a change of one: what shares memory with it is copied first.
+    """
+
+    late = True
+
+    def look(self, obj: Any) -> bytes:
+        manager = obj._mgr
+        held = [obj.attrs.values(), *(a.ravel() for a in manager.arrays if a.dtype == object)]
+        if not all(ATOMS.issuperset(map(type, values)) for values in held):
+            raise CannotBring("a frame of objects")
+        return pickle.dumps((manager, obj.attrs, obj.flags.allows_duplicate_labels), protocol=5)
+
+    def parts(self, held: Any) -> tuple[()]:
+        return ()
+
+    def same(self, then: Any, now: Any) -> bool:
+        return bool(then == now)
+
+    def put_back(self, obj: Any, then: bytes) -> None:
+        manager, attributes, duplicates = pickle.loads(then)
+        for k, axis in enumerate(obj._mgr.axes):
+            # An index does not change, so that it is the same one if it looks the same.
+            if k < len(manager.axes) and axis.identical(manager.axes[k]):
+                manager.set_axis(k, axis)
+        object.__setattr__(obj, "_mgr", manager)
+        obj.attrs = attributes
+        obj.flags.allows_duplicate_labels = duplicates
 
 
 class Memory:
@@ -352,6 +389,7 @@ class Unchanging(Kind):
 
 
 LISTS, DEQUES, SETS, BYTES, ARRAYS, CELLS = Lists(), Deques(), Sets(), Bytes(), Arrays(), Cells()
+FRAMES = Frames()
 DICTS, RANDOMS = Dicts(), Randoms()
 TUPLES = Unchanging(tuple.__iter__)
 BASES: dict[type, Kind | None] = {
@@ -432,6 +470,12 @@ def _found_kinds(kind: type) -> tuple[Kind, ...] | None:
         return () if known is None else (known,)
     if _name(kind) in ("random.Random", "numpy.random._generator.Generator"):
         return (RANDOMS,)
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and hasattr(pandas, "DataFrame"):
+        if issubclass(kind, pandas.Index):
+            return ()
+        if kind in (pandas.DataFrame, pandas.Series):
+            return (FRAMES,) if int(pandas.__version__.split(".")[0]) >= 3 else None
     np = sys.modules.get("numpy")
     bases = dict(BASES)
     if np is not None and hasattr(np, "ndarray"):

@@ -193,9 +193,9 @@ class InPlace:
 
     def seconds_home(self) -> float:
         """About how long it takes to send the arrays of all items, and to see if they changed."""
-        arrays = [n for nodes in self.items.of_item for n in nodes if n.kind is ARRAYS]
-        sure = sum(int(n.obj.nbytes) for n in arrays if n.then is ALWAYS)
-        others = sum(int(n.obj.nbytes) for n in arrays if n.then is not ALWAYS)
+        large = [n for nodes in self.items.of_item for n in nodes if n.kind.late]
+        sure = sum(int(n.obj.nbytes) for n in large if n.then is ALWAYS)
+        others = sum(size_of(n) for n in large if n.then is not ALWAYS)
         return PER_BYTE * (sure + 0.4 * others)
 
     def changes_anything(self) -> bool:
@@ -208,9 +208,9 @@ class InPlace:
         """The parts of an item that work on it may change."""
         index = self.items.index.get(id(item), -1)
         nodes = self.items.of_item[index] if index >= 0 else []
+        self.current = {id(node.obj) for node in nodes}
         if index in self.items.with_arrays:
             nodes = self.items.seen(nodes)
-        self.current = {id(node.obj) for node in nodes}
         return nodes
 
     def changes_of(self, nodes: list[Node]) -> list[tuple[int, Any]]:
@@ -274,9 +274,14 @@ class InPlace:
         for k, change in changes:
             node = nodes[k]
             if old is not None:
-                then = ARRAYS.look(node.obj) if node.kind is ARRAYS else node.then
+                then = node.kind.look(node.obj) if node.kind.late else node.then
                 old.append((node, then))
             node.kind.put(node.obj, change)
+
+
+def size_of(node: Node) -> int:
+    """The bytes of an array, or about those of a frame."""
+    return int(node.obj.nbytes if node.kind is ARRAYS else 24 * node.obj.size)
 
 
 def augmented_targets(plan: Plan) -> list[str]:
@@ -312,9 +317,10 @@ class ItemsJob(LoopJob):
         holding = self.holding
         if id(item) in self.spoilt:
             return Done(None, (), {}, "an iteration is asked for again, and has changed arrays")
-        nodes = holding.begin(item)
-        holding.spoilt = True
+        holding.spoilt = False
         try:
+            nodes = holding.begin(item)
+            holding.spoilt = True
             record = self.inner(item)
             if record is LEFT:
                 return LEFT

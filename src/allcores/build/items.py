@@ -16,7 +16,16 @@ from itertools import pairwise
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from allcores.build.contents import ARRAYS, Attributes, Dicts, Kind, Unchanging, kinds_of
+from allcores.build.contents import (
+    ARRAYS,
+    FRAMES,
+    Attributes,
+    CannotBring,
+    Dicts,
+    Kind,
+    Unchanging,
+    kinds_of,
+)
 from allcores.build.states import is_own
 from allcores.build.travel import ATOMS
 from allcores.plan.handles import handle_of
@@ -138,6 +147,10 @@ class Items:
             if kind is ARRAYS:
                 parts += self.array(obj, who)
                 continue
+            if kind is FRAMES:
+                if who >= 0:
+                    self.of_item[who].append(Node(obj, kind, LATER))
+                continue
             held = kind.look(obj)
             inside = kind.parts(held)
             if not ATOMS.issuperset(map(type, inside)):
@@ -193,9 +206,9 @@ class Items:
                 continue
             self.owner[id(obj)] = SHARED
             for kind in self.kinds(obj) or ():
-                if kind is not ARRAYS:
+                if not kind.late:
                     todo += kind.parts(kind.look(obj))
-                elif obj.base is not None:
+                elif kind is ARRAYS and obj.base is not None:
                     todo.append(obj.base)
 
     def keep_own(self) -> None:
@@ -207,8 +220,9 @@ class Items:
                 self.with_arrays.add(i)
             for node in nodes:
                 if self.owner[id(node.obj)] != i and not self.of_library(node.obj):
-                    if node.kind is ARRAYS:
-                        self.parts_shared += node.obj.nbytes // 64
+                    if node.kind.late:
+                        size = node.obj.nbytes if node.kind is ARRAYS else node.obj.size * 8
+                        self.parts_shared += size // 64
                     else:
                         self.parts_shared += 1 + len(list(node.kind.parts(node.then)))
                     self.shared_nodes.append(node)
@@ -226,7 +240,13 @@ class Items:
 
     def look_at_shared(self) -> None:
         """Keep all that is shared as it is now."""
-        self.shared_nodes = self.seen(self.shared_nodes)
+        found = []
+        for node in self.shared_nodes:
+            try:
+                found += self.seen([node])
+            except CannotBring:
+                pass  # what a library's object holds is its own affair
+        self.shared_nodes = found
 
     def shared_is_same(self) -> bool:
         """Whether what items share holds what it held."""
@@ -286,12 +306,12 @@ class Items:
             if type(here) not in ATOMS and id(here) not in seen:
                 seen.add(id(here))
                 for kind in self.kinds(here) or ():
-                    todo += kind.parts(kind.look(here)) if kind is not ARRAYS else []
+                    todo += kind.parts(kind.look(here)) if not kind.late else []
         return False
 
     def steps(self, obj: Any, name: str) -> Iterator[tuple[Any, str]]:
         for kind in self.kinds(obj) or ():
-            if kind is ARRAYS:
+            if kind.late:
                 continue
             held = kind.look(obj)
             if isinstance(kind, Attributes):
