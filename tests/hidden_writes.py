@@ -2849,6 +2849,113 @@ def f(x):
 for x in parallel(range(9)):
     out.append(f(x))
 """,
+    "a generator reads what the loop changes": """
+class M:
+    def __init__(self): self.w=1; self.q=[1,2,3]
+    def batches(self,n):
+        for i in range(n): yield i*self.w
+    def run(self):
+        out=[]
+        for b in parallel(self.batches(9)):
+            out.append(b*b)
+            self.w+=1
+        return out
+m=M(); out=m.run()
+""",
+    "a generator reads in a method what the loop changes": """
+class M:
+    def __init__(self): self.w=[1]; self.log=[]
+    def scale(self): return self.w[0]
+    def batches(self,n):
+        for i in range(n): yield i*self.scale()
+    def run(self):
+        for b in parallel(self.batches(9)):
+            self.log.append(b*b)
+            self.w[0]+=1
+m=M(); m.run()
+""",
+    "a generator reads in a property what the loop changes": """
+class M:
+    def __init__(self): self.w=[1]; self.log=[]
+    @property
+    def scale(self): return self.w[0]
+    def batches(self,n):
+        for i in range(n): yield i*self.scale
+    def run(self):
+        for b in parallel(self.batches(9)):
+            self.log.append(b*b)
+            self.w[0]+=1
+m=M(); m.run()
+""",
+    "a generator reads by another name what the loop changes": """
+class M:
+    def __init__(self): self.w=[1]; self.log=[]; self.v=self.w
+    def batches(self,n):
+        me=self
+        for i in range(n): yield i*me.v[0]
+    def run(self):
+        for b in parallel(self.batches(9)):
+            self.log.append(b*b)
+            self.w[0]+=1
+m=M(); m.run()
+""",
+    "a generator reads a global that the loop changes": """
+w=[1]
+def batches(n):
+    for i in range(n): yield i*w[0]
+out=[]
+for b in parallel(batches(9)):
+    out.append(b*b)
+    w[0]+=1
+""",
+    "a generator reads a cell that the loop changes": """
+def run():
+    w=[1]; out=[]
+    def batches(n):
+        for i in range(n): yield i*w[0]
+    for b in parallel(batches(9)):
+        out.append(b*b)
+        w[0]+=1
+    return out
+out=run()
+""",
+    "a generator within a generator reads": """
+class M:
+    def __init__(self): self.w=[1]; self.log=[]
+    def inner(self,n):
+        for i in range(n): yield i*self.w[0]
+    def batches(self,n):
+        yield from self.inner(n)
+    def run(self):
+        for b in parallel(self.batches(9)):
+            self.log.append(b*b)
+            self.w[0]+=1
+m=M(); m.run()
+""",
+    "a property of an attribute reads what the loop changes": """
+class S:
+    def __init__(self,t): self.t=t
+    @property
+    def v(self): return self.t[0]
+class M:
+    def __init__(self): self.t=[1]; self.s=S(self.t); self.log=[]
+    def run(self):
+        for b in parallel(range(9)):
+            self.log.append((b*self.s.v)**2)
+            self.t[0]+=1
+m=M(); m.run()
+""",
+    "a property gives what the loop changes": """
+T=[1]
+class S:
+    @property
+    def v(self): return T
+s=S(); log=[]
+def one(s,x): return s.v[0]*x
+for b in parallel(range(9)):
+    log.append(one(s,b)**2)
+    T[0]+=1
+""",
 }
 
 BEYOND = {

@@ -12,6 +12,7 @@ from types import CodeType, FunctionType, GeneratorType, ModuleType
 from typing import Any, cast
 
 from allcores.engine.functions import global_names
+from allcores.plan.generators import used_by
 from allcores.plan.live import changed_objects, owners_of
 from allcores.plan.making import changed_by_making
 from allcores.plan.model import Plan
@@ -161,6 +162,13 @@ MOST = 2000
 """How many objects are looked at behind an iterator."""
 
 
+def _entangled_by(path: str) -> str:
+    return (
+        f"the loop changes `{path}`, which what it runs over uses to make its items; "
+        "loop over a list of them"
+    )
+
+
 def entangled(
     plan: Plan, iterable: Any, names: dict[str, Any], namespace: dict[str, Any]
 ) -> str | None:
@@ -173,18 +181,23 @@ def entangled(
     for path in plan.changed:
         changed.update({id(owner): path for _, owner, _ in owners_of(path, names, namespace)[-1:]})
     bound = plan.parent_names | set(plan.varying) | set(plan.temporaries)
-    for obj in _behind(iterable, namespace):
+    used = used_by(iterable)
+    read = {(id(owner), attr) for _, owner, attr in used.owners}
+    for path in plan.changed:
+        for _, owner, attr in owners_of(path, names, namespace)[-1:]:
+            if (id(owner), attr) in read:
+                return _entangled_by(path)
+    behind = (obj for start in used.objects for obj in _behind(start, namespace))
+    # Its own variables count even where what it reads is known.
+    for obj in chain([iterable], behind):
         found = [changed[id(obj)]] if id(obj) in changed else []
         for code, variables in _codes(obj):
             if variables is not namespace:
                 continue
-            read = global_names(code) if plan.module_level else frozenset(code.co_freevars)
-            found += sorted(bound & read)
+            seen = global_names(code) if plan.module_level else frozenset(code.co_freevars)
+            found += sorted(bound & seen)
         if found:
-            return (
-                f"the loop changes `{found[0]}`, which what it runs over uses to make its items; "
-                "loop over a list of them"
-            )
+            return _entangled_by(found[0])
     return None
 
 

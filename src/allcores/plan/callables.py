@@ -34,7 +34,11 @@ FILLED_IN = ("__init__", "__post_init__", "__del__")
 
 def is_own(function: FunctionType) -> bool:
     """Whether a function is the program's, and no library's."""
-    filename = function.__code__.co_filename
+    return is_own_file(function.__code__.co_filename)
+
+
+def is_own_file(filename: str) -> bool:
+    """Whether a source file is the program's, and no library's."""
     if filename.startswith((_package, *_libraries)):
         return False
     return f"{os.sep}site-packages{os.sep}" not in filename

@@ -383,6 +383,8 @@ def obstacle(
     Either the loop changes an object that its work reads under another name, or work uses
     something that processes cannot share.
     """
+    from allcores.plan.generators import used_by
+
     for path in sorted(plan.talks - {LOGGING}):
         if not _all(path, Names.is_talker, iterable, names, namespace):
             return f"`{_item_in_words(path)}` is no logger or standard stream, so what it is told must be told in order"
@@ -399,9 +401,11 @@ def obstacle(
     owners: list[tuple[str, Any, str]] = []
     for full in plan.work_reads:
         path = full.removesuffix(CALLED)
-        obj = _nearest(path, names, namespace)
+        if is_read_property(path, plan.file, names, namespace):
+            continue  # what computing it reads is among the paths
+        obj = nearest(path, names, namespace)
         code = isinstance(obj, (ModuleType, type, FunctionType)) or (
-            path != full and _has_been_read(obj, path, plan.file, names, namespace)
+            path != full and has_been_read(obj, path, plan.file, names, namespace)
         )
         if not code:
             read.append((path, obj))
@@ -409,7 +413,10 @@ def obstacle(
     changed = changed_objects(plan, names, namespace)
     # The iteration's own item may be changed, but not the others' under another name.
     others = {p: c for p, c in changed.items() if p not in plan.own_elements}
-    why = _Search(others).through([("what the loop runs over", iterable)]) if others else None
+    used = used_by(iterable)
+    owners += used.owners
+    over = [("what the loop runs over", obj) for obj in used.objects] if others else []
+    why = _Search(others).through(over) if others else None
     if any(path.startswith("$") for path in plan.changed):
         if not hasattr(type(iterable), "__len__") and not plain:
             return "items are changed in place, and where an iterator has them from is not known"
@@ -452,7 +459,7 @@ def _item_in_words(path: str) -> str:
     return in_words(path).replace(ITEM, "an item", 1)
 
 
-def _nearest(path: str, names: dict[str, Any], namespace: dict[str, Any]) -> Any:
+def nearest(path: str, names: dict[str, Any], namespace: dict[str, Any]) -> Any:
     """The object at a path, or the last one on the way to it: what is computed comes from there."""
     while path:
         try:
@@ -462,7 +469,7 @@ def _nearest(path: str, names: dict[str, Any], namespace: dict[str, Any]) -> Any
     return None
 
 
-def _has_been_read(
+def has_been_read(
     obj: Any, path: str, file: str, names: dict[str, Any], namespace: dict[str, Any]
 ) -> bool:
     """Whether a path names a method of its object that was found by its name, in this file."""
@@ -472,6 +479,22 @@ def _has_been_read(
     if obj.__func__.__name__ != name or obj.__func__.__code__.co_filename != file:
         return False
     return lookup(owner, names, namespace) is obj.__self__
+
+
+def is_read_property(
+    path: str, file: str, names: dict[str, Any], namespace: dict[str, Any]
+) -> bool:
+    """Whether a path leads to a property whose function stands in this file, and was read there."""
+    owner, _, attr = path.rpartition(".")
+    try:
+        kind = type(lookup(owner, names, namespace)) if owner else object
+    except LookupError:
+        return False
+    found = next((c.__dict__[attr] for c in kind.__mro__ if attr in c.__dict__), None)
+    getter = found.fget if type(found) is property else None
+    if not isinstance(getter, FunctionType) or getter.__name__ != attr:
+        return False
+    return getter.__code__.co_filename == file
 
 
 def owners_of(
