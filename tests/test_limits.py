@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from functools import lru_cache
@@ -128,3 +129,18 @@ def test_an_iteration_that_raises_is_done_twice(tmp_path: Path) -> None:
             out.append(shout(path, i))
     assert out == [0, 1, 2]
     assert path.read_text().splitlines().count("3") == 2
+
+
+def test_records_have_the_time_at_which_they_were_made(caplog: pytest.LogCaptureFixture) -> None:
+    log = logging.getLogger("limits")
+
+    def work(x: int) -> float:
+        log.warning("at %s", x)
+        return time.time()
+
+    made = []
+    with forced():
+        for x in parallel(range(20)):
+            made.append(work(x))
+    assert [r.getMessage() for r in caplog.records] == [f"at {x}" for x in range(20)]
+    assert all(abs(r.created - t) < 0.5 for r, t in zip(caplog.records, made, strict=True))
