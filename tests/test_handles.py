@@ -22,7 +22,7 @@ import pytest
 import allcores
 from allcores import ParallelWarning, PerWorker, parallel, per_worker
 from allcores.plan.handles import kind_of, used_by_function
-from tests.same import assert_same, forced, run
+from tests.same import assert_same, difference, forced, run
 
 TABLE = """
 import sqlite3, contextlib
@@ -290,6 +290,57 @@ for i in parallel(range(12)):
 lock.release(); del lock
 """
     assert_same(text, "serial", places=("module",))
+
+
+OWN = """
+import sqlite3
+from contextlib import contextmanager
+from allcores import per_worker
+@contextmanager
+def make():
+    conn = sqlite3.connect(':memory:')
+    yield conn
+    conn.close()
+table = per_worker(make)
+def use(d, x):
+    c = d().cursor()
+    return c.execute('select ?', (x,)).fetchall()
+class Service:
+    def __init__(self): self.db, self.k = table, 3
+    def get(self, x): return self.db().execute('select ? * ?', (x, self.k)).fetchone()[0]
+    def all(self):
+        out = []
+        for x in parallel(range(10)):
+            out.append(self.db().execute('select ? * ?', (x, self.k)).fetchone()[0])
+        for x in parallel(range(10)):
+            out.append(self.get(x))
+        for x in parallel(range(10)):
+            cur = self.db().cursor()
+            cur.execute('select ? * ?', (x, self.k))
+            out.append(cur.fetchone()[0])
+        return out
+tables = {'a': table}
+out = Service().all()
+for x in parallel(range(10)):
+    conn = table()
+    out.append(use(table, x))
+    out.append(conn.execute('select ?', (x,)).fetchone())
+for x in parallel(range(10)):
+    [one] = tables['a']().execute('select ?', (x,)).fetchone()
+    out.append(one)
+n = conn.execute('select 5').fetchone()
+table.close()
+del conn, table, tables, use, Service, make
+"""
+
+
+def test_per_worker_is_read_wherever_it_stands() -> None:
+    for place in ("module", "closure"):
+        plain, ours = run(OWN, True, place), run(OWN, False, place)
+        assert plain.error is None and difference(plain, ours) is None
+        assert not ours.warned
+        assert [r.in_workers for r in ours.reports[:3]] == [10, 10, 10]
+        assert ours.in_workers >= 48
 
 
 # -- what is a handle

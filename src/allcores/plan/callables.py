@@ -60,6 +60,8 @@ class Callables:
 
     def summary_at(self, path: str, obj: Any) -> Summary | None:
         """What calling the object at a path does, or None when that cannot be read."""
+        if is_per_worker(obj):
+            return Summary(0)  # what it makes is the worker's own
         if isinstance(obj, (BuiltinMethodType, MethodType)) and kind_of(obj.__self__) == "stream":
             return _draw(path, obj)
         if isinstance(obj, MethodType) and path.rpartition(".")[2] != obj.__name__:
@@ -343,6 +345,12 @@ def cells_of(function: FunctionType) -> dict[str, Any]:
         except ValueError:
             pass  # not bound yet
     return found
+
+
+def is_per_worker(obj: Any) -> bool:
+    """Whether this gives each worker its own of something."""
+    kind = type(obj)
+    return kind.__name__ == "PerWorker" and kind.__module__ == "allcores.engine.per_worker"
 
 
 def module_of(filename: str, namespace: dict[str, Any]) -> Module | None:

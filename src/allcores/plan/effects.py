@@ -234,6 +234,8 @@ LOGGER_NAMES = frozenset({"log", "logger"})
 
 # -- functions of modules -----------------------------------------------------------------------
 
+CURSOR_METHODS = frozenset({"cursor", "execute", "executemany", "executescript"})
+"""Of Python's database API: they give a cursor."""
 DESCRIPTOR_FUNCTIONS = frozenset(
     """os.read os.readv os.write os.writev os.pwrite os.pwritev os.lseek os.ftruncate os.close
     os.sendfile os.splice os.dup2 fcntl.flock fcntl.lockf""".split()

@@ -8,7 +8,13 @@ from collections.abc import Callable, Iterable
 from types import BuiltinMethodType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from allcores.plan.callables import MOST_HELD, Callables, attributes_of, cells_of
+from allcores.plan.callables import (
+    MOST_HELD,
+    Callables,
+    attributes_of,
+    cells_of,
+    is_per_worker,
+)
 from allcores.plan.draws import HIDDEN, Kind, hidden_part, kind_of
 from allcores.plan.effects import ANY, ELEMENTS, ITEM, LOGGING, in_words, module_root
 from allcores.plan.handles import free_lock, why_not_shared
@@ -307,10 +313,9 @@ class Names:
     def is_per_worker(self, path: str) -> bool:
         """Whether there is what gives each worker its own."""
         try:
-            kind = type(lookup(path, self.names, self.namespace))
+            return is_per_worker(lookup(path, self.names, self.namespace))
         except LookupError:
             return False
-        return kind.__name__ == "PerWorker" and kind.__module__.startswith("allcores.")
 
     def imported(self, full: str) -> str:
         """The root of something with this full name, its own module's names among them."""

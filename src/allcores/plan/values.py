@@ -755,6 +755,14 @@ class Expressions(ItemChanges):
 
     def plain_call(self, node: ast.Call) -> Info:
         args: list[ast.expr] = [*node.args, *(k.value for k in node.keywords)]
+        path = path_of(node.func)
+        head = path.partition(".")[0] if path is not None else ""
+        if path is not None and not self.own(head) and head not in self.shadow:
+            if self.around.is_per_worker(path):
+                func = self.eval(node.func)
+                # A site of its own: calls of what it gives begin at the same place.
+                own = Val(frozenset({f"{self.site(node)}/own"}))
+                return Info(own, func.tainted, True)
         if isinstance(node.func, ast.Attribute):
             return self.method_call(node, node.func, args)
         if isinstance(node.func, ast.Name) and node.func.id not in self.shadow:
@@ -1276,9 +1284,6 @@ class Expressions(ItemChanges):
         if path is not None:
             head = path.partition(".")[0]
             if not self.own(head) and head not in self.shadow:
-                if self.around.is_per_worker(path):
-                    self.eval(func)
-                    return Info(Val(frozenset({self.site(node)})), self.eval_all(args)[1], True)
                 dotted = self.around.dotted(path)
                 if dotted is not None and not self.is_method(path, dotted, func.attr):
                     self.outer_names.add(head)
@@ -1333,6 +1338,9 @@ class Expressions(ItemChanges):
         heavy: bool,
     ) -> Info:
         name = func.attr
+        if name in fx.CURSOR_METHODS and all(r.endswith("/own") for r in base.val.own or ("",)):
+            # Of a worker's own connection: a cursor, which is none of what it is given.
+            return Info(base.val, tainted, True)
         heavy = base.heavy or heavy or name not in fx.CHEAP_METHODS
         for k in node.keywords:
             if k.arg == "out" and not isinstance(k.value, ast.Constant):
