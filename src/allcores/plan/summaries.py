@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from allcores.plan.source import Module
 
 NEVER = 1_000_000
-MOST = 80
+MOST = 40
 """How many functions may wait for each other to be read."""
+MOST_AGAIN = 90
+"""How often functions that call each other in a circle are read again, all together."""
 ROUNDS = 6
 CALLED = "()"
 """At the end of a path that is read: it is only called."""
@@ -283,14 +285,25 @@ class Reading:
     def settle(self, before: int) -> None:
         """Read again what went by less than is known now, among all read since then."""
         lowest = self.lowest
-        for _ in range(ROUNDS * (len(self.entries) - before)):
-            key = next((k for k in list(self.entries)[before:][::-1] if k in self.stale), None)
+        circle = list(self.entries)[before:]
+        for _ in range(min(ROUNDS * len(circle), MOST_AGAIN)):
+            key = self.stale_among(circle)
             if key is None:
                 break
             self.stack.append(key)
             self.read_again(key)
             self.stack.pop()
+            circle = list(self.entries)[before:]
+        if ROUNDS * len(circle) > MOST_AGAIN and self.stale_among(circle) is not None:
+            for key in circle:
+                entry = self.entries[key]
+                unknown = entry.known.summary.but(changes={UNKNOWN})
+                entry.known = entry.known._replace(summary=unknown)
         self.lowest = lowest
+
+    def stale_among(self, circle: list[object]) -> object | None:
+        """The last function of these that has to be read again."""
+        return next((key for key in reversed(circle) if key in self.stale), None)
 
     def note_reader(self, entry: Entry) -> None:
         if self.stack:

@@ -91,10 +91,15 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 # -- which entries of loops get workers ------------------------------------------------------------
 
 _entries: collections.Counter[int] = collections.Counter()
+"""How often each loop was entered in this test."""
+_chosen: collections.Counter[int] = collections.Counter()
+"""How many of a loop's entries have been chosen, in all tests."""
+MANY, ONE_IN = 100, 16
 
 
 def _let_through_some_entries() -> None:
-    """In each test: a loop's first entry, the second, the fourth, the eighth and so on.
+    """In each test: a loop's first entry, the second, the fourth, the eighth and so on; once that
+    comes to MANY, one of these in ONE_IN.
 
     To bring in workers takes some milliseconds, and libraries have loops of two iterations that a
     test enters ten thousand times.
@@ -107,7 +112,12 @@ def _let_through_some_entries() -> None:
         key = id(self)
         _entries[key] += 1
         number = _entries[key]
-        return iterable if number & (number - 1) else through(self, iterable)
+        if number & (number - 1):
+            return iterable
+        _chosen[key] += 1
+        if _chosen[key] > MANY and _chosen[key] % ONE_IN:
+            return iterable
+        return through(self, iterable)
 
     Detour.through = sampled  # type: ignore[method-assign]
 
