@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from allcores.build.watch import Watch
 from tests.hidden_writes import BEYOND, CLEAN, FOUND
-from tests.same import assert_same, difference, run
+from tests.same import assert_same, difference, forced, run
 
 
 @pytest.mark.parametrize("name", FOUND)
@@ -25,3 +29,25 @@ def test_the_watch_finds_what_reading_does_not(name: str) -> None:
 @pytest.mark.parametrize("name", CLEAN)
 def test_nothing_is_taken_for_a_change(name: str) -> None:
     assert_same(CLEAN[name].lstrip(), "parallel", places=("module",))
+
+
+def test_the_warning_names_the_way_to_the_change(tmp_path: Path) -> None:
+    """Through a function, a method and another module, to the file and line of the write."""
+    (tmp_path / "kept.py").write_text("KEPT = {}\n\ndef keep(x):\n    KEPT[x] = x\n    return x\n")
+    (tmp_path / "prog.py").write_text(
+        "from allcores import parallel\n"
+        "import kept\n"
+        "class Model:\n"
+        "    def step(self, x): return kept.keep(x) * 2\n"
+        "def f(m, x): return m.step(x) + 1\n"
+        "m, out = Model(), []\n"
+        "for x in parallel(range(9)):\n"
+        "    out.append(f(m, x))\n"
+    )
+    with forced():
+        done = subprocess.run(
+            [sys.executable, "prog.py"], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+    assert "prog.py:7: ParallelWarning" in done.stderr
+    way = "`f` (line 5) changes `kept.KEPT`: f → Model.step → keep → kept.py:4"
+    assert way in done.stderr, done.stderr

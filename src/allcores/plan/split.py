@@ -152,6 +152,9 @@ def _read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
         owner = around.class_attribute(rest.partition(".")[0]) if head == "$0" and rest else None
         if owner is not None and changed[root] not in summary.stores | summary.augments:
             summary.changes.add(f"{owner}.{rest}")
+            summary.trails[f"{owner}.{rest}"] = reader.trails.get(root, ())
+    summary.trails.update((short, reader.trails.get(r, ())) for r, short in changed.items())
+    summary.name = f"{around.class_node.name}.{node.name}" if around.class_node else node.name
     summary.refusals = list(dict.fromkeys(reader.refusals))
     summary.shared_defaults = _shared_defaults(node.args)
     summary.rebinds = reader.declared_global & summary.changes

@@ -123,6 +123,7 @@ class Statements(Expressions):
     def statement(self, node: ast.stmt) -> None:
         self.guards = []
         self.touched = []
+        self.line = node.lineno
         if self.after_jump and not self.in_function and _header_names(node) & self.live:
             self.units.add(node)
         method = getattr(self, "s_" + type(node).__name__, None)

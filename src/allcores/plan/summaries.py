@@ -10,6 +10,7 @@ from allcores.plan.effects import UNKNOWN, Val
 if TYPE_CHECKING:
     from allcores.plan.source import Module
 
+LONGEST_TRAIL = 8
 NEVER = 1_000_000
 MOST = 40
 """How many functions may wait for each other to be read."""
@@ -71,11 +72,18 @@ class Summary:
         """Streams that it seeds before it draws."""
         self.perhaps: set[str] = set()
         """What it passes on, and so draws from if it is a stream."""
+        self.name = ""
+        """What it is called: "f", "Model.step"."""
+        self.trails: dict[str, tuple[str, ...]] = {}
+        """For each change the functions that lead to it, and where it is: "cache.py:12"."""
         self.file = ""
         """The file it stands in, if that is another one than the loop's."""
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Summary) and vars(self) == vars(other)
+        if not isinstance(other, Summary):
+            return False
+        # Circles of calls would make ever longer trails.
+        return vars(self) | {"trails": None} == vars(other) | {"trails": None}
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -116,7 +124,15 @@ class Summary:
             fields=fields,
             gives=roots(self.gives),
             gives_itself=roots(self.gives_itself),
+            trails={rename(root): trail for root, trail in self.trails.items()},
             file=self.file or file,
+        )
+
+    def trail(self, root: str) -> tuple[str, ...]:
+        """The way from calling it to where it makes a change."""
+        known = self.trails.get(root, ())
+        return (
+            known if self.name in known or not self.name else (self.name, *known[-LONGEST_TRAIL:])
         )
 
     def place(self) -> str:
@@ -152,6 +168,7 @@ def merged(first: Summary, others: list[Summary]) -> Summary:
         gives={r for s in every for r in s.gives},
         gives_itself={r for s in every for r in s.gives_itself},
         gives_arguments=None,
+        trails={r: trail for s in every[::-1] for r, trail in s.trails.items()},
     )
 
 

@@ -7,6 +7,7 @@ it is *tainted* (it must run in order, in the user's process) and what it may gi
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -133,6 +134,11 @@ class Expressions(ItemChanges):
         """Methods that Python calls by itself of which all that is shared has been noted."""
         self.made: dict[str, None] = {}
         """Objects made here by constructors of which is known what attributes they bind."""
+        self.line = 0
+        """Of the statement that is being read."""
+        self.via: tuple[str, ...] = ()
+        """The functions through which what is changed just now is reached, and where it is."""
+        self.trails: dict[str, tuple[str, ...]] = {}
         self.results: dict[str, Roots] = {}
         """What calls of functions that have been read may have given, other than arguments."""
         self.touched: list[tuple[ast.AST, str]] = []
@@ -387,6 +393,9 @@ class Expressions(ItemChanges):
             text = f"`{in_words(root)}` is for all of this process; set it before the loop"
             self.serial.setdefault((0, text))
         self.changed[root] = self.changed.get(root, False) or deep
+        if self.in_function and root not in self.trails:
+            place = f"{os.path.basename(self.around.module.filename)}:{self.line}"
+            self.trails[root] = self.via or (place,)
 
     def guard(self, node: ast.AST, receiver: ast.expr | None, val: Val) -> bool:
         if self.only_items(val.maybe):
@@ -908,10 +917,11 @@ class Expressions(ItemChanges):
             head, _, rest = root.partition(".")
             if root == fx.UNKNOWN:
                 return self.leads_too_far(node, where)
+            self.via = summary.trail(root)
             if not head.startswith("$"):
                 self.effects += 1
                 self.note_change(root, True)
-                self.because(node, f"{where} changes `{in_words(root)}`")
+                self.because(node, f"{where} changes `{in_words(root)}`{self.by_way()}")
                 if root in summary.rebinds and root in self.around.locals:
                     self.refuse(
                         node,
@@ -924,7 +934,8 @@ class Expressions(ItemChanges):
                 continue  # it fills in the object that it makes
             if _missing(given, position):
                 if position in summary.shared_defaults:
-                    self.because(node, f"{where} changes a default that all calls share")
+                    text = f"{where} changes a default that all calls share{self.by_way()}"
+                    self.because(node, text)
                     self.effects += 1
                     tainted = True
                 continue
@@ -934,9 +945,14 @@ class Expressions(ItemChanges):
             if rest and root not in summary.stores and given[position].own & self.made.keys():
                 self.put_inside(self.attribute(given[position], "." + rest), others)
             if self.change_part(node, given[position], rest, summary, root, at):
-                self.because(node, f"{where} changes what it is given")
+                self.because(node, f"{where} changes what it is given{self.by_way()}")
                 tainted = True
+        self.via = ()
         return tainted
+
+    def by_way(self) -> str:
+        """The way to what is changed, in words; empty where it is not known."""
+        return f": {' → '.join(self.via)}" if len(self.via) > 1 else ""
 
     def apply_by_name(
         self,
