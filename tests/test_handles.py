@@ -334,6 +334,33 @@ del conn, table, tables, use, Service, make
 """
 
 
+def test_what_is_written_through_one_is_written_once(tmp_path: Path) -> None:
+    """Also by the last iteration, which leaves a connection that cannot be sent in a variable."""
+    text = """
+import sqlite3
+from allcores import per_worker
+open('dummy', 'w').close()
+new = sqlite3.connect('x.db'); new.execute('create table t (a)'); new.commit(); new.close(); del new
+db = per_worker(lambda: sqlite3.connect('x.db', timeout=60))
+found = []
+for x in parallel(range(30)):
+    conn = db()
+    cur = conn.cursor()
+    cur.execute('insert into t values (?)', (x,))
+    conn.commit()
+    row = [x, x * x]
+    found.append(row[1])
+cur.execute('select a from t order by a'); rows = cur.fetchall()
+db.close(); del db, conn, cur
+import os; os.remove('x.db')
+"""
+    for place in ("module", "closure"):
+        plain, ours = run(text, True, place), run(text, False, place)
+        assert plain.error is None and ours.error is None
+        assert difference(plain, ours) is None
+        assert ours.in_workers == 29
+
+
 def test_per_worker_is_read_wherever_it_stands() -> None:
     for place in ("module", "closure"):
         plain, ours = run(OWN, True, place), run(OWN, False, place)

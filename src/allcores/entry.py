@@ -640,6 +640,8 @@ class _Entry:
             self.streams,
             self.done,
         )
+        if self.place is None:
+            self.job.leaves_last = frozenset(plan.workers_own)
         self.variables.job = self.job
 
     def watchable(self, values: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -51,7 +51,8 @@ class Variables:
         self.plan, self.frame = plan, frame
         self.pending: dict[str, Again] = {}
         # A stream that iterations seed is left as the last one of them left it.
-        self.kept_up = [*plan.temporaries, *([SEEDED] if plan.seeded else ())]
+        sent = [n for n in plan.temporaries if n not in plan.workers_own]
+        self.kept_up = [*sent, *([SEEDED] if plan.seeded else ())]
         self.last_item: Any = None
         self.by_worker = False
 

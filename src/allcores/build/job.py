@@ -110,6 +110,8 @@ class LoopJob:
         self.global_names = global_names
         self.passing_names = passing_names
         self.kept = kept
+        self.leaves_last: frozenset[str] = frozenset()
+        """Temporaries that cannot be sent; the last iteration is done where they are wanted."""
         self.traced = traced
         self.watched = watched
         self.fixed = fixed
@@ -192,6 +194,8 @@ class LoopJob:
     ) -> tuple[dict[str, Any] | None, Cut | None]:
         """Make a chunk's results ready to travel, if they may; gives what goes along with them."""
         temporaries = self.take()
+        for name in self.leaves_last:
+            temporaries.pop(name, None)
         odd = self.odd_output()
         if odd is not None:
             return None, odd

@@ -291,6 +291,9 @@ def serve(
             settled()
             begun = True
         chunk = given if given is not None else [items[i] for i in range(start, stop)]
+        left = last and bool(getattr(job, "leaves_last", ()))
+        if left:
+            del chunk[-1]
         slots[number] = start
         if starts_at is not None:
             starts_at(start)
@@ -309,10 +312,12 @@ def serve(
             cut = cut or do_chunk(job.work, chunk[1:], results, slots, number, start + 1)
         seconds = time.perf_counter() - began
         slots[number] = -1
-        extra, more = job.after_chunk(results, last and cut is None, cut)
+        extra, more = job.after_chunk(results, last and cut is None and not left, cut)
         # A worker that has changed what outlives iterations is of no more use.
         if more is not None and (cut is None or more.keep < cut.keep or more.kind == "changed"):
             cut = more
+        if left and cut is None:
+            cut = Cut(len(results), "shared")
         answer(sock, job, results, extra, cut, seconds)
 
 

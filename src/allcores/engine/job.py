@@ -39,6 +39,8 @@ class Job(Protocol):
         """Called before the first iteration of every chunk."""
 
     # starts_at(place: int) -> None, where there is one: the number of the chunk's first item.
+    # leaves_last: Collection[str], where there is one: if not empty, the last iteration of all is
+    # left to the caller, who gets a `Cut`.
     # look_at(chunk: list[Any]) -> None, where there is one: the chunk's items, before the first.
     # look_between() -> Cut | None, with it: once, after the first of a chunk's iterations.
     # encode(message) and decode(body, buffers), where there are: in place of those of `wire`.

@@ -81,6 +81,9 @@ class Plan:
         """The streams that they draw from, of which each iteration has its own: line and words."""
         self.seeded: set[str] = set()
         """The streams that every iteration seeds before it draws from them."""
+        self.workers_own: set[str] = set()
+        """Those of the temporaries that are what a worker has of its own: they cannot be sent, so
+        that the last iteration, which binds them for good, is done in the user's process."""
         self.deleted: set[str] = set()
         """Names that every iteration leaves deleted."""
         self.unbinds: set[str] = set()

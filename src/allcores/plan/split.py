@@ -522,6 +522,10 @@ def _fill(
         if (n not in plan.varying or n in reader.rebound_targets) and n not in reader.mirrored
     )
     plan.kept = {n for n in plan.temporaries if n not in bound and n not in plan.varying}
+    values = ending.env if ending is not None else {}
+    plan.workers_own = {
+        n for n in plan.temporaries if any(r.endswith("/own") for r in values.get(n, Val()).own)
+    }
     if reader.leaves_by_commit:
         _check_leaving(node, plan, reader)
     plan.declared_global = reader.declared_global & reader.body_names
