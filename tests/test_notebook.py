@@ -28,29 +28,84 @@ def said(cell: Any) -> str:
     return re.sub("\x1b\\[\\d*m", "", "".join(parts)).replace("\r\n", "\n")
 
 
-def test_the_notebook_of_the_recipe(tmp_path: Path) -> None:
-    nbclient = pytest.importorskip("nbclient")
-    nbformat = pytest.importorskip("nbformat")
-    pytest.importorskip("ipykernel")
+def execute(book: Any, folder: Path) -> None:
+    """Run a notebook in a real kernel of this Python."""
+    import nbclient
     from jupyter_client.manager import AsyncKernelManager
 
     class Here(AsyncKernelManager):
         def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
             return [sys.executable, "-m", "ipykernel_launcher", "-f", self.connection_file]
 
-    book = nbformat.read(BOOK, as_version=4)
-    nbformat.validate(book)
-    book.cells = [cell for cell in book.cells if here(cell.metadata.get("needs"))]
-    saved = {cell.id: said(cell) for cell in book.cells if cell.cell_type == "code"}
     client = nbclient.NotebookClient(
         book,
         timeout=60,
         kernel_manager_class=Here,
-        resources={"metadata": {"path": str(tmp_path)}},
+        resources={"metadata": {"path": str(folder)}},
     )
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    variables = {"PATH": path, "IPYTHONDIR": str(tmp_path / ".ipython"), "NO_COLOR": "1"}
+    variables = {"PATH": path, "IPYTHONDIR": str(folder / ".ipython"), "NO_COLOR": "1"}
     client.execute(env={**os.environ, **variables})
+
+
+SAYS = """
+import logging, sys, warnings
+from allcores import parallel
+logging.basicConfig(format="%(message)s", stream=sys.stdout, force=True)
+def work(x):
+    print("out", x, flush=True)
+    print("err", x, file=sys.stderr)
+    logging.warning("log %s", x)
+    warnings.warn("the same")
+    return x * x
+total = 0
+for x in PARALLEL(range(8)):
+    print("begin", x)
+    total += work(x)
+print(total)
+"""
+
+
+def test_what_called_functions_say_in_a_notebook(tmp_path: Path) -> None:
+    pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    nbformat = pytest.importorskip("nbformat")
+    book = nbformat.v4.new_notebook()
+    forced = "import os; os.environ['ALLCORES_FORCE'] = '1'"
+    book.cells = [nbformat.v4.new_code_cell(forced)]
+    for word in ("", "parallel"):
+        book.cells.append(nbformat.v4.new_code_cell(SAYS.replace("PARALLEL", word)))
+    reports = """
+import allcores.loop
+allcores.loop.listeners.append(lambda report: print(report.in_workers))
+for x in parallel(range(8)):
+    y = work(x)
+"""
+    book.cells.append(nbformat.v4.new_code_cell(reports))
+    execute(book, tmp_path)
+    _, plain, ours, last = book.cells
+
+    def streams(cell: Any) -> dict[str, str]:
+        found = {"stdout": "", "stderr": ""}
+        for o in cell.outputs:
+            found[o["name"]] += re.sub(r"/[^:]*ipykernel_\d+/\d+", "CELL", o["text"])
+        return found
+
+    assert streams(plain)["stdout"].startswith("begin 0\nout 0\nlog 0\nbegin 1\n")
+    assert streams(plain)["stderr"].count("the same") == 2  # its text, and its line
+    assert streams(ours) == streams(plain)
+    assert streams(last)["stdout"].endswith("log 7\n8\n")
+
+
+def test_the_notebook_of_the_recipe(tmp_path: Path) -> None:
+    nbclient = pytest.importorskip("nbclient")
+    nbformat = pytest.importorskip("nbformat")
+    pytest.importorskip("ipykernel")
+    book = nbformat.read(BOOK, as_version=4)
+    nbformat.validate(book)
+    book.cells = [cell for cell in book.cells if here(cell.metadata.get("needs"))]
+    saved = {cell.id: said(cell) for cell in book.cells if cell.cell_type == "code"}
+    execute(book, tmp_path)
     for cell in book.cells:
         if cell.cell_type == "code" and not cell.metadata.get("varies"):
             assert said(cell) == saved[cell.id], cell.source
