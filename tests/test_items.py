@@ -315,3 +315,14 @@ def test_frames_changed_by_workers() -> None:
         places=("module",),
         at_least=5,
     )
+
+
+def test_a_plan_that_leaves_items_alone_gives_way() -> None:
+    """Storing results in order would do, but the items are what work reads."""
+    assert_same(
+        "for s in parallel(stars):\n    s.n = f(s.log[0] + s.n)\n    out.append(f(3))\n",
+        "parallel",
+        helpers=STAR,
+        data="stars = [Star(i) for i in range(9)]\nfor s in stars:\n    s.log = [s.n]\nout = []\n",
+        places=("module",),
+    )

@@ -304,6 +304,8 @@ class _Entry:
                         return
                 with collector_paused():
                     why = self.entwined or self.unsteady() or self.why_not_now()
+                    if why is not None and not self.entwined and self.with_items():
+                        why = self.why_not_now()
                 if why is None and not plain and self.ahead is None:
                     self.ahead = Ahead(rest.items, self.done)
                     items, why = first_read(self.ahead)
@@ -358,6 +360,16 @@ class _Entry:
 
         items = list(islice(copied(self.iterator), 3))
         return {type(part) for item in items for part in _parts(item)} <= atoms()
+
+    def with_items(self) -> bool:
+        """Go on by the Plan that has workers change the items, if there is one."""
+        other = self.plan.alternative
+        if other is None:
+            return False
+        self.variables.settle()
+        self.plan = other
+        self.variables = variables_of(other, self.frame)
+        return True
 
     def without_items(self) -> bool:
         """Go on by the Plan that leaves items alone, if there is one for workers."""
@@ -578,6 +590,11 @@ class _Entry:
             why = entangled(plan, self.iterable, names, namespace) or self.made_too_early()
         if why is None:
             self.blind = commits_blindly(plan, names, namespace)
+            if self.blind and plan.in_place:
+                why = (
+                    "what is called in order cannot be read, and may change the items that workers "
+                    "change; call it in a loop of its own"
+                )
         return why
 
     def made_too_early(self) -> str | None:

@@ -128,5 +128,7 @@ class Plan:
         """Why work cannot change the item."""
         self.otherwise: Plan | None = None
         """How the loop runs where work cannot change its items."""
+        self.alternative: Plan | None = None
+        """How the loop runs, with work that changes its items, where this Plan is found wanting."""
         self.caught = False
         """True when what the loop raises may be caught in the same function."""

@@ -258,15 +258,17 @@ def _with_items(plan: Plan, reader: Statements, chain: list[ast.AST], module: Mo
     changes = touches_items((*reader.changed, *reader.maybe_changed))
     if not (changes or reader.guards_items):
         return plan
-    if plan.verdict == "parallel" and not (reader.heavy_commits or reader.guards_items):
-        return plan
     assert isinstance(plan.node, ast.For)
     other = _unread(plan.node, chain, module)
     other.own_streams = plan.own_streams
     again = Statements(reader.around, reader.body_names, reader.live)
     again.in_place = True
     _read(other, chain, module, again)
-    if other.verdict == "parallel" and other.item_changes and not other.seeded:
+    gains = other.verdict == "parallel" and other.item_changes and not other.seeded
+    if gains and plan.verdict == "parallel" and not (reader.heavy_commits or reader.guards_items):
+        plan.alternative = other
+        return plan
+    if gains:
         other.otherwise = plan
         return other
     if plan.verdict != "parallel":
