@@ -143,6 +143,16 @@ PARALLEL = {
         "import random\n" + DATA + "for s in stars:\n    s.rng = random.Random(s.n)\n",
         "for star in parallel(stars):\n    star.y = star.rng.random()\n",
     ),
+    "a generator": (
+        DATA,
+        "for s in parallel(q for q in stars if q.n != 3):\n    s.fit()\n    out.append(s)\n",
+    ),
+    "a class of one's own": (
+        DATA
+        + "class Cluster:\n    def __init__(self, stars):\n        self.stars = stars\n    def __iter__(self):\n        for s in self.stars:\n            print('next')\n            yield s\n"
+        "cluster = Cluster(stars)\n",
+        "for s in parallel(cluster):\n    s.fit()\n    print(s.x)\n",
+    ),
     "a weak reference to itself": (
         "import weakref\n" + DATA + "for s in stars:\n    s.ref = weakref.ref(s)\n",
         "for star in parallel(stars):\n    star.ref().fit()\n",
@@ -187,6 +197,10 @@ SERIAL = {
         "class Counted:\n    made = []\n    def __init__(self, n):\n        self.n = n\n    def fit(self):\n        self.made.append(f(self.n))\n"
         + "stars = [Counted(i) for i in range(9)]\nout = []\ntotal = 0\n",
         "for s in parallel(stars):\n    s.fit()\n    s.n += 1\n",
+    ),
+    "a generator that raises": (
+        DATA + "def some():\n    yield from stars[:5]\n    raise KeyError(5)\n",
+        "for s in parallel(some()):\n    s.fit()\n",
     ),
     "a lock": (
         "import threading\n" + DATA + "for s in stars:\n    s.lock = threading.Lock()\n",

@@ -38,6 +38,7 @@ from allcores.inputs import (
     holds_iterator,
     items_left,
     plain_source,
+    read_all,
     side_effect,
 )
 from allcores.loop import (
@@ -210,6 +211,9 @@ def _surely_small(site: Site, iterable: Any) -> bool:
 
 SHARE_FOR_ITEMS = 0.2
 """Of the time that the rest of a loop may take, so much may be spent on looking at its items."""
+MOST_READ = 10_000
+"""Of an input that is read one item at a time, so many are read before workers are made."""
+TOO_MANY = "the items are too many to be told apart; loop over a list of them"
 LOOK_AT_ITEMS = 0.05
 """Seconds that this may take in any case."""
 MOST_FOR_MEMORY = 0.4
@@ -325,18 +329,22 @@ class _Entry:
 
     def look_at_items(self, rest: Iterator[Any], plain: bool) -> tuple[Iterator[Any], str | None]:
         """What is left, and why workers cannot change it, or None."""
-        if not plain:
-            return rest, "items are changed in place; loop over a list of them"
         from allcores.build.inplace import InPlace
         from allcores.build.items import MOST, Entangled
 
-        if rest is self.iterator and self.begins_with_atoms():
+        itself = plain and rest is self.iterator
+        if itself and self.begins_with_atoms():
             self.unchanging = True
             return rest, ""
-        if (items_left(rest) or 0) > MOST:
-            return rest, "the items are too many to be told apart"
-        items = list(copied(rest) if rest is self.iterator else rest)
-        left = rest if rest is self.iterator else iter(items)
+        if itself and (items_left(rest) or 0) > MOST:
+            return rest, TOO_MANY
+        if itself:
+            items, left = list(copied(rest)), rest
+        else:
+            items, more = read_all(rest, MOST if plain else MOST_READ)
+            left = iter(items)
+            if more is not None:
+                return chain(items, more), TOO_MANY
         names = {} if self.plan.module_level else dict(self.frame.f_locals)
         place = self.place = InPlace(self.plan, names, self.frame.f_globals)
         self.prepare(self.report.reason == "spilled" or "spilled" in self.site.warned)
@@ -713,20 +721,21 @@ class _Entry:
         """Everything made ready for workers to do the rest of the loop."""
         per_worker.close_since(self.first_own)
         source: Indexed | Streamed
-        if plain:
+        if plain or self.place is not None:
             # What earlier workers have left is of a copy already.
             items: Any
             live: Any = None
-            left = copied(rest) if self.held and rest is self.iterator else rest
-            if self.place is None or rest is self.iterator:
+            itself = plain and rest is self.iterator
+            left = copied(rest) if self.held and itself else rest
+            if self.place is None or itself:
                 live = copied(left)
             if self.place is None:
                 items = as_sequence(left)
             else:
                 items = self.place.items.items
-                for _ in left if rest is self.iterator else ():
+                for _ in left if itself else ():
                     pass
-            if self.held_from is None:
+            if self.held_from is None and plain:
                 self.held_from = self.done
             self.streamed = items is None
             source = Indexed(items, live) if items is not None else Streamed(left)

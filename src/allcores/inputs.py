@@ -114,6 +114,24 @@ def as_range(iterator: Any) -> range | None:
     return left
 
 
+def read_all(iterator: Iterator[Any], most: int) -> tuple[list[Any], Iterator[Any] | None]:
+    """What an iterator gives; where that is more than so many items or it raises, what is left."""
+    items: list[Any] = []
+    try:
+        for item in iterator:
+            items.append(item)
+            if len(items) > most:
+                return items, iterator
+    except Exception as error:
+        return items, _raising(error)
+    return items, None
+
+
+def _raising(error: Exception) -> Iterator[Any]:
+    yield from ()
+    raise error
+
+
 def _inner_iterators(iterator: Any) -> Iterable[Any]:
     """The iterators that one draws from, as far as can be seen."""
     kind = type(iterator)
