@@ -40,6 +40,7 @@ NAMES = (
     "pool_many_maps",
     "map_tiny",
     "import_time",
+    "following",
     "explain_stdlib",
 )
 PATIENCE = 10.0  # a library that takes longer than this many seconds is run once only

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from allcores import ParallelWarning, RandomStreamWarning, parallel
-from tests.same import forced
+from tests.same import difference, forced, run
 
 
 def drawn_in_a_loop(**how: Any) -> list[float]:
@@ -91,6 +91,26 @@ def test_caches_filled_by_work_stay_in_the_worker() -> None:
             out.append(remembered(i))
     assert out == [0, 1, 4, 9]
     assert remembered.cache_info().currsize == 0
+
+
+def test_what_a_cached_property_keeps_stays_in_the_worker() -> None:
+    outcome = run(CACHED_PROPERTY, False)
+    assert outcome.in_workers == 9
+    assert outcome.names["global out"] == [50 * x for x in range(9)]
+    assert "size" not in vars(outcome.names["global table"])
+    # What else it changes counts.
+    counted = CACHED_PROPERTY.replace("return", "made.append(1); return")
+    assert difference(run(counted, True), run(counted, False)) is None
+
+
+CACHED_PROPERTY = """import functools
+class Table:
+    @functools.cached_property
+    def size(self): return len(range(50))
+table, out, made = Table(), [], []
+for x in parallel(range(9)):
+    out.append(table.size * x)
+"""
 
 
 def test_timings_are_taken_in_the_worker() -> None:

@@ -13,7 +13,7 @@ import warnings
 from array import array
 from collections import deque
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from itertools import islice
 from typing import Any, NamedTuple
 from weakref import ReferenceType, WeakKeyDictionary, WeakSet, WeakValueDictionary
@@ -149,6 +149,7 @@ def hidden_state_of(obj: Any, state: State) -> State | None:
 def forget_types() -> None:
     """Hold no class of the program any longer: it may be one that is to go."""
     _by_type.cache_clear()
+    memo_names.cache_clear()
     raw.forget_types()
 
 
@@ -326,10 +327,27 @@ def _module_attribute(obj: Any, parts: Any, place: int) -> str:
 
 
 def _of_instance(obj: Any) -> list[Any]:
-    attributes: dict[str, Any] = next(iter(_dict_of(obj)), {})
+    found: dict[str, Any] = next(iter(_dict_of(obj)), {})
+    kind: Any = type(obj)
+    memos = memo_names(kind)
+    attributes = {k: v for k, v in found.items() if k not in memos} if memos else found
     own = [len(attributes), *attributes.keys(), *attributes.values()]
-    others = [part for part in gc.get_referents(obj) if part is not attributes]
+    others = [part for part in gc.get_referents(obj) if part is not found]
+    if attributes is not found:
+        kept = {id(value) for name, value in found.items() if name in memos}
+        others = [part for part in others if id(part) not in kept]
     return [*own, type(obj), *others]
+
+
+@cache
+def memo_names(kind: Any) -> frozenset[str]:
+    """Attributes in which objects of a class keep what they have worked out: no change to them."""
+    return frozenset(
+        name
+        for cls in kind.__mro__
+        for name, value in vars(cls).items()
+        if type(value) is cached_property
+    )
 
 
 def _attribute(obj: Any, parts: Any, place: int) -> str:

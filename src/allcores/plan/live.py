@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from types import BuiltinMethodType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -496,7 +497,9 @@ def is_read_property(
     except LookupError:
         return False
     found = next((c.__dict__[attr] for c in kind.__mro__ if attr in c.__dict__), None)
-    getter = found.fget if type(found) is property else None
+    getter: Any = found.fget if type(found) is property else None
+    if isinstance(found, cached_property):
+        getter = found.func
     if not isinstance(getter, FunctionType) or getter.__name__ != attr:
         return False
     return getter.__code__.co_filename == file

@@ -447,9 +447,8 @@ class Surroundings:
                 d.attr if isinstance(d, ast.Attribute) else getattr(d, "id", "")
                 for d in node.decorator_list
             }
-            if "cached_property" in kinds:
-                found.append(Summary(node.lineno, {"$0"}))
-            elif kinds & {"property", "abstractproperty"}:
+            # What a cached_property keeps is a memo, and no result.
+            if kinds & {"property", "abstractproperty", "cached_property"}:
                 found.append(self.within(owner).summarise(node))
         return found + self.descriptors(name, "__get__", 0)
 
