@@ -320,6 +320,7 @@ EXACT = {
     "seeded in a function": "    out.append(seeded(i))\n",
     "seeded but for the last": "    if i == 29: break\n    np.random.seed(i)\n    out.append(np.random.rand())\n",
     "an own generator": "    mine = np.random.default_rng(i)\n    out.append(mine.normal())\n",
+    "a sequence for each": "    seeds = np.random.SeedSequence(i).spawn(2)\n    out.append([np.random.default_rng(s).normal() for s in seeds])\n",
     "one that asks the system": "    out.append(len(str(asks.random())) > 2)\n",
 }
 SERIAL = {
@@ -353,6 +354,30 @@ many = [np.random.default_rng(k) for k in range(4)]
         assert shown(each) == shown(plain)
     assert (each.in_workers > 20) == (name in EXACT) or "unseen" in name, each.warned
     assert bool(each.warned) == (name in SERIAL)
+
+
+SPAWNED = {
+    "generators": ("np.random.default_rng(1).spawn(12)", "item"),
+    "seed sequences": ("np.random.SeedSequence(1).spawn(12)", "np.random.default_rng(item)"),
+}
+
+
+@pytest.mark.parametrize("name", SPAWNED)
+def test_each_item_with_a_generator_of_its_own(name: str) -> None:
+    """They give the plain loop's numbers, and stand where it leaves them."""
+    items, rng = SPAWNED[name]
+    source = f"""
+import numpy as np
+items = {items}
+out = []
+for item in parallel(items):
+    rng = {rng}
+    out.append(rng.normal(size=3).sum())
+after = [np.random.default_rng(item).normal() for item in items]
+"""
+    plain, ours = run(source, True), run(source, False, RANDOM="streams", WORKERS="2")
+    assert shown(ours) == shown(plain)
+    assert not ours.warned
 
 
 # -- what is said

@@ -132,6 +132,13 @@ def draw(
     return reader.mutate(Val(made, unknown), node, receiver, what) or tainted
 
 
+def known_streams(reader: Expressions, roots: Roots) -> Roots:
+    """Those of the roots that are streams; in a function, of which nothing is known, all."""
+    if reader.in_function:
+        return roots
+    return frozenset(r for r in roots if reader.around.stream(r) == "stream")
+
+
 def _streams_among(reader: Expressions, roots: Roots) -> list[str]:
     """Of what a value may be, only the streams, if any are known to be such."""
     if reader.in_function:

@@ -1221,7 +1221,8 @@ class Expressions(ItemChanges):
                 )
             maybe: Roots = NONE
             for val in vals if last in ("default_rng", "Generator", "RandomState") else ():
-                maybe |= outer(val.own | val.maybe)  # a generator that is given is given back
+                # A generator that is given is given back.
+                maybe |= draws.known_streams(self, outer(val.own | val.maybe))
             return Info(Val(frozenset({self.site(node)}), maybe), tainted, False)
         if dotted in fx.WARNING_FILTERS and self.own_warnings:
             self.effects += 1
