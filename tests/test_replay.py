@@ -247,6 +247,26 @@ for x in parallel(range(12)):
 logging.disable(logging.NOTSET)
 """
     + END,
+    "input that logs and warns as it is made": LOG
+    + """
+log.addHandler(logging.StreamHandler(sys.stdout))
+def made():
+    for i in range(12):
+        log.info('made %s', i)
+        warnings.warn(f'made {i}')
+        yield i
+def f(x):
+    warnings.warn(f'used {x}')
+    return x * x
+out = []
+with warnings.catch_warnings(record=True) as seen:
+    warnings.simplefilter('always')
+    for x in parallel(made()):
+        out.append(f(x))
+        print('used', x)
+seen = [str(w.message) for w in seen]
+"""
+    + END,
     "a record with what cannot be sent": LOG
     + """
 log.addHandler(Keep())

@@ -11,12 +11,12 @@ from itertools import chain
 from time import perf_counter
 from typing import Any
 
-from allcores.engine.relay import Capture, Piece, Tape, put_out
+from allcores.engine.relay import Capture, Piece, Tape, put_out, said_later
 from allcores.plan.quiet import no_warnings
 
 
 class Ahead:
-    """An iterator over the loop's input that keeps what reading each item printed.
+    """An iterator over the loop's input that keeps what reading each item printed, warned and logged.
 
     first: the index of the first item that is read through it.
     """
@@ -36,7 +36,8 @@ class Ahead:
         captures = _Passing(tape, 1, before[0]), _Passing(tape, 2, before[1])
         sys.stdout, sys.stderr = captures
         try:
-            return next(self.iterator)
+            with said_later(tape):
+                return next(self.iterator)
         except Exception as error:
             self.error = error
             raise
@@ -51,16 +52,16 @@ class Ahead:
             self.count += 1
 
     def says(self, first: int, count: int) -> bool:
-        """Whether reading any of these items printed something."""
+        """Whether reading any of these items said something."""
         return any(first <= index < first + count for index in self.said)
 
     def say(self, index: int) -> None:
-        """Put out what reading this item printed."""
+        """Say what reading this item said."""
         for number, what in self.said.pop(index, ()):
             put_out(number, what)
 
     def in_turn(self, items: Iterable[Any], first: int) -> Iterator[Any]:
-        """The items, each after what reading it printed."""
+        """The items, each after what reading it said."""
         index = first
         for item in items:
             self.say(index)

@@ -9,7 +9,6 @@ import gc
 import reprlib
 import sys
 import types
-import warnings
 from array import array
 from collections import deque
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from weakref import ReferenceType, WeakKeyDictionary, WeakSet, WeakValueDictiona
 from allcores.build import raw
 from allcores.build.travel import IMMUTABLE
 from allcores.engine.functions import global_names
+from allcores.plan.quiet import no_warnings
 
 LARGE = 64
 """From so many items on a container is not gone through item by item."""
@@ -407,9 +407,8 @@ def _place_of_iterator(obj: Any) -> bytes:
     """Where an iterator stands."""
     if raw.has_fields(type(obj)):
         return raw.fields(obj)
-    with warnings.catch_warnings():
-        # From 3.12 on, itertools' objects warn that they will not be picklable for ever.
-        warnings.simplefilter("ignore", DeprecationWarning)
+    # From 3.12 on, itertools' objects warn that they will not be picklable for ever.
+    with no_warnings():
         return repr(obj).encode()
 
 

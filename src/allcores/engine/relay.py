@@ -15,14 +15,16 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import Any
 
-STDOUT, STDERR, WARNING, FORGET, RECORD, CONFIGURE = range(1, 7)
+STDOUT, STDERR, WARNING, FORGET, RECORD, CONFIGURE, LATER = range(1, 8)
 """Kinds of pieces. FORGET: warnings once shown may be shown again, as after `catch_warnings`.
-CONFIGURE: `logging.warning(·)` and the like, which set up logging where nobody has."""
+CONFIGURE: `logging.warning(·)` and the like, which set up logging where nobody has. LATER: something
+of this process, to be called."""
 
-Piece = tuple[int, str | bytes | None]
+Piece = tuple[int, str | bytes | Callable[[], object] | None]
 """A stream's text, or None to flush it; what else is sent is pickled."""
 
 _here = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
@@ -271,6 +273,8 @@ def put_out(number: int, what: Any, namespace: dict[str, Any] | None = None) -> 
                 stream.flush()
             else:
                 stream.write(what)
+    elif number == LATER:
+        what()
     elif number == WARNING:
         message, category, filename, lineno, home = pickle.loads(what)
         module = sys.modules.get(home)
@@ -321,3 +325,29 @@ def no_logging() -> Iterator[None]:
         yield
     finally:
         logging.Logger.handle = handle
+
+
+@contextmanager
+def said_later(tape: Tape) -> Iterator[None]:
+    """Warnings given and records made inside are kept, to be shown and handled when it is time."""
+    show, logging = warnings.showwarning, sys.modules.get("logging")
+
+    def show_later(*given: Any, **how: Any) -> None:
+        tape.pieces.append((LATER, partial(show, *given, **how)))
+
+    warnings.showwarning = show_later
+    handle: Any = logging.Logger.handle if logging is not None else None
+
+    def handle_later(logger: Any, record: Any) -> None:
+        tape.pieces.append((LATER, partial(handle, logger, record)))
+
+    if logging is not None:
+        logging.Logger.handle = handle_later
+    try:
+        yield
+    finally:
+        # A program may put another one there while it makes an item.
+        if warnings.showwarning is show_later:
+            warnings.showwarning = show
+        if logging is not None and logging.Logger.handle is handle_later:
+            logging.Logger.handle = handle
