@@ -8,11 +8,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.fuzz import in_place
 from tests.fuzz.grammar import build
 from tests.fuzz.run import as_script, check, report
 
 LOOPS = 700
 """For each Python; with three of them a run of the tests makes 2,100."""
+
+LOOPS_OVER_ITEMS = 150
 
 counts: collections.Counter[tuple[str, bool]] = collections.Counter()
 
@@ -32,6 +35,22 @@ def test_random_loops_leave_the_same(data: st.DataObject) -> None:
     program = build(lambda n: data.draw(st.integers(0, n - 1)))
     found, verdict, _ = check(program)
     counts[verdict, program.easy] += 1
+    assert found is None, f"{found}\n{as_script(program)}"
+
+
+@pytest.mark.timeout(300)
+@settings(
+    max_examples=LOOPS_OVER_ITEMS,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate],
+)
+@given(st.data())
+def test_random_loops_that_change_their_items_leave_the_same(data: st.DataObject) -> None:
+    program = in_place.build(lambda n: data.draw(st.integers(0, n - 1)))
+    found, _, _ = check(program)
     assert found is None, f"{found}\n{as_script(program)}"
 
 
