@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from allcores.plan import plan_source
@@ -338,5 +340,29 @@ def test_a_plan_that_leaves_items_alone_gives_way() -> None:
         "parallel",
         helpers=STAR,
         data="stars = [Star(i) for i in range(9)]\nfor s in stars:\n    s.log = [s.n]\nout = []\n",
+        places=("module",),
+    )
+
+
+HIDDEN = {
+    "a default that all calls share": "def fit(self, memo=[]):\n        memo.append(self.n)\n        self.n = len(memo)",
+    "a variable of its module": "def fit(self):\n        SEEN.append(self.n)\n        self.n = len(SEEN)",
+    "the class": "def fit(self):\n        type(self).made += 1\n        self.n = self.made",
+}
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_methods_of_another_module_are_read(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = f"SEEN = []\nclass Star:\n    made = 0\n    def __init__(self, n):\n        self.n = n\n    {HIDDEN[name]}\n"
+    module = "hides_" + name.replace(" ", "_")
+    (tmp_path / f"{module}.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert_same(
+        "for s in parallel(stars):\n    s.fit()\nprint([s.n for s in stars])\ndel s, stars, Star\n",
+        "serial",
+        helpers=f"import sys\nsys.modules.pop('{module}', None)\nfrom {module} import Star\n",
+        data="stars = [Star(i) for i in range(9)]\n",
         places=("module",),
     )

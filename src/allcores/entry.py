@@ -678,6 +678,8 @@ class _Entry:
             read = {path.partition(".")[0].removesuffix("()") for path in self.plan.work_reads}
             names = [n for n in names if n in read]
         found = [(n, values.get(n, namespace.get(n))) for n in names]
+        if self.place is not None:
+            found += self.place.beside
         return [(n, obj) for n, obj in found if not is_stream(obj)]
 
     def look_at_fixed(

@@ -67,6 +67,8 @@ class InPlace:
         )
         """Whether reading the loop does not show which parts of the item are changed."""
         self.augmented = augmented_targets(plan)
+        self.beside: list[tuple[str, Any]] = []
+        """What work reads beside the items, by name."""
         self.current: set[int] = set()
         """What the iteration at work may change, by id."""
         self.spoilt = False
@@ -81,14 +83,15 @@ class InPlace:
         """
         self.targets = targets
         self.items = Items(items, self.fixed, self.certain, seconds)
+        self.beside = self.items.fixed
         self.check()
 
     def fixed(self, classes: Iterable[type]) -> list[tuple[str, Any]]:
         """What work reads beside its item."""
         reached = Reached(self.plan, self.names, self.namespace, classes)
-        why = reached.changes(self.namespace)
+        why = reached.changes(self.plan, self.namespace)
         if why is not None:
-            raise Entangled(f"{why}, which all iterations share")
+            raise Entangled(why)
         found = reached.sees()
         for full in sorted(self.plan.work_reads):
             path = full.removesuffix(CALLED)

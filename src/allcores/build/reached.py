@@ -92,21 +92,27 @@ class Reached:
 
     # -- what they do
 
-    def changes(self, namespace: dict[str, Any]) -> str | None:
+    def changes(self, plan: Plan, namespace: dict[str, Any]) -> str | None:
         """What a reached function changes that all iterations share, in words, or None."""
         if len(self.functions) >= MOST:
             return "the functions that it may call are too many to be read"
+        called = {method for _, method in plan.item_calls}
         for function in list(self.functions.values()):
             summary = Callables(namespace, 0, Reading()).summary_of(function)
             if summary is None:
                 continue
+            what = f"`{function.__qualname__}`{summary.place()}"
             for root in sorted(summary.changes):
                 if not root.startswith("$"):
-                    return (
-                        f"`{function.__qualname__}`{summary.place()} changes `{root.lstrip('@')}`"
-                    )
+                    return f"{what} changes `{root.lstrip('@')}`, which all iterations share"
+                place = int(root[1:].partition(".")[0])
+                if place in summary.shared_defaults:
+                    return f"{what} changes a default that all calls share"
+                elsewhere = function.__code__.co_filename != plan.file
+                if place and elsewhere and function.__name__ in called:
+                    return f"{what} changes what it is given"
             if summary.refusals:
-                return f"`{function.__qualname__}`{summary.place()} {summary.refusals[0]}"
+                return f"{what} {summary.refusals[0]}"
         return None
 
     def sees(self) -> list[tuple[str, Any]]:
