@@ -270,6 +270,7 @@ def test_looks_no_further_than_it_says() -> None:
 def test_some_of_the_items() -> None:
     items = [[k] for k in range(100)]
     watch = watch_items(items)
+    assert watch is not None
     items[0].append(1)
     assert watch.change() is not None
 

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any
 
 from allcores.build.runtime import Functions
-from allcores.build.settings import decimal_flags
+from allcores.build.settings import Flags
 from allcores.build.travel import ATOMS, stuck_ones
 from allcores.build.watch import Watch, watch_items
 from allcores.engine.job import Cut
@@ -121,7 +121,7 @@ class LoopJob:
         self.items: Watch | None = None
         self.changes_items = False
         """Whether work may change the items that it is given: somebody brings the changes home."""
-        self.flags: frozenset[str] = frozenset()
+        self.flags: Flags
 
     def output(self, where: Any) -> None:
         """In a worker's record: put what was said there. In a commit: say it."""
@@ -144,7 +144,7 @@ class LoopJob:
         self.relay.install()
         self.take()
         self.watch = self.fixed(frozenset((*self.global_names, *self.passing_names)))
-        self.flags = decimal_flags()
+        self.flags = Flags()
         new_clock_sequence()
         self.seen = self.watched()
 
@@ -186,7 +186,7 @@ class LoopJob:
         self, results: list[Any], last: bool, cut: Cut | None
     ) -> tuple[Any, Cut | None]:
         extra, more = self.pack(results, last, cut)
-        raised = decimal_flags() - self.flags
+        raised = self.flags.raised_since()
         return ({**(extra or {}), FLAGS: raised} if raised else extra), more
 
     def pack(

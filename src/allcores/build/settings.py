@@ -6,60 +6,79 @@ import os
 import sys
 from typing import Any
 
-NOT_SET = frozenset({"decimal_context", "numpy.ufunc.extobj"})
+LIBRARIES = ("decimal_context", "numpy.ufunc.extobj")
 """Context variables that libraries set when they are first used; they are asked in other ways."""
 
 
-def settings() -> dict[str, Any]:
-    """What is set now, by a name that says what it is. Only libraries that are there are asked."""
-    found: dict[str, Any] = {
-        "the current directory (`os.getcwd()`)": _directory(),
-        "the recursion limit (`sys.getrecursionlimit()`)": sys.getrecursionlimit(),
-        "the search path (`sys.path`)": tuple(sys.path),
-        "the environment (`os.environ`)": dict(getattr(os.environ, "_data", ())),
-    }
-    np = sys.modules.get("numpy")
-    if np is not None and hasattr(np, "geterr"):
-        found["NumPy's error handling (`np.geterr()`)"] = np.geterr()
-    decimal = sys.modules.get("decimal")
-    if decimal is not None and hasattr(decimal, "getcontext"):
-        c = decimal.getcontext()
-        traps = tuple(c.traps.values())
-        found["the context of `decimal`"] = (c.prec, c.rounding, c.Emin, c.Emax, c.clamp, traps)
-    locale = sys.modules.get("_locale")
-    if locale is not None:
-        found["the locale"] = locale.setlocale(locale.LC_ALL)
-    contextvars = sys.modules.get("contextvars")
-    if contextvars is not None:
-        for variable, value in contextvars.copy_context().items():
-            if variable.name not in NOT_SET:
-                found[f"the context variable `{variable.name}`"] = _Same(value)
-    return found
+class Settings:
+    """What is set for the whole process at this moment. Only libraries that are there are asked."""
 
+    def __init__(self) -> None:
+        self.directory = _directory()
+        self.environment = dict(_environment())
+        self.path = list(sys.path)
+        self.limit = sys.getrecursionlimit()
+        self.locale = _locale()
+        self.decimal = _decimal()
+        self.context = _context()
+        self.numpy = _numpy()
 
-def setting_changed(then: dict[str, Any]) -> str | None:
-    """What is set to something else by now."""
-    now = settings()
-    if now == then:
+    def changed(self) -> str | None:
+        """What is set to something else by now, by a name that says what it is."""
+        if self.environment != _environment():
+            return "the environment (`os.environ`)"
+        if self.path != sys.path:
+            return "the search path (`sys.path`)"
+        if self.directory != _directory():
+            return "the current directory (`os.getcwd()`)"
+        if self.limit != sys.getrecursionlimit():
+            return "the recursion limit (`sys.getrecursionlimit()`)"
+        # Of a library that the loop is the first to import, there is nothing to compare.
+        if self.locale is not None and self.locale != _locale():
+            return "the locale"
+        if self.decimal is not None and not _works_alike(self.decimal, _decimal_context()):
+            return "the context of `decimal`"
+        now = _context()
+        if len(now) == len(self.context) and all(map(_same, now, self.context)):
+            # NumPy keeps its settings there from version 2 on, in a new object every time.
+            return None if _kept_in_context() else self.numpy_changed()
+        for variable in {*(v for v, _ in now), *(v for v, _ in self.context)}:
+            value, old = _value(now, variable), _value(self.context, variable)
+            if value is not old and variable.name not in LIBRARIES:
+                return f"the context variable `{variable.name}`"
+        return self.numpy_changed()
+
+    def numpy_changed(self) -> str | None:
+        if self.numpy is not None and self.numpy != _numpy():
+            return "NumPy's error handling (`np.geterr()`)"
         return None
-    for name in {**then, **now}:
-        if name.startswith("the context variable") or (name in then and name in now):
-            if then.get(name) != now.get(name):
-                return name
-    # Of a library that the loop is the first to import, there is nothing to compare.
-    return None
 
 
-class _Same:
-    """Equal to one that holds the same object: what a program keeps there may have an `__eq__`."""
+Context = list[tuple[Any, Any]]
+_NOTHING = object()
 
-    def __init__(self, value: Any) -> None:
-        self.value = value
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.value is other.value
+def _context() -> Context:
+    contextvars = sys.modules.get("contextvars")
+    return list(contextvars.copy_context().items()) if contextvars is not None else []
 
-    __hash__ = None  # type: ignore[assignment]
+
+def _same(a: tuple[Any, Any], b: tuple[Any, Any]) -> bool:
+    return a[0] is b[0] and a[1] is b[1]
+
+
+def _value(context: Context, variable: Any) -> Any:
+    return next((value for v, value in context if v is variable), _NOTHING)
+
+
+def _kept_in_context() -> bool:
+    """Whether NumPy is not there, or one that keeps its settings in a context variable."""
+    return "numpy" not in sys.modules or "numpy._core" in sys.modules
+
+
+def _environment() -> dict[Any, Any]:
+    found: dict[Any, Any] = getattr(os.environ, "_data", {})
+    return found
 
 
 def _directory() -> str:
@@ -69,16 +88,52 @@ def _directory() -> str:
         return ""
 
 
+def _locale() -> str | None:
+    locale = sys.modules.get("locale")
+    return locale.setlocale(locale.LC_ALL) if locale is not None else None
+
+
+def _decimal() -> Any:
+    """A copy of the context of `decimal`, or None."""
+    context = _decimal_context()
+    return context.copy() if context is not None else None
+
+
+def _decimal_context() -> Any:
+    get = getattr(sys.modules.get("decimal"), "getcontext", None)
+    return get() if get is not None else None
+
+
+def _works_alike(a: Any, b: Any) -> bool:
+    """Whether two contexts of `decimal` are the same but for the flags that are raised."""
+    return all(getattr(a, name) == getattr(b, name) for name in OF_DECIMAL)
+
+
+OF_DECIMAL = ("prec", "rounding", "Emin", "Emax", "capitals", "clamp", "traps")
+
+
+def _numpy() -> dict[str, str] | None:
+    np = sys.modules.get("numpy")
+    return np.geterr() if np is not None and hasattr(np, "geterr") else None
+
+
 # -- what has happened in decimal arithmetic: flags that are raised, and stay so
 
 
-def decimal_flags() -> frozenset[str]:
-    """The names of the flags that the context of `decimal` has raised."""
-    decimal = sys.modules.get("decimal")
-    if decimal is None or not hasattr(decimal, "getcontext"):
-        return frozenset()
-    flags = decimal.getcontext().flags
-    return frozenset(signal.__name__ for signal, raised in flags.items() if raised)
+class Flags:
+    """The flags that the context of `decimal` has raised at this moment."""
+
+    def __init__(self) -> None:
+        self.then = _decimal()
+
+    def raised_since(self) -> frozenset[str]:
+        """The names of those that have been raised since then."""
+        context = _decimal_context()
+        if context is None or (self.then is not None and context.flags == self.then.flags):
+            return frozenset()
+        old = self.then.flags if self.then is not None else {}
+        found = [s for s, raised in context.flags.items() if raised and not old.get(s, False)]
+        return frozenset(signal.__name__ for signal in found)
 
 
 def raise_decimal_flags(names: frozenset[str]) -> None:

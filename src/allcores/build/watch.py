@@ -20,7 +20,7 @@ from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from allcores.build import states
-from allcores.build.settings import setting_changed, settings
+from allcores.build.settings import Settings
 from allcores.build.states import FUNCTION, MISSING, State
 from allcores.build.travel import ATOMS
 
@@ -95,7 +95,7 @@ class Watch:
         of which only what they hold themselves may change.
         """
         self.apart, self.home = apart, home
-        self.settings = None if data_only else settings()
+        self.settings = None if data_only else Settings()
         self.data_only = data_only
         self.roots = list(roots)
         self.held: list[Held] = []
@@ -168,7 +168,7 @@ class Watch:
 
     def change(self) -> Change | None:
         """What was found to have changed."""
-        setting = setting_changed(self.settings) if self.settings is not None else None
+        setting = self.settings.changed() if self.settings is not None else None
         if setting is not None:
             return Change(setting, "")
         found = next((held for held in self.others if held.changed()), None)
@@ -261,8 +261,10 @@ class _Variables:
         return [found] if self.single else found
 
 
-def watch_items(chunk: list[Any]) -> Watch:
-    """A look at some of the items that iterations are given."""
+def watch_items(chunk: list[Any]) -> Watch | None:
+    """A look at some of the items that iterations are given; None: they cannot be changed."""
     step = max(1, len(chunk) // MOST_ITEMS)
     items = [("", item) for item in chunk[::step] if type(item) not in ATOMS]
+    if not items:
+        return None
     return Watch(items, most=4 * MOST_ITEMS, data_only=True)
