@@ -267,6 +267,46 @@ def test_looks_no_further_than_it_says() -> None:
     assert watch.change() is not None
 
 
+def test_what_it_does_not_see() -> None:
+    # docs/limits.md
+    from statistics import NormalDist
+
+    numbers = set(range(1000))
+    watch = Watch([("a", numbers)])
+    numbers.remove(900)
+    numbers.add(900.5)  # type: ignore[arg-type]
+    assert watch.change() is None
+    library = NormalDist(1, 2)
+    watch = Watch([("a", library)])
+    library._mu = 3  # type: ignore[attr-defined]
+    assert watch.change() is None
+    there = [1]
+    watch = Watch([("a", there)])
+    there.append(2)
+    there.pop()
+    assert watch.change() is None
+
+
+def test_a_finalizer_that_a_commit_sets_off() -> None:
+    # docs/limits.md
+    source = """
+import weakref
+m = [0]
+class T: ...
+def work(m, i): return len(m)
+holder = {}; out = []
+for i in parallel(range(30), chunk=15):
+    r = work(m, i)
+    out.append(r)
+    t = T(); t.f = weakref.finalize(t, m.append, i)
+    holder['t'] = t
+"""
+    outcome = run(source, False)
+    assert outcome.in_workers == 30
+    assert len(outcome.names["global m"]) > 15
+    assert outcome.names["global out"][:15] == [1] * 15  # they were worked on before any commit
+
+
 def test_some_of_the_items() -> None:
     items = [[k] for k in range(100)]
     watch = watch_items(items)
