@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from allcores.plan.draws import Kind
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+PLAIN = (ast.Constant, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop)
+"""What numbers and texts are written with."""
 DECLARATIONS = (ast.Global, ast.Nonlocal)
 MAX_DEPTH = 20
 NOTHING: frozenset[str] = frozenset()
@@ -55,6 +57,8 @@ class Module:
         """Names bound by `import`, which binds modules alone."""
         self.taken: dict[str, str] = {}
         """Names bound to a method that changes its object: `push = out.append`."""
+        self.constants: set[str] = set()
+        """Names bound to a number or text that the source shows."""
         self.defs: dict[str, ast.stmt] = {}
         self.summaries: dict[object, Known] = {}
         self.scopes: dict[ast.AST, Scope] = {}
@@ -87,6 +91,8 @@ class Module:
             self.note_import(node, keep=True)
         elif isinstance(node, ast.Assign):
             self.taken.update(taken_method(node))
+            if all(isinstance(n, PLAIN) for n in ast.walk(node.value)):
+                self.constants |= {t.id for t in node.targets if isinstance(t, ast.Name)}
 
     def scope(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> Scope:
         """A function's local names, read once."""
@@ -262,6 +268,14 @@ class Surroundings:
             )
         return self.module.bound.get(name, 0) == 1 and (
             name in self.module.defs or name in self.module.imports
+        )
+
+    def is_constant(self, name: str) -> bool:
+        """Whether a name is bound once, to a number or text that the source shows."""
+        return (
+            name in self.module.constants
+            and self.module.bound.get(name) == 1
+            and name not in self.locals
         )
 
     def dotted(self, path: str) -> str | None:

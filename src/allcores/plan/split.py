@@ -24,6 +24,7 @@ from allcores.plan.effects import (
     item_root,
     outer,
 )
+from allcores.plan.implicit import SPECIAL
 from allcores.plan.items import sources_of, touches_items
 from allcores.plan.model import Commit, Plan, Reason, Step
 from allcores.plan.names import (
@@ -99,6 +100,7 @@ def read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
 def _read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
     local = names_bound_in(node)
     reader = FunctionReader(around, local, set())
+    reader.in_special = around.class_node is not None and node.name in SPECIAL
     summary = Summary(node.lineno)
     for n in walk_scope(*node.body):
         if isinstance(n, ast.Global):

@@ -139,6 +139,9 @@ class Expressions(ItemChanges):
         self.via: tuple[str, ...] = ()
         """The functions through which what is changed just now is reached, and where it is."""
         self.trails: dict[str, tuple[str, ...]] = {}
+        self.in_special = False
+        """Within a method that Python calls by itself. Those that it calls in turn are looked for
+        with it (`implicit.TEXT` and so on), or else all of them would call one another."""
         self.results: dict[str, Roots] = {}
         """What calls of functions that have been read may have given, other than arguments."""
         self.touched: list[tuple[ast.AST, str]] = []
@@ -303,7 +306,8 @@ class Expressions(ItemChanges):
         self.outer_names.add(name)
         if self.around.is_code(name):
             return self.imported(node, path)
-        return Val(frozenset({path})), self.read_path(path, node)
+        val = ATOM if self.around.is_constant(path) else Val(frozenset({path}))
+        return val, self.read_path(path, node)
 
     def imported(self, node: ast.AST, path: str) -> tuple[Val, bool]:
         """The value of a path that begins with a module, class or function."""
@@ -449,7 +453,7 @@ class Expressions(ItemChanges):
         They are looked for by their names, in the classes of this module.
         """
         names &= self.around.module.special
-        if not names:
+        if not names or self.in_special:
             return False
         called = [e for e in operands if e is not None and self.may_have(e, names)]
         return bool(called) and self.special(node, names, called)
@@ -470,6 +474,8 @@ class Expressions(ItemChanges):
         """Whether a method of one of these names changes what no object holds."""
         tainted = False
         names &= self.around.module.special
+        if self.in_special:
+            return False
         if self.in_function:
             # Once is enough: what is noted stays so.
             names -= self.noted
@@ -478,7 +484,7 @@ class Expressions(ItemChanges):
             for summary in self.around.methods_named(name):
                 shared = [r for r in summary.changes if not r.startswith("$")]
                 if fx.UNKNOWN in shared:
-                    return self.leads_too_far(node, f"`{name}`{summary.place()}")
+                    continue  # the watch is there for what such methods rarely do
                 tainted |= self.reads_of(node, summary, ATOM)
                 for root in shared:
                     self.note_change(root, True)
