@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import pytest
 
@@ -24,9 +24,6 @@ _DURATION = re.compile(r"\b\d+\.\d+ ?(?:s|ms|seconds)\b")
 
 RECORD = Path(os.environ.get("CORPUS_RECORD", os.devnull))
 LEAVE_OUT = Path(os.environ.get("CORPUS_LEAVE_OUT", os.devnull))
-
-
-_stacks: list[TextIO] = []
 
 
 def _write(**entry: Any) -> None:
@@ -40,8 +37,8 @@ def _same_each_time(text: str) -> str:
 
 def pytest_configure(config: pytest.Config) -> None:
     # The runner asks where a test that hangs has come to.
-    _stacks.append(RECORD.with_name("stacks").open("a"))
-    faulthandler.register(signal.SIGUSR1, file=_stacks[0], all_threads=True)
+    stacks = os.open(RECORD.with_name("stacks"), os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+    faulthandler.register(signal.SIGUSR1, file=stacks, all_threads=True)
     if importlib.util.find_spec("hypothesis") is not None:
         from hypothesis import HealthCheck, settings
 
