@@ -336,6 +336,8 @@ class _Entry:
         if itself and self.begins_with_atoms():
             self.unchanging = True
             return rest, ""
+        if itself and self.begins_with_memory():
+            return rest, ""
         if itself and (items_left(rest) or 0) > MOST:
             return rest, TOO_MANY
         if itself:
@@ -378,6 +380,16 @@ class _Entry:
         self.plan = other
         self.variables = variables_of(other, self.frame)
         return True
+
+    def begins_with_memory(self) -> bool:
+        """Whether the next item is arrays that take longer to compare than they are worked on."""
+        if self.site.cost is None or self.settings.force:
+            return False
+        from allcores.build.inplace import PER_BYTE, UNCHANGED
+
+        parts = [part for item in islice(copied(self.iterator), 1) for part in _parts(item)]
+        size = sum(part.nbytes for part in parts if type(part).__name__ == "ndarray")
+        return bool(size * PER_BYTE * UNCHANGED > MOST_FOR_MEMORY * self.site.cost)
 
     def without_items(self) -> bool:
         """Go on by the Plan that leaves items alone, if there is one for workers."""

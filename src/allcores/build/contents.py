@@ -111,7 +111,9 @@ class Dicts(Kind):
         return held[0] + held[1]
 
     def same(self, then: Any, now: Any) -> bool:
-        return all(len(a) == len(b) and all(map(is_, a, b)) for a, b in zip(then, now))
+        if len(then[0]) != len(now[0]):
+            return False
+        return all(all(map(is_, a, b)) for a, b in zip(then, now))
 
     def change(self, then: Any, now: Any) -> tuple[bool, list[Any], list[Any]]:
         """Whether to begin with none, keys and values."""
@@ -479,7 +481,9 @@ def _found_kinds(kind: type) -> tuple[Kind, ...] | None:
     np = sys.modules.get("numpy")
     bases = dict(BASES)
     if np is not None and hasattr(np, "ndarray"):
-        if issubclass(kind, (np.memmap, np.ma.MaskedArray, np.recarray)):
+        # By their names: NumPy loads some of them only when it is asked for them.
+        odd = ("memmap", "MaskedArray", "recarray")
+        if any(c.__name__ in odd and c.__module__.startswith("numpy") for c in kind.__mro__):
             return None
         if issubclass(kind, (np.generic, np.dtype, np.ufunc)):
             return ()

@@ -36,6 +36,8 @@ SHARED = "what items share"
 
 PER_BYTE = 1e-9
 """Seconds that it takes to bring home a byte of an array."""
+UNCHANGED = 0.4
+"""The part of that which it takes to see that nothing has changed."""
 
 
 class Done(NamedTuple):
@@ -199,7 +201,7 @@ class InPlace:
         large = [n for nodes in self.items.of_item for n in nodes if n.kind.late]
         sure = sum(int(n.obj.nbytes) for n in large if n.then is ALWAYS)
         others = sum(size_of(n) for n in large if n.then is not ALWAYS)
-        return PER_BYTE * (sure + 0.4 * others)
+        return PER_BYTE * (sure + UNCHANGED * others)
 
     def changes_anything(self) -> bool:
         """Whether the items hold anything that can be changed in place."""
