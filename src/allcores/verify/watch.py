@@ -13,6 +13,7 @@ import time
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+import allcores.build.inplace  # noqa: F401  (no module of ours is loaded between two looks)
 from allcores import entry
 from allcores.inputs import plain_source
 from allcores.loop import LoopReport, Settings, _Parallel
