@@ -7,6 +7,26 @@ import pytest
 from tests.same import assert_same, run
 
 PROGRAMS = {
+    "a name that only exec has made": """
+exec("def secret(v): return v + 1")
+out = []
+for i in parallel(range(8)):
+    out.append(secret(i))
+""",
+    "raises again where that is decided in order": """
+k = 3
+out = []
+def risky(v):
+    if v % 5 == 3:
+        raise ValueError(v)
+    return v
+for i in parallel(range(8)):
+    try:
+        out.append(risky(i))
+    except ValueError:
+        if len(out) > 2 or (lambda q=k: q * 2)():
+            raise
+""",
     "what it runs over grows under another name": """
 grid = [[j, j + 1] for j in range(8)]
 for i, (a, b) in parallel(enumerate(grid)):

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import chain, islice
 from time import perf_counter
-from types import FrameType
+from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from allcores import sites
@@ -147,7 +147,7 @@ def _make_plan(site: Site, frame: FrameType, own_streams: bool) -> None:
     """Read the loop with the live objects at hand."""
     assert site.node is not None and site.module is not None
     module_level = not any(not hasattr(n, "bases") for n in site.chain)
-    names = {} if module_level else dict(frame.f_locals)
+    names = {} if module_level else locals_of(frame)
     live = Names(names, frame.f_globals, of_loop=True)
     around = Surroundings(site.module, site.chain, live)
     around.reading.mark = mark_at
@@ -347,7 +347,7 @@ class _Entry:
             left = iter(items)
             if more is not None:
                 return chain(items, more), TOO_MANY
-        names = {} if self.plan.module_level else dict(self.frame.f_locals)
+        names = {} if self.plan.module_level else locals_of(self.frame)
         place = self.place = InPlace(self.plan, names, self.frame.f_globals)
         self.prepare(self.report.reason == "spilled" or "spilled" in self.site.warned)
         known = self.site.cost is not None and not self.settings.force
@@ -506,7 +506,7 @@ class _Entry:
         from allcores.build.watch import Watch
 
         parts = _parts(item)
-        reads = self.watchable({} if self.plan.module_level else dict(self.frame.f_locals))
+        reads = self.watchable({} if self.plan.module_level else locals_of(self.frame))
         look = Watch([*((ITEM, part) for part in parts), *reads], home=self.home())
         self.peeked = list(islice(iterator, 1))
         changed = look.change()
@@ -535,7 +535,7 @@ class _Entry:
             return None
 
         def look() -> Watch:
-            names = {} if plan.module_level else dict(self.frame.f_locals)
+            names = {} if plan.module_level else locals_of(self.frame)
             changed = [obj for obj, _ in changed_objects(plan, names, namespace).values()]
             owners = [owners_of(path, names, namespace)[-1:] for path in plan.changed]
             ends = {path.rpartition(".")[2] for path in plan.changed}
@@ -564,7 +564,7 @@ class _Entry:
         if why is not None:
             return f"workers cannot be made here: {why}"
         plan = self.plan
-        names = {} if plan.module_level else dict(self.frame.f_locals)
+        names = {} if plan.module_level else locals_of(self.frame)
         namespace = self.frame.f_globals
         shared = holds_iterator(self.iterable, namespace.values())
         here, elsewhere = self.holders
@@ -588,7 +588,7 @@ class _Entry:
             in_globals = plan.module_level or name in plan.declared_global
             if name in names or (in_globals and name in namespace):
                 return f"`{name}` has a value that `except ... as {name}` would delete; use another name there"
-        for name in sorted(plan.unbinds if sys.version_info >= (3, 13) else ()):
+        for name in sorted(plan.unbinds if sys.version_info >= (3, 12) else ()):
             if name in names or name in plan.parent_names:
                 return f"`{name}` is deleted, and Python {sys.version_info[0]}.{sys.version_info[1]} lets only the function itself do so; set it to None instead"
         for path in plan.lists_only:
@@ -635,12 +635,7 @@ class _Entry:
         return elsewhere and caught_above(self.frame)
 
     def local_names(self) -> frozenset[str]:
-        code = self.frame.f_code
-        if self.plan.module_level:
-            return frozenset()
-        return (
-            frozenset(code.co_varnames) | frozenset(code.co_cellvars) | frozenset(code.co_freevars)
-        )
+        return frozenset() if self.plan.module_level else names_of(self.frame.f_code)
 
     def prepare(self, traced: bool) -> None:
         """Compile the Plan for this entry's variables."""
@@ -1092,6 +1087,20 @@ HOW_CHANGED = (
     "is changed by something that the loop calls, which reading it does not show; have that return "
     "the new value, and change it in the loop's own body"
 )
+
+
+def names_of(code: CodeType) -> frozenset[str]:
+    """The names of a function's variables."""
+    return frozenset(code.co_varnames) | frozenset(code.co_cellvars) | frozenset(code.co_freevars)
+
+
+def locals_of(frame: FrameType) -> dict[str, Any]:
+    """A function's variables and their values.
+
+    What `exec` has put among a frame's locals is none of them: the code of the function cannot see it.
+    """
+    names = names_of(frame.f_code)
+    return {name: value for name, value in frame.f_locals.items() if name in names}
 
 
 def _parts(item: Any) -> tuple[Any, ...]:

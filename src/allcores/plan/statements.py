@@ -19,8 +19,10 @@ from allcores.plan.implicit import (
 from allcores.plan.items import stored_into, touches_items
 from allcores.plan.lifting import eager, pick
 from allcores.plan.names import (
+    FUNCTIONS,
     binds,
     bound_names,
+    children,
     free_names,
     path_of,
     read_names,
@@ -312,7 +314,21 @@ class Statements(Expressions):
         self.st = after if after is not None else before
         if outermost:
             self.jumps(node)
+            self.raises_again(node)
             self.commit(node, header)
+
+    def raises_again(self, unit: ast.stmt) -> None:
+        """A bare `raise` needs the exception that is being handled, which the worker has."""
+        todo: list[ast.AST] = [unit]
+        for n in todo:
+            if isinstance(n, ast.Raise) and n.exc is None:
+                self.refuse(
+                    n,
+                    "whether to `raise` again depends on what is done in order; "
+                    "give the exception a name and raise that",
+                )
+            if not isinstance(n, (*FUNCTIONS, ast.ExceptHandler)):
+                todo += children(n)
 
     def inside_of(self, node: ast.stmt) -> None:
         bodies = [getattr(node, f, []) for f in ("body", "orelse", "finalbody")]
