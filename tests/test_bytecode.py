@@ -218,3 +218,20 @@ del f
         "parallel",
         places=("module",),
     )
+
+
+def test_what_exec_binds_in_a_function_is_no_variable_of_it() -> None:
+    source = """
+def program():
+    exec('def triple(v): return v * 3')
+    out = []
+    for i in parallel(range(20)):
+        out.append(triple(i))
+    return out
+try:
+    out = program()
+except NameError as error:
+    out = str(error)
+del program
+""".lstrip()
+    assert_same(source, places=("module",))

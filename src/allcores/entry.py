@@ -597,7 +597,9 @@ class _Entry:
                     return f"`{path}` is not a plain list, so an append in a `try` may raise"
             except LookupError:
                 return f"`{path}` cannot be looked at beforehand"
-        self.fixed = [n for n in sorted(plan.outer_reads) if n in names]
+        # What `exec` has bound in a function stands among its variables, but is none of them.
+        mine = self.local_names()
+        self.fixed = [n for n in sorted(plan.outer_reads) if n in names and n in mine]
         for name in plan.outer_reads:
             if name not in names and name in self.local_names():
                 return f"`{name}` has no value yet"
