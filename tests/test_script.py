@@ -652,3 +652,24 @@ def test_names_that_a_called_function_imports_from_its_own_package(tmp_path: Pat
     assert ours.out == python("main.py", cwd=tmp_path).out
     assert ours.err.startswith("allcores: package/loops.py:10  6 iterations")
     assert ours.err.count("\n") == 1
+
+
+def test_modules_that_hold_each_other(tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "__init__.py").write_text("import package.one, package.two\n")
+    (package / "one.py").write_text(
+        "import package\nfrom package import two\nclass Item:\n"
+        "    def __init__(self, n): self.n = n\n"
+        "    def grow(self):\n        self.n += package.one.two.step()\n"
+    )
+    (package / "two.py").write_text(
+        "import package\nfrom package import one, two\ndef step():\n    return package.two.one.two.UNIT\nUNIT = 2\n"
+    )
+    (tmp_path / "main.py").write_text(
+        "import package\nfrom package import one, two\n"
+        "items = [one.Item(n) for n in range(6)]\n"
+        "for item in items:\n    item.grow()\nprint([item.n for item in items])\n"
+    )
+    ours = python(*"-m allcores run --force --quiet main.py".split(), cwd=tmp_path)
+    assert (ours.out, ours.err) == ("[2, 3, 4, 5, 6, 7]\n", "")

@@ -77,9 +77,12 @@ class Reached:
     def follow(self, words: set[str], found: list[Any]) -> None:
         """The functions and classes among these values, and in modules under these words."""
         self.names |= words
+        # Modules of a package hold each other.
+        modules: set[str] = set()
         for value in found:
             if isinstance(value, types.ModuleType):
-                if is_own(value.__name__):
+                if is_own(value.__name__) and value.__name__ not in modules:
+                    modules.add(value.__name__)
                     found += [vars(value)[word] for word in words if word in vars(value)]
             elif isinstance(value, type):
                 if is_own(value.__module__):

@@ -38,7 +38,7 @@ BUDGET = 200_000
 def lookup(path: str, names: dict[str, Any], namespace: dict[str, Any]) -> Any:
     """The object at a path, found without running user code. LookupError when there is none."""
     head, *rest = path.split(".")
-    if head[0] == "@":
+    if head[:1] == "@":
         obj = sys.modules.get(head[1:].replace("/", "."))
         if obj is None:
             raise LookupError(path)
@@ -337,7 +337,7 @@ class Names:
     def canonical(self, path: str) -> str:
         """A path that begins with a module, as `@module.attribute`."""
         head, *rest = path.split(".")
-        if head[0] == "@":
+        if head[:1] == "@":
             return path
         obj = self.names.get(head, self.namespace.get(head))
         if not isinstance(obj, ModuleType):
