@@ -1,9 +1,10 @@
-"""The stated limits of the promise (docs/limits.md): each behaves as the page says."""
+"""The stated limits of the promise (docs/promise.md): each behaves as the page says."""
 
 from __future__ import annotations
 
 import logging
 import os
+import re
 import time
 from functools import lru_cache
 from pathlib import Path
@@ -164,3 +165,12 @@ def test_records_have_the_time_at_which_they_were_made(caplog: pytest.LogCapture
             made.append(work(x))
     assert [r.getMessage() for r in caplog.records] == [f"at {x}" for x in range(20)]
     assert all(abs(r.created - t) < 0.5 for r, t in zip(caplog.records, made, strict=True))
+
+
+def test_the_page_names_tests_that_are_there() -> None:
+    root = Path(__file__).parent.parent
+    page = (root / "docs" / "promise.md").read_text()
+    named = re.findall(r"`(tests/\w+\.py)(?:::(\w+))?`", page)
+    assert len(named) > 20
+    for file, test in named:
+        assert f"def {test}" in (root / file).read_text(), (file, test)

@@ -254,7 +254,7 @@ def test_long_ways_have_short_names() -> None:
 
 
 def test_looks_no_further_than_it_says() -> None:
-    # docs/limits.md
+    # docs/promise.md
     many = [[k] for k in range(5000)]
     watch = Watch([("a", many)])
     many[2500].append(1)
@@ -268,7 +268,7 @@ def test_looks_no_further_than_it_says() -> None:
 
 
 def test_what_it_does_not_see() -> None:
-    # docs/limits.md
+    # docs/promise.md
     from statistics import NormalDist
 
     numbers = set(range(1000))
@@ -288,7 +288,7 @@ def test_what_it_does_not_see() -> None:
 
 
 def test_a_finalizer_that_a_commit_sets_off() -> None:
-    # docs/limits.md
+    # docs/promise.md
     source = """
 import weakref
 m = [0]
