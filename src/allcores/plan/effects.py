@@ -81,7 +81,7 @@ def in_words(root: str) -> str:
     head, dot, rest = root.replace(".~", ".").partition(".")
     if is_item(root):
         return head.partition(":")[2] + dot + rest
-    return head[1:].replace("/", ".") + dot + rest if head[0] == "@" else head + dot + rest
+    return head[1:].replace("/", ".") + dot + rest if head[:1] == "@" else head + dot + rest
 
 
 LONGEST_PATH = 4
