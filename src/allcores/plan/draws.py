@@ -19,8 +19,9 @@ from allcores.plan.effects import ATOM, ITEM, NONE, Roots, Val, in_words, is_out
 from allcores.plan.names import walk
 
 if TYPE_CHECKING:
+    from allcores.plan.followed import Followed
     from allcores.plan.summaries import Summary
-    from allcores.plan.values import Expressions, Info, State
+    from allcores.plan.values import Info, State
 
 Kind = Literal["stream", "system", "other"]
 NUMPY = fx.module_root("numpy.random")
@@ -112,9 +113,7 @@ def hidden_part(obj: Any, part: str) -> Any:
 # -- drawing
 
 
-def draw(
-    reader: Expressions, val: Val, node: ast.AST, receiver: ast.expr | None, what: str
-) -> bool:
+def draw(reader: Followed, val: Val, node: ast.AST, receiver: ast.expr | None, what: str) -> bool:
     """Something is drawn from this; True: that must be done in order."""
     reader.effects += 1
     tainted = False
@@ -132,14 +131,14 @@ def draw(
     return reader.mutate(Val(made, unknown), node, receiver, what) or tainted
 
 
-def known_streams(reader: Expressions, roots: Roots) -> Roots:
+def known_streams(reader: Followed, roots: Roots) -> Roots:
     """Those of the roots that are streams; in a function, of which nothing is known, all."""
     if reader.in_function:
         return roots
     return frozenset(r for r in roots if reader.around.stream(r) == "stream")
 
 
-def _streams_among(reader: Expressions, roots: Roots) -> list[str]:
+def _streams_among(reader: Followed, roots: Roots) -> list[str]:
     """Of what a value may be, only the streams, if any are known to be such."""
     if reader.in_function:
         return sorted(roots)
@@ -148,7 +147,7 @@ def _streams_among(reader: Expressions, roots: Roots) -> list[str]:
 
 
 def draw_from(
-    reader: Expressions, root: str, node: ast.AST, receiver: ast.expr | None, what: str
+    reader: Followed, root: str, node: ast.AST, receiver: ast.expr | None, what: str
 ) -> bool:
     """A draw from what a root stands for; True: it must be done in order."""
     draws = reader.draws
@@ -189,7 +188,7 @@ def _alone(what: str, root: str, unmarked: bool) -> str:
     )
 
 
-def _in_order(reader: Expressions, root: str, node: ast.AST) -> bool:
+def _in_order(reader: Followed, root: str, node: ast.AST) -> bool:
     if not reader.is_changed(root):
         return False
     shown = in_words(root)
@@ -201,9 +200,7 @@ def _in_order(reader: Expressions, root: str, node: ast.AST) -> bool:
     return True
 
 
-def seed(
-    reader: Expressions, val: Val, node: ast.AST, receiver: ast.expr | None, what: str
-) -> bool:
+def seed(reader: Followed, val: Val, node: ast.AST, receiver: ast.expr | None, what: str) -> bool:
     """A stream is started anew; True: that must be done in order."""
     reader.effects += 1
     tainted = False
@@ -229,7 +226,7 @@ def seed(
 
 
 def module_call(
-    reader: Expressions,
+    reader: Followed,
     node: ast.Call,
     dotted: str,
     args: list[ast.expr],
@@ -256,7 +253,7 @@ def module_call(
     return Info(given(reader, node, last, vals, module == "random"), tainted, module != "random")
 
 
-def given(reader: Expressions, node: ast.AST, name: str, vals: list[Val], plain: bool) -> Val:
+def given(reader: Followed, node: ast.AST, name: str, vals: list[Val], plain: bool) -> Val:
     """What a draw gives. plain: the standard library's, which gives objects and never copies."""
     if not vals or name not in ("choice", "choices", "sample", "permutation", "permuted"):
         return Val(frozenset({reader.site(node)}))
@@ -268,7 +265,7 @@ def given(reader: Expressions, node: ast.AST, name: str, vals: list[Val], plain:
     return reader.fresh(node, vals[0], maybe=True)
 
 
-def rvs(reader: Expressions, node: ast.Call, base: Val, receiver: ast.expr) -> bool:
+def rvs(reader: Followed, node: ast.Call, base: Val, receiver: ast.expr) -> bool:
     """`dist.rvs(·)` of SciPy, where it is not told what to draw from."""
     if given_state(node):
         return hand_over(reader, node)
@@ -289,7 +286,7 @@ def given_state(node: ast.Call) -> bool:
     return False
 
 
-def library_call(reader: Expressions, node: ast.Call, dotted: str) -> bool:
+def library_call(reader: Followed, node: ast.Call, dotted: str) -> bool:
     """A library's function that may draw; True: it must run in order."""
     tainted = hand_over(reader, node)
     asks = dotted in FROM_NUMPY or dotted.startswith("sklearn.datasets.make_")
@@ -301,7 +298,7 @@ def library_call(reader: Expressions, node: ast.Call, dotted: str) -> bool:
     return tainted
 
 
-def hand_over(reader: Expressions, node: ast.Call) -> bool:
+def hand_over(reader: Followed, node: ast.Call) -> bool:
     """Who is given a stream, and cannot be read, draws from it; True: it must run in order."""
     tainted = False
     names: list[tuple[str, ast.expr]] = [("", a) for a in node.args]
@@ -328,7 +325,7 @@ def _last_name(node: ast.expr) -> str:
     return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
 
 
-def taken(reader: Expressions, node: ast.Attribute, owner: Val) -> bool:
+def taken(reader: Followed, node: ast.Attribute, owner: Val) -> bool:
     """`rng.normal` taken without calling it: whoever gets it may; True: must run in order."""
     if node.attr not in fx.DRAWS and node.attr not in SEEDS and node.attr not in LOOKS:
         return False
@@ -344,7 +341,7 @@ def taken(reader: Expressions, node: ast.Attribute, owner: Val) -> bool:
     return tainted
 
 
-def look(reader: Expressions, val: Val, node: ast.AST, shown: ast.expr) -> bool:
+def look(reader: Followed, val: Val, node: ast.AST, shown: ast.expr) -> bool:
     """How much has been drawn from a stream is looked at; True: that must be done in order."""
     tainted = False
     for root in sorted(outer(val.own)):
@@ -358,14 +355,14 @@ def look(reader: Expressions, val: Val, node: ast.AST, shown: ast.expr) -> bool:
 
 
 def apply(
-    reader: Expressions,
+    reader: Followed,
     node: ast.AST,
     summary: Summary,
     vals: list[Val],
     exprs: list[ast.expr | None],
     where: str,
 ) -> bool:
-    """Do what a call draws and seeds; True: it must run in order. As `Expressions.apply`."""
+    """Do what a call draws and seeds; True: it must run in order. As `Followed.apply`."""
     tainted = False
     for root in sorted(summary.draws):
         val, at = _seen_here(reader, summary, root, vals, exprs)
@@ -390,7 +387,7 @@ def apply(
 
 
 def _seen_here(
-    reader: Expressions,
+    reader: Followed,
     summary: Summary,
     root: str,
     vals: list[Val],
@@ -410,7 +407,7 @@ def _seen_here(
     return (reader.attribute(val, "." + rest), None) if rest else (val, at)
 
 
-def made_here(reader: Expressions, node: ast.FunctionDef, summary: Summary) -> bool:
+def made_here(reader: Followed, node: ast.FunctionDef, summary: Summary) -> bool:
     """A function made in the body may be called where it stands; True: it must run in order."""
     where, site = f"`{node.name}` (line {node.lineno})", reader.site(node)
     tainted = False
@@ -431,7 +428,7 @@ def made_here(reader: Expressions, node: ast.FunctionDef, summary: Summary) -> b
     return tainted
 
 
-def _streams(reader: Expressions, val: Val) -> bool:
+def _streams(reader: Followed, val: Val) -> bool:
     around = reader.around
     return around.live is not None and any(around.stream(r) == "stream" for r in outer(val.own))
 

@@ -7,6 +7,7 @@ import ast
 from allcores.plan import draws, talk
 from allcores.plan import effects as fx
 from allcores.plan.effects import ATOM, NONE, Roots, Val, is_item, is_outer, join, outer
+from allcores.plan.expressions import Expressions
 from allcores.plan.implicit import (
     DELETING,
     MAKING_CLASSES,
@@ -31,7 +32,7 @@ from allcores.plan.names import (
 )
 from allcores.plan.own_elements import MARK, Distinct
 from allcores.plan.source import Surroundings
-from allcores.plan.values import Expressions, Guard, Info, State, merge
+from allcores.plan.values import Guard, Info, State, merge
 
 SAFE_MANAGERS = frozenset({"open"})
 EAGER = frozenset(

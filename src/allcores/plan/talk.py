@@ -19,12 +19,13 @@ LOCK = "with"
 """Stands for what `with` calls, as the names of methods stand for the others."""
 
 if TYPE_CHECKING:
+    from allcores.plan.followed import Followed
     from allcores.plan.summaries import Summary
-    from allcores.plan.values import Expressions, Info
+    from allcores.plan.values import Info
 
 
 def method_called(
-    reader: Expressions, node: ast.Call, func: ast.Attribute, args: list[ast.expr]
+    reader: Followed, node: ast.Call, func: ast.Attribute, args: list[ast.expr]
 ) -> Info | None:
     """A method call that tells a logger or a standard stream something; None: it is another one."""
     if func.attr not in fx.TALK_METHODS:
@@ -35,7 +36,7 @@ def method_called(
     return evaluated(reader, node, func.value, args, func.attr)
 
 
-def printed(reader: Expressions, node: ast.Call, name: str, args: list[ast.expr]) -> Info | None:
+def printed(reader: Followed, node: ast.Call, name: str, args: list[ast.expr]) -> Info | None:
     """`print(·, file=·)` to a logger or a standard stream; None: it is another call."""
     target = next((k.value for k in node.keywords if k.arg == "file"), None)
     if name != "print" or target is None:
@@ -46,7 +47,7 @@ def printed(reader: Expressions, node: ast.Call, name: str, args: list[ast.expr]
 
 
 def evaluated(
-    reader: Expressions, node: ast.Call, target: ast.expr, args: list[ast.expr], method: str
+    reader: Followed, node: ast.Call, target: ast.expr, args: list[ast.expr], method: str
 ) -> Info | None:
     """A call that tells `target` something, if that is a logger or a standard stream."""
     # What is only told something is not read.
@@ -62,7 +63,7 @@ def evaluated(
     return said(reader, node, roots, base.tainted or tainted)
 
 
-def locked(reader: Expressions, item: ast.withitem) -> Info | None:
+def locked(reader: Followed, item: ast.withitem) -> Info | None:
     """`with lock:`, which leaves the lock as it was; None: it is another kind of `with`."""
     if item.optional_vars is not None or path_of(item.context_expr) is None:
         return None
@@ -76,7 +77,7 @@ def locked(reader: Expressions, item: ast.withitem) -> Info | None:
     return info._replace(tainted=info.tainted or told(reader, item.context_expr, roots))
 
 
-def talkers(reader: Expressions, val: Val, path: str | None, method: str) -> Roots | None:
+def talkers(reader: Followed, val: Val, path: str | None, method: str) -> Roots | None:
     """What the value may be, where all of that is told something and not changed by it."""
     around = reader.around
     if path is not None:
@@ -98,7 +99,7 @@ def talkers(reader: Expressions, val: Val, path: str | None, method: str) -> Roo
     return val.own
 
 
-def said(reader: Expressions, node: ast.AST, roots: Roots, tainted: bool) -> Info:
+def said(reader: Followed, node: ast.AST, roots: Roots, tainted: bool) -> Info:
     """Something is told these here; in a function it needs no order of its own."""
     from allcores.plan.values import Info
 
@@ -111,7 +112,7 @@ def said(reader: Expressions, node: ast.AST, roots: Roots, tainted: bool) -> Inf
     return Info(ATOM, True, False)
 
 
-def told(reader: Expressions, node: ast.AST, roots: Roots) -> bool:
+def told(reader: Followed, node: ast.AST, roots: Roots) -> bool:
     """Whether the loop also changes what is told something here."""
     changed = (*reader.changed, *reader.maybe_changed)
     for root in (*roots, LOGGING):
@@ -125,7 +126,7 @@ def told(reader: Expressions, node: ast.AST, roots: Roots) -> bool:
 
 
 def by_function(
-    reader: Expressions, node: ast.AST, summary: Summary, given: list[Val]
+    reader: Followed, node: ast.AST, summary: Summary, given: list[Val]
 ) -> tuple[bool, set[str]]:
     """What a called function tells something, and the locks it takes: whether the call must run in
     order, and which of these are something else, so that the function changes them."""
@@ -144,7 +145,7 @@ def by_function(
 
 
 def _seen_from_here(
-    reader: Expressions, root: str, summary: Summary, given: list[Val], method: str
+    reader: Followed, root: str, summary: Summary, given: list[Val], method: str
 ) -> Roots | None:
     head, _, rest = root.partition(".")
     if head[0] != "$" or head == fx.ITEM:

@@ -1,0 +1,334 @@
+"""What a call of a function that has been read comes to, by its summary."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+
+from allcores.plan import draws, talk
+from allcores.plan import effects as fx
+from allcores.plan.effects import (
+    ATOM,
+    ITEM,
+    MISSING,
+    NONE,
+    Roots,
+    Val,
+    bounded,
+    in_words,
+    is_outer,
+    join,
+    outer,
+)
+from allcores.plan.summaries import CALLED, Summary
+from allcores.plan.values import Guard, Info, Values
+
+
+class Followed(Values):
+    """Applies the summaries of functions to the values that they are given."""
+
+    def called(
+        self,
+        node: ast.Call,
+        path: str,
+        receiver: Val | None,
+        args: list[ast.expr],
+        vals: list[Val],
+        tainted: bool,
+    ) -> Info:
+        """A call of something that may be followed: a function or class of the user's."""
+        summary = None if self.own(path.partition(".")[0]) else self.around.summary(path)
+        if summary is None:
+            parts = vals if receiver is None else [receiver, *vals]
+            tainted |= draws.library_call(self, node, self.around.dotted(path) or "")
+            return Info(self.fresh(node, *parts, maybe=True), tainted, True)
+        where = f"`{path}`{summary.place()}"
+        for text in summary.refusals:
+            self.refuse(node, f"{where} {text}")
+        given = list(vals) if receiver is None else [receiver, *vals]
+        exprs: list[ast.expr | None] = [*args]
+        if receiver is not None:
+            exprs.insert(0, node.func.value if isinstance(node.func, ast.Attribute) else None)
+        if summary.is_class:
+            given.insert(0, Val(frozenset({self.site(node)})))
+            exprs.insert(0, None)
+        given, exprs = by_position(node, summary, given, exprs)
+        tainted |= self.apply(node, summary, given, exprs, where)
+        itself = ATOM if receiver is None or summary.is_class else receiver
+        tainted |= self.reads_of(node, summary, itself)
+        if summary.is_class:
+            return Info(self.instance(node, summary, given), tainted, True)
+        returned = summary.gives_arguments
+        perhaps = [v for k, v in enumerate(given) if returned is None or k in returned]
+        val = self.fresh(node, *given)
+        maybe = self.fresh(node, *perhaps, maybe=True).maybe
+        val = val._replace(maybe=maybe | self.shared_results(summary, path, given))
+        shared = frozenset(r for r in summary.gives_itself if r[0] != "$")
+        if shared:
+            self.results.update((site, shared) for site in val.own)
+        # Line 0: a method of a built-in type.
+        return Info(val, tainted, summary.line > 0)
+
+    def shared_results(self, summary: Summary, path: str, given: list[Val]) -> Roots:
+        """What a call may give that is none of its arguments and outlives it."""
+        found: Roots = NONE
+        for root in summary.gives:
+            head = root.partition(".")[0]
+            if not head.startswith("$"):
+                found |= {root}
+            elif int(head[1:]) in summary.shared_defaults and _missing(given, int(head[1:])):
+                found |= {f"{path}.__defaults__"}
+        return found
+
+    def reads_of(self, node: ast.AST, summary: Summary, receiver: Val) -> bool:
+        """Note what a call reads of what it shares and of its object; True: the loop changes it."""
+        tainted = False
+        for root in summary.reads:
+            head, _, rest = root.partition(".")
+            if rest and self.reads_class(rest.removesuffix(CALLED).split("."), node):
+                tainted = True
+            if root.endswith(CALLED) and rest:
+                tainted |= self.calls_stored(node, root, receiver)
+            if not head.startswith("$"):
+                tainted |= self.read_path(root, node)
+            elif head == "$0":
+                for r in receiver.own:
+                    if is_outer(r) and not r.startswith(ITEM):
+                        tainted |= self.read_path(bounded(f"{r}.{rest}") if rest else r, node)
+        return tainted
+
+    def calls_stored(self, node: ast.AST, root: str, receiver: Val) -> bool:
+        """A function that an object keeps is called; True: must be done in order."""
+        head, _, rest = root.removesuffix(CALLED).partition(".")
+        owners = outer(receiver.own) if head == "$0" else {head} if head[0] != "$" else NONE
+        tainted = False
+        for owner in sorted(owners):
+            path = f"{owner}.{rest}"
+            summary = self.around.stored_function(path)
+            if summary is not None and (summary.acts or summary.reads):
+                where = f"`{in_words(path)}`{summary.place()}"
+                tainted |= self.apply(node, summary, [], [], where)
+                tainted |= self.reads_of(node, summary, ATOM)
+        return tainted
+
+    def apply(
+        self,
+        node: ast.AST,
+        summary: Summary,
+        given: list[Val],
+        exprs: list[ast.expr | None],
+        where: str,
+    ) -> bool:
+        """Do what a call does to what it is given and to what it shares; True: must run in order.
+
+        given: the arguments by position; what is missing there is left at its default.
+        """
+        tainted, told = talk.by_function(self, node, summary, given)
+        tainted |= self.apply_by_name(node, summary, given, exprs, where)
+        tainted |= draws.apply(self, node, summary, given, exprs, where)
+        for root in sorted(summary.changes | told):
+            head, _, rest = root.partition(".")
+            if root == fx.UNKNOWN:
+                return self.leads_too_far(node, where)
+            self.via = summary.trail(root)
+            if not head.startswith("$"):
+                self.effects += 1
+                self.note_change(root, True)
+                self.because(node, f"{where} changes `{in_words(root)}`{self.by_way()}")
+                if root in summary.rebinds and root in self.around.locals:
+                    self.refuse(
+                        node,
+                        f"{where} rebinds `{root}` by `nonlocal`; let it return the value instead",
+                    )
+                tainted = True
+                continue
+            position = int(head[1:])
+            if summary.is_class and position == 0:
+                continue  # it fills in the object that it makes
+            if _missing(given, position):
+                if position in summary.shared_defaults:
+                    text = f"{where} changes a default that all calls share{self.by_way()}"
+                    self.because(node, text)
+                    self.effects += 1
+                    tainted = True
+                continue
+            at = exprs[position] if position < len(exprs) else None
+            others = [val for k, val in enumerate(given) if k != position]
+            self.put_inside(given[position], others)
+            if rest and root not in summary.stores and given[position].own & self.made.keys():
+                self.put_inside(self.attribute(given[position], "." + rest), others)
+            if self.change_part(node, given[position], rest, summary, root, at):
+                self.because(node, f"{where} changes what it is given{self.by_way()}")
+                tainted = True
+        self.via = ()
+        return tainted
+
+    def by_way(self) -> str:
+        """The way to what is changed, in words; empty where it is not known."""
+        return f": {' → '.join(self.via)}" if len(self.via) > 1 else ""
+
+    def apply_by_name(
+        self,
+        node: ast.AST,
+        summary: Summary,
+        given: list[Val],
+        exprs: list[ast.expr | None],
+        where: str,
+    ) -> bool:
+        """Methods that are called of arguments, where it is known by now what these are."""
+        tainted = False
+        for root, name in sorted(summary.by_name):
+            head, _, rest = root.partition(".")
+            position = int(head[1:])
+            if _missing(given, position) or (summary.is_class and position == 0):
+                continue
+            val = given[position]
+            paths = {f"{r}.{rest}" if rest else r for r in outer(val.own)}
+            if self.in_function and paths and all(r[0] == "$" for r in paths) and not val.maybe:
+                self.by_name |= {(bounded(r), name) for r in paths}
+                continue
+            if paths and all(self.around.method_changes(r, name) is False for r in paths):
+                continue
+            at = exprs[position] if position < len(exprs) else None
+            if self.change_part(node, val, rest, summary, root, at):
+                self.because(node, f"{where} calls `{name}` of what it is given")
+                tainted = True
+        return tainted
+
+    def leads_too_far(self, node: ast.AST, where: str) -> bool:
+        """What is called has more code behind it than is followed."""
+        self.refuse(
+            node,
+            f"{where} may be called, and leads to more code than can be followed to tell what it "
+            "changes; call something simpler",
+        )
+        return True
+
+    def change_part(
+        self,
+        node: ast.AST,
+        val: Val,
+        rest: str,
+        summary: Summary,
+        root: str,
+        at: ast.expr | None,
+    ) -> bool:
+        """Something a call is given, or an attribute of it, is changed; True: must run in order."""
+        if not rest:
+            return self.mutate(val, node, at, "·")
+        made = frozenset(r for r in val.own if not is_outer(r))
+        # Recursive functions would make ever longer paths.
+        paths = frozenset(f"{r}.{rest}" if r.count(".") < 3 else r for r in outer(val.own))
+        if root in summary.stores and self.only_items(paths):
+            self.but_items(node, paths, "bound")
+            paths = NONE
+        if root in summary.stores or root in summary.augments:
+            part = self.attribute(val._replace(own=made), "." + rest) if made else Val()
+            paths |= self.owners_paths(val._replace(own=made), rest) if made else NONE
+            attr = rest.partition(".")[0]
+            for site in made & self.fields.keys():
+                self.fields[site].pop(attr, None)
+            tainted = self.mutate(Val(made | paths, val.maybe), node, at, rest)
+            if root in summary.augments and not tainted and (outer(part.own) or part.maybe):
+                if self.only_items(outer(part.own | part.maybe)):
+                    self.but_items(node, outer(part.own | part.maybe))
+                elif self.in_function:
+                    for r in outer(part.own):
+                        self.note_change(r, True)
+                elif isinstance(at, ast.Name) and at.id in self.st.bound and not self.swallowing:
+                    roots = outer(part.own | part.maybe)
+                    self.guards.append(Guard("immutable", f"{at.id}.{rest}", node, roots))
+                else:
+                    for r in outer(part.own | part.maybe):
+                        self.note_change(r, True)
+                    tainted = True
+            return tainted
+        part = self.attribute(val, "." + rest)
+        sites = Val(made | part.own, val.maybe | part.maybe)
+        # Who holds the object tells nothing of who holds what was put into it.
+        return self.mutate(sites, node, at if part.maybe <= val.maybe else None, rest)
+
+    def owners_paths(self, val: Val, rest: str) -> Roots:
+        """The paths of an attribute of what an object made here holds from outside."""
+        owner, _, attr = rest.rpartition(".")
+        if not owner:
+            return NONE
+        return frozenset(f"{r}.{attr}" for r in outer(self.attribute(val, "." + owner).own))
+
+    def instance(self, node: ast.AST, summary: Summary, given: list[Val]) -> Val:
+        """The object that calling a class makes."""
+        new = self.fresh(node, *given[1:])
+        [site] = new.own
+        if summary.fields is None:
+            held: Roots = NONE
+            for val in given[1:]:
+                held |= val.own | self.inside(val)
+            self.fields.pop(site, None)
+            self.made.pop(site, None)
+            return new._replace(inner=held)
+        self.fields[site] = {
+            attr: self.translated(val, given, site) for attr, val in summary.fields.items()
+        }
+        self.made[site] = None
+        for val in self.fields[site].values():
+            self.put_inside(new, [val])
+        return new
+
+    def translated(self, val: Val, given: list[Val], site: str) -> Val:
+        """What a called function says of a value, in the caller's terms."""
+        own: Roots = NONE
+        maybe: Roots = NONE
+        for roots, sure in ((val.own, True), (val.maybe, False)):
+            for root in roots:
+                head, _, rest = root.partition(".")
+                if not head.startswith("$"):
+                    own |= {f"{site}/part"} if not is_outer(root) else {root}
+                    continue
+                position = int(head[1:])
+                known = given[position] if position < len(given) else ATOM
+                part = self.held(self.attribute(known, "." + rest) if rest else known)
+                own |= part.own if sure else NONE
+                maybe |= part.maybe if sure else part.possible
+        return Val(own, maybe)
+
+
+def by_position(
+    node: ast.Call, summary: Summary, given: list[Val], exprs: list[ast.expr | None]
+) -> tuple[list[Val], list[ast.expr | None]]:
+    """Arguments in the order of the parameters, where the call's form tells."""
+    starred = any(isinstance(a, ast.Starred) for a in node.args)
+    star, double = summary.variable
+    if not starred and not node.keywords and (star < 0 or len(given) <= star):
+        return given, exprs
+    names = summary.parameters
+    count = len(given) - len(node.keywords)
+    keywords = {k.arg: i for i, k in enumerate(node.keywords)}
+    if starred or None in keywords or not names or len(exprs) < len(given):
+        # Any of them may be any of the parameters.
+        every = joined(given)
+        return [every] * max(len(given), len(names)), [None] * max(len(given), len(names))
+    end = star if star >= 0 else count
+    placed, at = list(given[: min(count, end)]), list(exprs[: min(count, end)])
+    for k, name in list(enumerate(names))[len(placed) :]:
+        i = keywords.get(name)
+        if k == star:
+            placed.append(joined(given[star:count]))
+        elif k == double:
+            placed.append(joined([given[count + i] for n, i in keywords.items() if n not in names]))
+        else:
+            placed.append(MISSING if i is None else given[count + i])
+        at.append(None if i is None else exprs[count + i])
+    return placed, at
+
+
+def joined(vals: Sequence[Val]) -> Val:
+    """Any of these values."""
+    every = Val()
+    for val in vals:
+        every = join(every, val)
+    return every
+
+
+def _missing(given: list[Val], position: int) -> bool:
+    """Whether an argument is left at its default."""
+    return position >= len(given) or given[position] is MISSING
