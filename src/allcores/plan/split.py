@@ -41,13 +41,14 @@ from allcores.plan.names import (
     walk_scope,
 )
 from allcores.plan.own_elements import MARK, distinct_target, own_elements
+from allcores.plan.simple import names_of_inner_scopes
 from allcores.plan.source import (
     Module,
     Surroundings,
     in_class_body,
     names_bound_in,
 )
-from allcores.plan.statements import Statements, names_of_inner_scopes
+from allcores.plan.statements import Statements
 from allcores.plan.summaries import CALLED, Summary
 from allcores.plan.values import Info, State
 
