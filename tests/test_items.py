@@ -214,6 +214,16 @@ SERIAL = {
         "stars = [C(i) for i in range(9)]\n",
         "for s in parallel(stars):\n    s.fit()\n",
     ),
+    "an attribute of an item that has a name": (
+        DATA + "best = stars[3]\n",
+        "for s in parallel(stars):\n    s.n = s.n + best.n\n",
+    ),
+    "a descriptor that counts": (
+        "class D:\n    calls = 0\n    def __get__(self, o, t):\n        self.calls += 1\n        return o.n\n    def __set__(self, o, v):\n        o.n = v\n"
+        "class C:\n    v = d = D()\n    def __init__(self, n):\n        self.n = n\n"
+        "stars = [C(i) for i in range(9)]\n",
+        "for s in parallel(stars):\n    s.v = s.v + 1\n",
+    ),
 }
 
 

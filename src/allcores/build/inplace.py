@@ -11,6 +11,7 @@ import ast
 import io
 import pickle
 import sys
+import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -84,7 +85,7 @@ class InPlace:
         targets: gives the loop's targets for an item. seconds: what it may take.
         """
         self.targets = targets
-        self.items = Items(items, self.fixed, self.certain, seconds)
+        self.items = Items(items, self.fixed, self.certain, seconds, self.passed())
         self.beside = self.items.fixed
         self.check()
 
@@ -103,6 +104,15 @@ class InPlace:
                 head = path.partition(".")[0]
                 found.append((head, self.names.get(head, self.namespace.get(head))))
         return found
+
+    def passed(self) -> Iterator[tuple[str, Any]]:
+        """The objects of which work reads, beside its item, an attribute that it may change."""
+        changed = {part for root in self.plan.item_changes for part in root.split(".")[1:]}
+        for path in sorted(self.plan.work_reads):
+            owners = owners_of(path.removesuffix(CALLED), self.names, self.namespace)
+            for depth, (_, owner, attribute) in enumerate(owners, 1):
+                if self.vague or attribute in changed or any(has_code(owner, n) for n in changed):
+                    yield ".".join(path.split(".")[:depth]), owner
 
     def certain(self, item: Any) -> list[Any]:
         """The arrays that `row *= ·` changes in every iteration."""
@@ -287,6 +297,14 @@ class InPlace:
 def size_of(node: Node) -> int:
     """The bytes of an array, or about those of a frame."""
     return int(node.obj.nbytes if node.kind is ARRAYS else 24 * node.obj.size)
+
+
+def has_code(obj: Any, name: str) -> bool:
+    """Whether binding this attribute of an object runs code."""
+    kind: Any = type(obj)
+    found = next((vars(c)[name] for c in kind.__mro__ if name in vars(c)), None)
+    slot = found is None or isinstance(found, types.MemberDescriptorType)
+    return kind.__setattr__ is not object.__setattr__ or (not slot and hasattr(found, "__set__"))
 
 
 def augmented_targets(plan: Plan) -> list[str]:

@@ -71,10 +71,12 @@ class Items:
         fixed: Callable[[Iterable[type]], Iterable[tuple[str, Any]]],
         certain: Callable[[Any], Iterable[Any]],
         seconds: float,
+        passed: Iterable[tuple[str, Any]] = (),
     ) -> None:
         """fixed: gives what work reads beside them, by name, when the classes of all objects in
         them are known. certain: gives those arrays of an item that every iteration changes.
-        seconds: what looking at the items may take.
+        seconds: what looking at the items may take. passed: objects, by name, of which work reads
+        an attribute that it may change in an item.
 
         Raises Entangled.
         """
@@ -105,6 +107,11 @@ class Items:
         """What work reads beside the items."""
         for _, obj in self.fixed:
             self.walk(obj, FIXED)
+        for name, obj in passed:
+            if self.owner.get(id(obj), SHARED) >= 0:
+                # It alone: what else it holds is read by no other iteration.
+                self.owner[id(obj)] = SHARED
+                self.fixed.append((name, obj))
         self.part_memory()
         self.keep_own()
         for obj, owner in self.odd:

@@ -19,6 +19,8 @@ from allcores.plan.model import Plan
 from allcores.plan.names import children, walk
 from allcores.plan.summaries import Reading
 
+DESCRIBES = ("__get__", "__set__", "__delete__")
+"""The methods of an object in a class that stands for an attribute."""
 MOST = 1000
 """How many functions are looked at."""
 NOT_CALLED = frozenset(
@@ -49,6 +51,25 @@ class Reached:
             for cls in self.all_classes():
                 for function in self.methods(cls):
                     self.add(function)
+            self.add_descriptors()
+
+    def add_descriptors(self) -> None:
+        """The classes of objects that stand for attributes of others, and what these wrap."""
+        for _, _, found in self.descriptors():
+            if type(found) not in self.classes:
+                self.classes.append(type(found))
+            for value in getattr(found, "__dict__", {}).values():
+                for function in functions_in(value):
+                    self.add(function)
+
+    def descriptors(self) -> list[tuple[type, str, Any]]:
+        """The program's own descriptors in the classes: the class, the name, the object."""
+        return [
+            (cls, name, value)
+            for cls in self.all_classes()
+            for name, value in vars(cls).items()
+            if is_own(type(value).__module__) and any(hasattr(type(value), m) for m in DESCRIBES)
+        ]
 
     def all_classes(self) -> list[type]:
         found = dict.fromkeys([*self.classes, *self.made.values()])
@@ -116,6 +137,19 @@ class Reached:
                     return f"{what} changes what it is given"
             if summary.refusals:
                 return f"{what} {summary.refusals[0]}"
+        return self.changes_of_descriptors(namespace)
+
+    def changes_of_descriptors(self, namespace: dict[str, Any]) -> str | None:
+        """As `changes`, of what descriptors change in themselves, which no call in sight shows."""
+        for cls, name, found in self.descriptors():
+            kind = type(found)
+            for method in (*DESCRIBES, "__call__"):
+                function = next((vars(c)[method] for c in kind.__mro__ if method in vars(c)), None)
+                if not isinstance(function, types.FunctionType):
+                    continue
+                summary = Callables(namespace, 0, Reading()).summary_of(function)
+                if summary is None or any(r.split(".")[0] == "$0" for r in summary.changes):
+                    return f"`{function.__qualname__}` changes `{cls.__name__}.{name}`"
         return None
 
     def sees(self) -> list[tuple[str, Any]]:
