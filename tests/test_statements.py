@@ -220,3 +220,24 @@ def test_a_program_of_which_any_part_may_call_any_other_is_read_in_time(tmp_path
     assert "`m3` (line 27) may be called, and leads to more code than can be followed" in str(
         plan.reasons
     )
+
+
+def test_where_the_stack_is_nearly_full_the_loop_is_the_plain_one() -> None:
+    program = """
+import inspect, sys
+def items(n):
+    for k in range(n):
+        yield helper(k)
+def helper(k):
+    return sorted([k, 2])[0]
+def dive(depth):
+    if depth:
+        return dive(depth - 1)
+    found = []
+    for x in parallel(items(5)):
+        found.append(helper(x))
+    return found
+room = sys.getrecursionlimit() - len(inspect.stack()) - 5
+results = [dive(room - margin) for margin in range(30, 250, 20)]
+"""
+    assert_same(program, places=("module",))

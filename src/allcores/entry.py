@@ -86,6 +86,9 @@ MOST_PLANS = 4
 """A site keeps so many Plans, each for other functions and objects."""
 
 
+TOO_DEEP = "the program is too deep in calls here for the loop to be read"
+
+
 def segments(
     site: Site | None, frame: FrameType, iterable: Any, settings: Settings
 ) -> Iterator[Iterable[Any]] | None:
@@ -559,6 +562,13 @@ class _Entry:
     # -- with workers
 
     def why_not_now(self) -> str | None:
+        """As `why_not_with_these`, where the stack may be nearly full."""
+        try:
+            return self.why_not_with_these()
+        except RecursionError:
+            return TOO_DEEP
+
+    def why_not_with_these(self) -> str | None:
         """Why this entry cannot have workers, though its source allows it."""
         why = why_not_forkable()
         if why is not None:
