@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import cache, cached_property, partial
 from itertools import islice
+from operator import methodcaller
 from typing import Any, NamedTuple
 from weakref import ReferenceType, WeakKeyDictionary, WeakSet, WeakValueDictionary
 
@@ -143,6 +144,8 @@ def hidden_state_of(obj: Any, state: State) -> State | None:
     """How that is read which an object keeps beside the objects that it holds."""
     if state is ITERATOR:
         return PLACE
+    if type(obj) is methodcaller:
+        return None  # from 3.13 on its first call has it keep its arguments in another form
     return C_FIELDS if state in (INSTANCE, C_OBJECT) and raw.has_fields(type(obj)) else None
 
 
