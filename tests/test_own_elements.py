@@ -27,6 +27,7 @@ PARALLEL = {
     "what it loops over": "for i, x in parallel(enumerate(a)):\n    a[i] = sum(range(x * 10))",
     "added to": "for i, x in parallel(enumerate(a)):\n    a[i] += sum(range(x * 10))",
     "columns": "for j in parallel(range(m.shape[1])):\n    m[:, j] = np.sort(m[:, j])[::-1] * 2",
+    "in a sum": "for i in parallel(range(12)):\n    a[i] = sum((a[i] + k) % 3 for k in range(50))",
     "rows": "for j in parallel(range(len(m))):\n    m[j] = np.cumsum(m[j])",
     "one of a row": "for j in parallel(range(12)):\n    m[2, j] = np.sqrt(m[2, j])",
     "a dict": "for k in parallel(d):\n    d[k] = [len(d[k])] * 3",
@@ -49,6 +50,7 @@ SERIAL = {
     "inside a loop": "for i in parallel(range(12)):\n    for k in range(3): a[i] = max(a[i], k) + 1",
 }
 EITHER = {
+    "kept for later": "for i in parallel(range(12)):\n    a[i] = (a[i] + k for k in range(3))",
     "a view, after": "for i in parallel(range(4)):\n    r = m[i]\n    m[i] = np.sort(r)[::-1]\n    out.append(np.sort(r).sum())",
     "another view": "for i in parallel(range(4)):\n    r = np.asarray(m[i])\n    m[i] = np.sort(r)[::-1]\n    out.append(np.sort(r))",
     "its row": "for i, row in parallel(enumerate(m)):\n    m[i] = np.sort(row)[::-1]\n    out.append(np.sort(row)[0])",

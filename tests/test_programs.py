@@ -7,6 +7,17 @@ import pytest
 from tests.same import assert_same, run
 
 PROGRAMS = {
+    "sets of which a copy has another order": """
+made = []
+def some(k):
+    found = {7}
+    found.update((k * 8 + 7, k + 40, 15))
+    found.discard(k + 40)
+    return found
+for k in parallel(range(1, 60)):
+    made.append(some(k))
+orders = [list(s) for s in made]
+""",
     "a name that only exec has made": """
 exec("def secret(v): return v + 1")
 out = []

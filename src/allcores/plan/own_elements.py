@@ -15,6 +15,7 @@ from allcores.plan.names import COMPREHENSIONS, FUNCTIONS, children, path_of, wa
 MARK = "@own"
 """Put behind a path, it stands for the element that is the iteration's own."""
 
+EAGER = frozenset("sum any all list tuple set frozenset dict sorted min max".split())
 LOOPS = (ast.For, ast.While, ast.AsyncFor)
 
 
@@ -102,10 +103,12 @@ def _keys(target: ast.expr, it: ast.expr, name: str) -> Distinct | None:
     return Distinct(target.id, path, None, path)
 
 
-def own_elements(body: list[ast.stmt], distinct: Distinct, bound: set[str]) -> set[str]:
+def own_elements(
+    body: list[ast.stmt], distinct: Distinct, bound: set[str], builtin: Callable[[str], bool]
+) -> set[str]:
     """The paths of which the body reads and writes nothing but the element at the target.
 
-    bound: names that the body binds.
+    bound: names that the body binds. builtin: whether a name is the builtin of that name.
     """
     if distinct.target in bound:
         return set()
@@ -119,7 +122,7 @@ def own_elements(body: list[ast.stmt], distinct: Distinct, bound: set[str]) -> s
             read.add(path)
         elif _is_own(subscript.slice, distinct.target, bound):
             written[path] = ast.dump(subscript.slice)
-    return {path for path in written.keys() & read if _only_so(body, path, written[path])}
+    return {path for path in written.keys() & read if _only_so(body, path, written[path], builtin)}
 
 
 def _subscripts(body: list[ast.stmt]) -> Iterator[ast.Subscript]:
@@ -143,7 +146,14 @@ def _is_fixed(part: ast.expr, bound: set[str]) -> bool:
     return isinstance(part, ast.Constant) or (isinstance(part, ast.Name) and part.id not in bound)
 
 
-def _only_so(body: list[ast.stmt], path: str, index: str) -> bool:
+def _used_up_at_once(node: ast.AST, builtin: Callable[[str], bool]) -> ast.AST | None:
+    """The generator expression that a call takes all items of before it returns, if any."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or not node.args:
+        return None
+    return node.args[0] if node.func.id in EAGER and builtin(node.func.id) else None
+
+
+def _only_so(body: list[ast.stmt], path: str, index: str, builtin: Callable[[str], bool]) -> bool:
     """Whether the body touches the path only at the index, and writes outside of inner loops."""
     todo: list[tuple[ast.AST, bool, bool]] = [(stmt, False, False) for stmt in body]
     while todo:
@@ -159,10 +169,11 @@ def _only_so(body: list[ast.stmt], path: str, index: str) -> bool:
             continue
         if isinstance(node, (ast.Name, ast.Attribute)) and path_of(node) == path:
             return False
-        if isinstance(node, (*FUNCTIONS, ast.GeneratorExp)):
-            later = True
         inner = looped or isinstance(node, (*LOOPS, *COMPREHENSIONS))
-        todo += [(child, inner, later) for child in children(node)]
+        at_once = _used_up_at_once(node, builtin)
+        for child in children(node):
+            kept = isinstance(child, (*FUNCTIONS, ast.GeneratorExp)) and child is not at_once
+            todo.append((child, inner, later or kept))
     return True
 
 

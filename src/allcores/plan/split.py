@@ -243,7 +243,11 @@ def split(
     live = _live_names(node, chain, module, body_names)
     distinct = distinct_target(node, _iterated(node), around.is_builtin)
     bound = bound_names(*node.body)
-    own = own_elements(node.body, distinct, bound) if distinct is not None else set()
+    own = (
+        own_elements(node.body, distinct, bound, around.is_builtin)
+        if distinct is not None
+        else set()
+    )
     plan.own_streams = own_streams
     if own and distinct is not None:
         theirs = _unread(node, chain, module)
