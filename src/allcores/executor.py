@@ -207,12 +207,14 @@ class _Task(Job):
         outcome, self.outcome, self.call = self.outcome, None, None
         if self.future.cancelled():
             return
-        if type(outcome) is Raised:
-            self.future.set_exception(with_cause(unpack(outcome), outcome.text))
-        elif type(outcome) is _Failure:
-            self.future.set_exception(outcome.error)
-        else:
-            self.future.set_result(outcome)
+        # Who waits for the future may have it call something.
+        with self.staff.interrupts.let_through():
+            if type(outcome) is Raised:
+                self.future.set_exception(with_cause(unpack(outcome), outcome.text))
+            elif type(outcome) is _Failure:
+                self.future.set_exception(outcome.error)
+            else:
+                self.future.set_result(outcome)
 
 
 class _Failure:

@@ -446,7 +446,8 @@ class ApplyResult(Job, Generic[T]):
         )
         self._callback = self._error_callback = None
         if callback is not None:
-            callback(value)
+            with self.staff.interrupts.let_through():
+                callback(value)
 
 
 AsyncResult = ApplyResult

@@ -287,8 +287,7 @@ class Staff(Workforce):
         for job in completed:
             self.reporting.append(me)
             try:
-                with self.interrupts.let_through():
-                    job.report()
+                job.report()
             except Exception:
                 sys.excepthook(*sys.exc_info())
             finally:
