@@ -84,8 +84,6 @@ if TYPE_CHECKING:
 
 MOST_PLANS = 4
 """A site keeps so many Plans, each for other functions and objects."""
-
-
 TOO_DEEP = "the program is too deep in calls here for the loop to be read"
 
 
@@ -130,7 +128,7 @@ def _why_serial(site: Site, frame: FrameType, settings: Settings) -> str | None:
         elif site.plan.own_streams != own or not _still_holds(site.plan, frame):
             _plan_again(site, frame, own)
     except RecursionError:
-        return "the program is too deep in calls here for the loop to be read"
+        return TOO_DEEP
     except Exception as error:
         # Our failing to read a loop is no reason for it not to run.
         site.problem = f"reading it failed, which is a bug of allcores: {error!r}"
@@ -165,7 +163,7 @@ def _make_plan(site: Site, frame: FrameType, own_streams: bool) -> None:
 def _still_holds(plan: Plan, frame: FrameType) -> bool:
     """Whether the functions and objects at hand look as they did when the loop was read."""
     local = any(asked.namespace is None for asked in plan.asked)
-    return looks_the_same(plan.asked, frame.f_locals if local else {}, frame.f_globals)
+    return looks_the_same(plan.asked, locals_of(frame) if local else {}, frame.f_globals)
 
 
 def _plan_again(site: Site, frame: FrameType, own_streams: bool) -> None:
@@ -516,8 +514,6 @@ class _Entry:
         parts += _parts(self.peeked[0]) if self.peeked else ()
         if any(hasattr(type(part), "__next__") for part in parts):
             self.entwined = "the items are iterators, which may draw from what the loop runs over"
-        elif changed is not None and changed.name and not changed.root:
-            self.entwined = f"making the next item changes {changed.in_words()}"
         elif changed is not None and changed.root == ITEM:
             self.entwined = "an item is changed when the next one is made; loop over copies"
         elif changed is not None:
@@ -607,12 +603,10 @@ class _Entry:
                     return f"`{path}` is not a plain list, so an append in a `try` may raise"
             except LookupError:
                 return f"`{path}` cannot be looked at beforehand"
-        # What `exec` has bound in a function stands among its variables, but is none of them.
-        mine = self.local_names()
-        self.fixed = [n for n in sorted(plan.outer_reads) if n in names and n in mine]
-        for name in plan.outer_reads:
-            if name not in names and name in self.local_names():
-                return f"`{name}` has no value yet"
+        self.fixed = [n for n in sorted(plan.outer_reads) if n in names]
+        mine = frozenset() if plan.module_level else names_of(self.frame.f_code)
+        for name in (plan.outer_reads & mine).difference(names):
+            return f"`{name}` has no value yet"
         why = why_no_stream(plan, self.frame)
         if why is not None:
             return why
@@ -645,9 +639,6 @@ class _Entry:
         if self.plan.caught or caught_by(self.frame):
             return True
         return elsewhere and caught_above(self.frame)
-
-    def local_names(self) -> frozenset[str]:
-        return frozenset() if self.plan.module_level else names_of(self.frame.f_code)
 
     def prepare(self, traced: bool) -> None:
         """Compile the Plan for this entry's variables."""

@@ -20,9 +20,7 @@ LOOPS_OVER_ITEMS = 150
 counts: collections.Counter[tuple[str, bool]] = collections.Counter()
 
 
-@pytest.mark.timeout(900)
-@settings(
-    max_examples=LOOPS,
+always_the_same = settings(
     deadline=None,
     derandomize=True,
     database=None,
@@ -30,6 +28,10 @@ counts: collections.Counter[tuple[str, bool]] = collections.Counter()
     # `python -m tests.fuzz.run` makes what it finds smaller, and much faster.
     phases=[Phase.generate],
 )
+
+
+@pytest.mark.timeout(900)
+@settings(always_the_same, max_examples=LOOPS)
 @given(st.data())
 def test_random_loops_leave_the_same(data: st.DataObject) -> None:
     program = build(lambda n: data.draw(st.integers(0, n - 1)))
@@ -39,14 +41,7 @@ def test_random_loops_leave_the_same(data: st.DataObject) -> None:
 
 
 @pytest.mark.timeout(300)
-@settings(
-    max_examples=LOOPS_OVER_ITEMS,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.generate],
-)
+@settings(always_the_same, max_examples=LOOPS_OVER_ITEMS)
 @given(st.data())
 def test_random_loops_that_change_their_items_leave_the_same(data: st.DataObject) -> None:
     program = in_place.build(lambda n: data.draw(st.integers(0, n - 1)))

@@ -20,7 +20,7 @@ from functools import partial
 from operator import is_
 from typing import Any
 
-from allcores.build.travel import ATOMS, IMMUTABLE
+from allcores.build.travel import ATOMS, IMMUTABLE, is_order_of_a_set
 
 MISSING = type("Missing", (), {"__reduce__": lambda self: "MISSING"})()
 """In the place of a slot, or of a closure's variable, that has no value."""
@@ -166,9 +166,7 @@ class Sets(Kind):
     def change(self, then: list[Any], now: list[Any]) -> list[Any]:
         if not all(map(_hashes_alike, now)):
             raise CannotBring("members of which the hash is worked out by the program")
-        again: set[Any] = set()
-        again.update(now)
-        if not all(map(is_, again, now)):
+        if not is_order_of_a_set(now):
             raise CannotBring("a set of which the order depends on how it was filled")
         return now
 

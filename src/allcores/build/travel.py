@@ -111,9 +111,14 @@ def keeps_order(items: set[Any] | frozenset[Any]) -> bool:
     if any(type(item).__hash__ is by_identity for item in order):
         return True
     try:
-        return all(map(operator.is_, order, set(order)))
+        return is_order_of_a_set(order)
     except Exception:
         return True
+
+
+def is_order_of_a_set(order: list[Any]) -> bool:
+    """Whether a set to which these are added in turn has them in this order."""
+    return all(map(operator.is_, order, set(order)))
 
 
 class _Nothing:

@@ -41,17 +41,16 @@ class Indexed:
         """The items not finished: those of chunks that wait, and those not taken yet."""
         assert self.length is not None
         first = self.position - sum(map(len, waiting))
+        if type(self.items) is range:
+            return iter(self.items[first:])
         if self.live is not None:
             # Who does the rest natively may change what the items come from as it goes.
-            for _ in islice(self.live, first):
-                pass
+            next(islice(self.live, first, first), None)
             return self.live
         if type(self.items) is list:
             left = iter(self.items)
             left.__setstate__(first)  # type: ignore[attr-defined]  # it still knows its length
             return left
-        if type(self.items) is range:
-            return iter(self.items[first:])
         return iter(_Slice(self.items, first, self.length))
 
 

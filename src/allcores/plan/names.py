@@ -10,6 +10,8 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 BUILTINS = frozenset(dir(builtins))
+EAGER_BUILTINS = frozenset("sum any all list tuple set frozenset dict sorted min max".split())
+"""What uses up the generator it is given before it returns."""
 LOOKS_AT_NAMES = frozenset({"locals", "vars", "eval", "exec", "dir"})
 
 

@@ -10,12 +10,11 @@ import ast
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from allcores.plan.names import COMPREHENSIONS, FUNCTIONS, children, path_of, walk
+from allcores.plan.names import COMPREHENSIONS, EAGER_BUILTINS, FUNCTIONS, children, path_of, walk
 
 MARK = "@own"
 """Put behind a path, it stands for the element that is the iteration's own."""
 
-EAGER = frozenset("sum any all list tuple set frozenset dict sorted min max".split())
 LOOPS = (ast.For, ast.While, ast.AsyncFor)
 
 
@@ -150,7 +149,7 @@ def _used_up_at_once(node: ast.AST, builtin: Callable[[str], bool]) -> ast.AST |
     """The generator expression that a call takes all items of before it returns, if any."""
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or not node.args:
         return None
-    return node.args[0] if node.func.id in EAGER and builtin(node.func.id) else None
+    return node.args[0] if node.func.id in EAGER_BUILTINS and builtin(node.func.id) else None
 
 
 def _only_so(body: list[ast.stmt], path: str, index: str, builtin: Callable[[str], bool]) -> bool:

@@ -20,6 +20,7 @@ from allcores.plan.implicit import (
 from allcores.plan.items import stored_into, touches_items
 from allcores.plan.lifting import eager, pick
 from allcores.plan.names import (
+    EAGER_BUILTINS,
     FUNCTIONS,
     binds,
     bound_names,
@@ -34,9 +35,7 @@ from allcores.plan.own_elements import MARK, Distinct
 from allcores.plan.source import Surroundings
 from allcores.plan.values import Guard, Info, State, merge
 
-EAGER = frozenset(
-    "sum any all list tuple set frozenset dict sorted min max bytes bytearray deque Counter".split()
-)
+EAGER = EAGER_BUILTINS | frozenset("bytes bytearray deque Counter".split())
 """What uses a generator up at once."""
 
 
