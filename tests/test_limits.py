@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import re
+import subprocess
+import sys
+import textwrap
 import time
 from functools import lru_cache
 from pathlib import Path
@@ -174,3 +177,47 @@ def test_the_page_names_tests_that_are_there() -> None:
     assert len(named) > 20
     for file, test in named:
         assert f"def {test}" in (root / file).read_text(), (file, test)
+
+
+def test_sets_of_numbers_keep_their_order_and_sets_of_texts_their_members(tmp_path: Path) -> None:
+    program = """
+        import sys
+        import allcores
+
+        def some(make, k):
+            found = {make(7)}
+            found.update(map(make, (k * 8 + 7, k + 40, 15, *range(k))))
+            found.discard(make(k + 40))
+            return found
+
+        for make in (int, str):
+            plain = [some(make, k) for k in range(1, 60)]
+            looped = []
+            for k in allcores.parallel(range(1, 60)):
+                looped.append(some(make, k))
+            mapped = allcores.map(lambda k: some(make, k), range(1, 60))
+            assert looped == mapped == plain
+            if make is int or "kept" in sys.argv:
+                assert [*map(list, looped)] == [*map(list, mapped)] == [*map(list, plain)]
+        """
+    path = tmp_path / "program.py"
+    path.write_text(textwrap.dedent(program))
+    for seed, words in (("random", []), ("3", ["kept"])):
+        variables = {"PYTHONHASHSEED": seed, "ALLCORES_FORCE": "1", "ALLCORES_WORKERS": "2"}
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", str(path), *words],
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_sets_of_texts_are_sent_from_workers() -> None:
+    sets, pids = [], []
+    with forced(WORKERS="2"):
+        for k in parallel(range(12)):
+            sets.append({f"word {k * j}" for j in range(200)})
+            pids.append(os.getpid())
+    assert sets == [{f"word {k * j}" for j in range(200)} for k in range(12)]
+    assert os.getpid() not in pids

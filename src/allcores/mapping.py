@@ -15,6 +15,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from allcores.ahead import first_read
+from allcores.build.travel import reorders_a_set
 from allcores.engine import per_worker
 from allcores.engine.failures import CannotFork
 from allcores.engine.forkable import why_not_forkable
@@ -500,6 +501,8 @@ class _FunctionJob:
         self.again = self.again or _same_again(self.last, result)
         self.last = result
         odd = self.relay.oddity()
+        if not self.raised and reorders_a_set(result):
+            odd = odd or "a set in a result would come home in another order"
         if odd and self.odd is None:
             self.odd = len(self.items) - 1, odd
         if self.relay.pieces:

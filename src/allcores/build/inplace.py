@@ -19,7 +19,7 @@ from allcores.build.contents import ARRAYS, CannotBring
 from allcores.build.items import ALWAYS, Entangled, Items, Node
 from allcores.build.job import ALONE, LoopJob, MustRunNatively, immutable, part_of
 from allcores.build.reached import Reached
-from allcores.build.travel import ATOMS, stuck_ones
+from allcores.build.travel import ATOMS, WHY_STUCK, stuck_ones
 from allcores.build.watch import Watch
 from allcores.engine import wire
 from allcores.engine.job import LEFT, Cut
@@ -391,8 +391,7 @@ class ItemsJob(LoopJob):
         stuck = stuck_ones(together, self.nothing_else, len(together), self.holding.items.known)
         results.extend(together)
         if stuck:
-            why = "a result is, or holds, something that is kept elsewhere as well"
-            return None, Cut(min(stuck), "unshippable", why)
+            return None, Cut(min(stuck), "unshippable", WHY_STUCK)
         return None, None
 
     def nothing_else(self, done: Any, atoms: frozenset[type]) -> bool:

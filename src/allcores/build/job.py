@@ -9,7 +9,7 @@ from typing import Any
 
 from allcores.build.runtime import Functions
 from allcores.build.settings import Flags
-from allcores.build.travel import ATOMS, stuck_ones
+from allcores.build.travel import ATOMS, WHY_STUCK, stuck_ones
 from allcores.build.watch import Watch, watch_items
 from allcores.engine.job import Cut
 from allcores.engine.own_streams import OwnStreams
@@ -213,8 +213,7 @@ class LoopJob:
             results.pop()
             return self.lighten(extra, True), Cut(len(results), "shared")
         if extra is None:
-            why = "a result is, or holds, something that is kept elsewhere as well"
-            return None, Cut(0, "unshippable", why)
+            return None, Cut(0, "unshippable", WHY_STUCK)
         return extra, None
 
     def lighten(self, extra: Any, empty: bool) -> Any:

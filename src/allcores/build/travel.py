@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import operator
+import os
 import re
 import sys
 import types
@@ -16,6 +17,7 @@ from enum import Enum
 from typing import Any
 
 from allcores.engine.wire import travels_as_view
+from allcores.plan.reach import reachable
 
 ATOMS: frozenset[type] = frozenset(
     {
@@ -54,6 +56,18 @@ NUMPY_NUMBERS = (
 ).split()
 _with_numpy: list[frozenset[type]] = []
 UNCOUNTED = (tuple, frozenset)
+WHY_STUCK = (
+    "a result is, or holds, something that is kept elsewhere as well, or a set that a copy would put "
+    "in another order"
+)
+HASHED_AS_BYTES = (str, bytes)
+RANDOM_HASHES = bool(
+    sys.flags.hash_randomization
+    and (
+        sys.flags.ignore_environment or os.environ.get("PYTHONHASHSEED", "random") in ("", "random")
+    )
+)
+"""Whether texts have other hashes in every run of the program."""
 
 
 def atoms() -> frozenset[type]:
@@ -102,13 +116,12 @@ def keeps_order(items: set[Any] | frozenset[Any]) -> bool:
     """Whether a copy of a set, made by adding its items in turn, has them in the same order.
 
     Where two items want one place the order tells which was there first, and what was taken out.
-    Of items that are told apart by identity there is no such order to keep.
+    Where it is another one in every run of the program there is none to keep.
     """
     if len(items) < 2:
         return True
     order = list(items)
-    by_identity: Any = object.__hash__
-    if any(type(item).__hash__ is by_identity for item in order):
+    if any(map(has_hash_of_this_run, order)):
         return True
     try:
         return is_order_of_a_set(order)
@@ -116,9 +129,32 @@ def keeps_order(items: set[Any] | frozenset[Any]) -> bool:
         return True
 
 
+def has_hash_of_this_run(item: Any) -> bool:
+    """Whether the hash of an object differs from run to run: by its text, or by its address."""
+    kind = type(item)
+    if kind in HASHED_AS_BYTES:
+        return RANDOM_HASHES
+    if kind is tuple or kind is frozenset:
+        return any(map(has_hash_of_this_run, item))
+    by_address: Any = object.__hash__
+    return kind.__hash__ is by_address
+
+
 def is_order_of_a_set(order: list[Any]) -> bool:
     """Whether a set to which these are added in turn has them in this order."""
     return all(map(operator.is_, order, set(order)))
+
+
+MOST_REACHED = 100_000
+"""So many objects of a value are looked at for sets."""
+
+
+def reorders_a_set(value: Any) -> bool:
+    """Whether a copy of a value would have a set in another order."""
+    if type(value) in atoms():
+        return False
+    reached = reachable(value, MOST_REACHED)
+    return any(isinstance(o, (set, frozenset)) and not keeps_order(o) for o in reached)
 
 
 class _Nothing:
