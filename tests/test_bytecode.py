@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from allcores.plan import callables
+from allcores.plan import callables, ownership
 from allcores.plan.callables import Callables
 from allcores.plan.effects import overlaps
 from allcores.plan.source import MAX_DEPTH
@@ -128,7 +128,7 @@ def functions_of(module: types.ModuleType) -> Iterator[types.FunctionType]:
 
 def test_shows_no_less_than_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of functions of the standard library, each by itself, without what it calls."""
-    monkeypatch.setattr(callables, "_libraries", ())
+    monkeypatch.setattr(ownership, "_libraries", ())
     count = 0
     for module in map(importlib.import_module, MODULES.split()):
         for f in functions_of(module):

@@ -26,9 +26,9 @@ from allcores.build.contents import (
     Unchanging,
     kinds_of,
 )
-from allcores.build.states import is_own
 from allcores.build.travel import ATOMS
 from allcores.plan.handles import handle_of
+from allcores.plan.ownership import is_own_module
 from allcores.plan.reach import surrounding
 
 FIXED, SHARED = -1, -2
@@ -237,9 +237,12 @@ class Items:
     def of_library(self, obj: Any) -> bool:
         """Whether an object may keep what it has worked out, and nobody minds."""
         kind = type(obj)
-        return kind.__module__ not in ("builtins", "collections", "numpy", "array") and not is_own(
-            kind.__module__
-        )
+        return kind.__module__ not in (
+            "builtins",
+            "collections",
+            "numpy",
+            "array",
+        ) and not is_own_module(kind.__module__)
 
     def seen(self, nodes: list[Node]) -> list[Node]:
         """The nodes with what arrays hold now, where that is not known yet."""

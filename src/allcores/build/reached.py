@@ -12,11 +12,11 @@ import types
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from allcores.build.states import MADE_LATER, is_own
+from allcores.build.states import MADE_LATER
 from allcores.engine.functions import global_names
 from allcores.plan.callables import Callables
 from allcores.plan.model import Plan
-from allcores.plan.names import children, walk
+from allcores.plan.ownership import is_own_module
 from allcores.plan.summaries import Reading
 
 DESCRIBES = ("__get__", "__set__", "__delete__")
@@ -37,10 +37,10 @@ class Reached:
     ) -> None:
         self.functions: dict[int, types.FunctionType] = {}
         self.names: set[str] = set()
-        self.classes = [cls for cls in classes if is_own(cls.__module__)]
+        self.classes = [cls for cls in classes if is_own_module(cls.__module__)]
         self.made: dict[int, type] = {}
         """Classes of which the body makes objects."""
-        nodes = list(work_nodes(plan, plan.node.body))
+        nodes = list(plan.work_nodes())
         words = {n.attr for n in nodes if isinstance(n, ast.Attribute)}
         variables = {**namespace, **names}
         heads = {n.id for n in nodes if isinstance(n, ast.Name)} & variables.keys()
@@ -68,12 +68,15 @@ class Reached:
             (cls, name, value)
             for cls in self.all_classes()
             for name, value in vars(cls).items()
-            if is_own(type(value).__module__) and any(hasattr(type(value), m) for m in DESCRIBES)
+            if is_own_module(type(value).__module__)
+            and any(hasattr(type(value), m) for m in DESCRIBES)
         ]
 
     def all_classes(self) -> list[type]:
         found = dict.fromkeys([*self.classes, *self.made.values()])
-        return list(dict.fromkeys(c for cls in found for c in cls.__mro__ if is_own(c.__module__)))
+        return list(
+            dict.fromkeys(c for cls in found for c in cls.__mro__ if is_own_module(c.__module__))
+        )
 
     def methods(self, cls: type) -> Iterator[types.FunctionType]:
         """The methods of a class that may be called."""
@@ -85,7 +88,9 @@ class Reached:
             yield from functions_in(value)
 
     def add(self, function: types.FunctionType) -> None:
-        if id(function) in self.functions or not is_own(function.__globals__.get("__name__")):
+        if id(function) in self.functions or not is_own_module(
+            function.__globals__.get("__name__")
+        ):
             return
         self.functions[id(function)] = function
         code = [function.__code__]
@@ -102,16 +107,16 @@ class Reached:
         modules: set[str] = set()
         for value in found:
             if isinstance(value, types.ModuleType):
-                if is_own(value.__name__) and value.__name__ not in modules:
+                if is_own_module(value.__name__) and value.__name__ not in modules:
                     modules.add(value.__name__)
                     found += [vars(value)[word] for word in words if word in vars(value)]
             elif isinstance(value, type):
-                if is_own(value.__module__):
+                if is_own_module(value.__module__):
                     self.made[id(value)] = value
             else:
                 for function in functions_in(value):
                     self.add(function)
-                if is_own(type(value).__module__) and type(value) not in self.classes:
+                if is_own_module(type(value).__module__) and type(value) not in self.classes:
                     self.classes.append(type(value))
 
     # -- what they do
@@ -166,25 +171,6 @@ class Reached:
                 if name not in MADE_LATER and not isinstance(value, code_like):
                     found.append((f"{cls.__name__}.{name}", value))
         return found
-
-
-def work_nodes(plan: Plan, body: Iterable[ast.stmt]) -> Iterator[ast.AST]:
-    """The nodes of what workers evaluate."""
-    for stmt in body:
-        step = plan.steps.get(stmt)
-        if step is not None:
-            for lift in step.lifts:
-                yield from walk(lift)
-            continue
-        todo: list[ast.AST] = [stmt]
-        while todo:
-            node = todo.pop()
-            yield node
-            for child in children(node):
-                if isinstance(child, ast.stmt):
-                    yield from work_nodes(plan, [child])
-                else:
-                    todo.append(child)
 
 
 def globals_of(function: types.FunctionType) -> dict[str, Any]:

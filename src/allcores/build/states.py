@@ -21,6 +21,7 @@ from weakref import ReferenceType, WeakKeyDictionary, WeakSet, WeakValueDictiona
 from allcores.build import raw
 from allcores.build.travel import IMMUTABLE
 from allcores.engine.functions import global_names
+from allcores.plan.ownership import is_own_module
 from allcores.plan.quiet import no_warnings
 
 LARGE = 64
@@ -79,16 +80,16 @@ def state_of(obj: Any, room: int) -> State | None:
     """
     kind = type(obj)
     if kind is types.FunctionType:
-        return FUNCTION if is_own(obj.__globals__.get("__name__")) else None
+        return FUNCTION if is_own_module(obj.__globals__.get("__name__")) else None
     if issubclass(kind, CONTAINERS):
         return _container(obj, kind, room)
     if issubclass(type(obj), type):
-        return CLASS if is_own(obj.__module__) and not _is_enum(obj) else None
+        return CLASS if is_own_module(obj.__module__) and not _is_enum(obj) else None
     if kind is types.BuiltinMethodType or kind is types.MethodWrapperType:
         owner = type(obj.__self__)
         return None if issubclass(owner, (types.NoneType, types.ModuleType, type)) else BOUND
     if issubclass(type(obj), types.ModuleType):
-        return MODULE if is_own(obj.__name__) else None
+        return MODULE if is_own_module(obj.__name__) else None
     if kind is types.SimpleNamespace:
         return INSTANCE
     if issubclass(type(obj), HOLDERS):
@@ -123,21 +124,9 @@ def _by_type(kind: Any) -> State | None:
         return KNOWN[full]
     if _is_buffer(kind):
         return BUFFER
-    if is_own(kind.__module__):
+    if is_own_module(kind.__module__):
         return INSTANCE
     return C_OBJECT if _is_plain_c(kind) else None
-
-
-@cache
-def is_own(module: Any) -> bool:
-    """Whether a module is the program's own. Libraries keep what they have worked out."""
-    if not isinstance(module, str):
-        return False
-    top = module.partition(".")[0]
-    if (top in sys.stdlib_module_names and top != "__main__") or top == "allcores":
-        return False
-    file = getattr(sys.modules.get(module), "__file__", None) or ""
-    return "site-packages" not in file and "dist-packages" not in file
 
 
 def hidden_state_of(obj: Any, state: State) -> State | None:

@@ -8,10 +8,10 @@ from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from allcores.plan import effects as fx
-from allcores.plan.callables import is_own
 from allcores.plan.live import Names, lookup
 from allcores.plan.model import Plan
 from allcores.plan.names import BUILTINS, children, path_of
+from allcores.plan.ownership import is_own
 from allcores.plan.summaries import Reading
 from allcores.plan.table import changes_its_object
 

@@ -16,6 +16,7 @@ from allcores.plan.bounded import Bounded
 from allcores.plan.draws import HIDDEN, SEEDS, kind_of
 from allcores.plan.effects import module_root
 from allcores.plan.names import children
+from allcores.plan.ownership import is_own
 from allcores.plan.quiet import quiet_parse
 from allcores.plan.records import is_generated, summary_of_dataclass
 from allcores.plan.source import Module, Surroundings
@@ -23,25 +24,10 @@ from allcores.plan.summaries import Reading, Summary, merged
 from allcores.plan.table import changes_its_object
 
 _modules: Bounded[str, Module | None] = Bounded(300)
-_libraries = tuple({os.path.join(os.path.dirname(m.__file__ or ""), "") for m in (os, linecache)})
-"""The standard library, and the site-packages within it."""
-_package = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
 MOST_HELD = 64
 """So many of the functions that an object holds are read."""
 FILLED_IN = ("__init__", "__post_init__", "__del__")
 """Methods that Python calls of the object that a class makes."""
-
-
-def is_own(function: FunctionType) -> bool:
-    """Whether a function is the program's, and no library's."""
-    return is_own_file(function.__code__.co_filename)
-
-
-def is_own_file(filename: str) -> bool:
-    """Whether a source file is the program's, and no library's."""
-    if filename.startswith((_package, *_libraries)):
-        return False
-    return f"{os.sep}site-packages{os.sep}" not in filename
 
 
 def attributes_of(obj: Any) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from types import GeneratorType, ModuleType
 from typing import Any, NamedTuple
 
-from allcores.plan.callables import find_function, is_own_file, module_of
+from allcores.plan.callables import find_function, module_of
 from allcores.plan.live import Names, has_been_read, mark_at, nearest, owners_of
 from allcores.plan.names import bound_names, parameter_names
+from allcores.plan.ownership import is_own_file
 from allcores.plan.source import Surroundings
 from allcores.plan.summaries import CALLED, Summary
 

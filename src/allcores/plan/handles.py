@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from allcores.plan.model import Plan, Reason
 from allcores.plan.names import path_of, walk
+from allcores.plan.ownership import is_own_module
 
 MOST_OBJECTS = 1200
 MOST_PARTS = 500
@@ -228,7 +229,7 @@ def _kind_of_file(obj: Any) -> Kind | None:
         return None
     if obj is sys.stdin:
         return STDIN
-    if _library(type(obj).__module__) and obj.closed:
+    if not is_own_module(type(obj).__module__) and obj.closed:
         return None
     if isinstance(obj, (io.StringIO, io.BytesIO)):
         return MEMORY_FILE
@@ -238,7 +239,7 @@ def _kind_of_file(obj: Any) -> Kind | None:
 def _own_methods(kind: Any) -> frozenset[str]:
     """Methods written in the program itself, which are read where they are called."""
     return frozenset(
-        name for c in kind.__mro__ if not _library(c.__module__) for name in c.__dict__
+        name for c in kind.__mro__ if is_own_module(c.__module__) for name in c.__dict__
     )
 
 
@@ -280,18 +281,6 @@ def _kind_of_array(obj: Any) -> Kind | None:
             return ARRAY
         obj = getattr(obj, "base", None)
     return None
-
-
-@cache
-def _library(module: Any) -> bool:
-    """Whether a module is not the program's own."""
-    if not isinstance(module, str):
-        return True
-    top = module.partition(".")[0]
-    if top == "allcores" or (top in sys.stdlib_module_names and top != "__main__"):
-        return True
-    file = getattr(sys.modules.get(module), "__file__", None) or ""
-    return "site-packages" in file or "dist-packages" in file
 
 
 CODE = (types.FunctionType, types.ModuleType, type)
@@ -441,7 +430,7 @@ class Search:
             if not isinstance(obj.__self__, (types.ModuleType, type, type(None))):
                 self.add(path.rpartition(".")[0] or path, obj.__self__, library)
         elif isinstance(obj, type):
-            if not _library(obj.__module__):
+            if is_own_module(obj.__module__):
                 self.attributes_of(path, dict(vars(obj)), False)
         elif isinstance(obj, dict):
             parts = list(islice(obj.values(), MOST_PARTS))
@@ -456,7 +445,7 @@ class Search:
                     self.add(f"{path}[{k}]", part, library)
 
     def function(self, path: str, function: types.FunctionType) -> None:
-        if _library(function.__globals__.get("__name__")):
+        if not is_own_module(function.__globals__.get("__name__")):
             return
         attributes, names = _mentions_of(function)
         self.mention(attributes)
@@ -476,9 +465,9 @@ class Search:
     def instance(self, path: str, obj: Any) -> None:
         """The attributes of an object, and the methods that come with its use."""
         kind = _type(obj)
-        self.attributes_of(path, _attributes(obj), _library(kind.__module__))
+        self.attributes_of(path, _attributes(obj), not is_own_module(kind.__module__))
         for owner in kind.__mro__:
-            if owner not in self.classes and not _library(owner.__module__):
+            if owner not in self.classes and is_own_module(owner.__module__):
                 self.classes.add(owner)
                 self.attributes_of(path, dict(vars(owner)), False)
 
@@ -545,24 +534,11 @@ def _along(obj: Any, path: str) -> Any:
 # -- loops and functions
 
 
-def work_nodes(plan: Plan) -> Iterator[ast.AST]:
-    """The nodes of a loop's body that workers run."""
-    todo: list[ast.AST] = list(plan.node.body)
-    while todo:
-        node = todo.pop()
-        step = plan.steps.get(node) if isinstance(node, ast.stmt) else None
-        if step is not None:
-            todo += step.lifts
-            continue
-        yield node
-        todo += ast.iter_child_nodes(node)
-
-
 def why_not_shared(
     plan: Plan, iterable: Any, names: dict[str, Any], namespace: dict[str, Any]
 ) -> str | None:
     """Which handle a loop's work may use, with its line and what to do; or None."""
-    work = list(work_nodes(plan))
+    work = list(plan.work_nodes())
     found = mentions(work, namespace)
     search = Search()
     search.mention(found.attributes)
@@ -588,7 +564,7 @@ def _heard(work: Search) -> str | None:
 
     work: a search that has come to its end.
     """
-    listeners = [s for s in (sys.stdout, sys.stderr) if not _library(type(s).__module__)]
+    listeners = [s for s in (sys.stdout, sys.stderr) if is_own_module(type(s).__module__)]
     logging = sys.modules.get("logging")
     if logging is not None:
         loggers = [logging.root, *logging.root.manager.loggerDict.values()]
@@ -599,7 +575,7 @@ def _heard(work: Search) -> str | None:
     search = Search()
     search.mention([ALL])
     for listener in listeners:
-        if isinstance(listener, types.FunctionType) or not _library(type(listener).__module__):
+        if isinstance(listener, types.FunctionType) or is_own_module(type(listener).__module__):
             search.todo.append(("", listener, False, ""))
     while search.todo and len(search.seen) < MOST_OBJECTS:
         path, obj, library, _ = search.todo.popleft()

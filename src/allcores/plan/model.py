@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -132,3 +133,15 @@ class Plan:
         """How the loop runs, with work that changes its items, where this Plan is found wanting."""
         self.caught = False
         """True when what the loop raises may be caught in the same function."""
+
+    def work_nodes(self) -> Iterator[ast.AST]:
+        """The nodes of the body that workers run."""
+        todo: list[ast.AST] = list(self.node.body)
+        while todo:
+            node = todo.pop()
+            step = self.steps.get(node) if isinstance(node, ast.stmt) else None
+            if step is not None:
+                todo += step.lifts
+                continue
+            yield node
+            todo += ast.iter_child_nodes(node)
