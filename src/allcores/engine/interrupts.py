@@ -9,6 +9,14 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+try:
+    # Those of `signal` look each handler up among names, which takes ten times as long.
+    from _signal import getsignal  # type: ignore[import-not-found]
+    from _signal import signal as set_signal
+except ImportError:
+    from signal import getsignal
+    from signal import signal as set_signal
+
 
 class Interrupts:
     """Holds SIGINT back from the main thread; elsewhere it does nothing, for none comes there.
@@ -69,14 +77,14 @@ class Interrupts:
             self.before(signal.SIGINT, None)
 
     def take_over(self) -> None:
-        if callable(signal.getsignal(signal.SIGINT)):
-            self.before = signal.signal(signal.SIGINT, self.ours)
+        if callable(getsignal(signal.SIGINT)):
+            self.before = set_signal(signal.SIGINT, self.ours)
 
     def hand_back(self) -> None:
         if self.before is None:
             return
-        if signal.getsignal(signal.SIGINT) == self.ours:
-            signal.signal(signal.SIGINT, self.before)
+        if getsignal(signal.SIGINT) == self.ours:
+            set_signal(signal.SIGINT, self.before)
         before, self.before = self.before, None
         if self.came:
             self.came = False
