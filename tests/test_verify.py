@@ -845,22 +845,22 @@ BROKEN = """
 BREAKS = {
     "results in another order": (
         """
-    replay = allcores.entry._Entry.replay
+    replay = allcores.entry.Entry.replay
     def replayed(self, items, results):
         results = list(results)
         if len(results) > 8:
             results[7], results[8] = results[8], results[7]
         return replay(self, items, results)
-    allcores.entry._Entry.replay = replayed
+    allcores.entry.Entry.replay = replayed
     """,
         "`out[7]` is 49 after the plain loop, 64 after the parallel one; first in iteration 8, with x = 8",
     ),
     "an iteration lost": (
         """
-    replay = allcores.entry._Entry.replay
+    replay = allcores.entry.Entry.replay
     def replayed(self, items, results):
         return replay(self, [*items[:5], *items[6:]], results[:5] + results[6:])
-    allcores.entry._Entry.replay = replayed
+    allcores.entry.Entry.replay = replayed
     """,
         "`out` is 12 items, [5] is 25 after the plain loop, 11 items, [5] is 36 after the parallel one; "
         "first in iteration 5, with x = 5",

@@ -498,12 +498,12 @@ del heapq
 """.lstrip()
     assert_same(source, "parallel", at_least=39, places=("module",))
     with pytest.MonkeyPatch.context() as patch:
-        from allcores.entry import _Entry
+        from allcores.entry import Entry
 
         def never(*_: Any) -> None:
             raise AssertionError("looked at")
 
-        patch.setattr(_Entry, "look_around", never)
+        patch.setattr(Entry, "look_around", never)
         assert run(source, False).error is None
 
 

@@ -18,7 +18,7 @@ from allcores.engine.functions import try_dumps
 from allcores.engine.orders import Function, Job, Order
 from allcores.engine.service import CALL
 from allcores.engine.staff import Staff
-from allcores.loop import _count, _workers
+from allcores.settings import count, worker_count
 
 T = TypeVar("T")
 
@@ -50,7 +50,7 @@ class Executor(_Base):
         self._shut = True
         if initializer is not None and not callable(initializer):
             raise TypeError("initializer must be a callable")
-        size = _workers(None) if max_workers is None else _count(max_workers, "max_workers")
+        size = worker_count(None) if max_workers is None else count(max_workers, "max_workers")
         self._max_workers = size
         self._staff = Staff(size, initializer, initargs, None)
         self._staff.linger = LINGER
@@ -93,8 +93,8 @@ class Executor(_Base):
         timeout: seconds from now after which TimeoutError is raised. chunksize: calls a worker is
         given at a time. buffersize: submit so many ahead of the results taken, no more.
         """
-        size = _count(chunksize, "chunksize")
-        ahead = None if buffersize is None else _count(buffersize, "buffersize")
+        size = count(chunksize, "chunksize")
+        ahead = None if buffersize is None else count(buffersize, "buffersize")
         end = None if timeout is None else time.monotonic() + timeout
         items = zip(*iterables)
         chunks = iter(lambda: list(islice(items, size)), [])

@@ -7,9 +7,10 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from allcores.engine.failures import NotParallel, ParallelWarning
+from allcores.settings import Settings, settings_of
 
 if TYPE_CHECKING:
     from allcores.plan.model import Plan
@@ -33,20 +34,6 @@ listeners: list[Callable[[LoopReport], None]] = []
 """Called with a LoopReport whenever a loop ends."""
 
 
-class Settings(NamedTuple):
-    """What the caller or the environment asked for."""
-
-    workers: int
-    on: str
-    strict: bool
-    chunk: int | None
-    force: bool
-    asked: bool = True
-    """Whether the user marked this loop (`allcores run` marks loops nobody asked about)."""
-    random: str = ""
-    """What a loop does that draws random numbers: "streams", "plain", or "" where nobody said."""
-
-
 def parallel(
     iterable: Iterable[Any],
     *,
@@ -55,6 +42,11 @@ def parallel(
     strict: bool | None = False,
     chunk: int | None = None,
     random: str | None = None,
+    on_error: str | None = None,
+    timeout: float | None = None,
+    memory: int | None = None,
+    retries: int = 1,
+    resume: str | os.PathLike[str] | None = None,
 ) -> Iterable[Any]:
     """Run the `for` statement over this on every core, with the outcome of the plain loop.
 
@@ -89,7 +81,19 @@ def parallel(
             f"parallel() needs something to loop over, not {type(iterable).__name__}"
             + ("; perhaps range(...) is missing" if isinstance(iterable, int) else "")
         )
-    return _Parallel(iterable, _settings(workers, on, strict, chunk, random), None)
+    settings = settings_of(
+        workers,
+        on,
+        strict,
+        chunk,
+        random,
+        on_error=on_error,
+        timeout=timeout,
+        memory=memory,
+        retries=retries,
+        resume=resume,
+    )
+    return _Parallel(iterable, settings, None)
 
 
 def register_site(plan: Plan, tree: Any) -> int:
@@ -107,75 +111,8 @@ def at_site(key: int, iterable: Iterable[Any]) -> Iterable[Any]:
     """As `parallel(iterable)`, for a registered loop that the user left unmarked."""
     from allcores.sites import given_site
 
-    settings = _settings(None, None, None, None)._replace(asked=False)
+    settings = settings_of()._replace(asked=False)
     return _Parallel(iterable, settings, given_site(key))
-
-
-# -- settings
-
-
-def _settings(workers: Any, on: Any, strict: Any, chunk: Any, random: Any = None) -> Settings:
-    return Settings(
-        _workers(workers),
-        _one_of(on, "on", "ALLCORES_ON", ("processes", "serial"), "processes"),
-        bool(strict) or _flag("ALLCORES_STRICT"),
-        _count(chunk, "chunk") if chunk is not None else None,
-        _flag("ALLCORES_FORCE"),
-        random=_one_of(random, "random", "ALLCORES_RANDOM", ("streams", "plain"), ""),
-    )
-
-
-_cores: list[int] = []
-
-
-def _workers(given: Any) -> int:
-    if given is not None:
-        return _count(given, "workers")
-    text = os.environ.get("ALLCORES_WORKERS")
-    if text:
-        try:
-            number = int(text)
-        except ValueError:
-            number = 0
-        if number < 1:
-            raise ValueError(f"ALLCORES_WORKERS must be a whole number of at least 1, not {text!r}")
-        return number
-    if not _cores:
-        from allcores.engine.cores import usable_cores
-
-        _cores.append(usable_cores())
-    return _cores[0]
-
-
-def _count(value: Any, name: str) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name} must be a whole number, not {value!r}")
-    number = operator.index(value)
-    if number < 1:
-        raise ValueError(f"{name} must be at least 1, not {number}")
-    return number
-
-
-def _one_of(given: Any, name: str, variable: str, choices: tuple[str, str], default: str) -> str:
-    """An argument, or what the environment says in its place: one of two words."""
-    value = given if given is not None else os.environ.get(variable) or default
-    if isinstance(value, str) and (value in choices or value == default):
-        return value
-    name = name if given is not None else variable
-    wrong = ValueError if isinstance(value, str) else TypeError
-    words = " or ".join(f'"{choice}"' for choice in choices)
-    raise wrong(f"{name} must be {words}, not {value!r}")
-
-
-def _flag(name: str) -> bool:
-    text = os.environ.get(name)
-    if not text:
-        return False
-    if text.lower() in ("1", "true", "yes", "on"):
-        return True
-    if text.lower() in ("0", "false", "no", "off"):
-        return False
-    raise ValueError(f"{name} must be 1 or 0, not {text!r}")
 
 
 # -- entering a loop

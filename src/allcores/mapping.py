@@ -25,8 +25,9 @@ from allcores.engine.relay import STDOUT, Piece, Relay, put_out
 from allcores.engine.schedule import Batch, Halt, Run
 from allcores.engine.source import Indexed, Streamed
 from allcores.inputs import as_sequence, items_left, plain_source
-from allcores.loop import ParallelWarning, Settings, _settings, in_worker
+from allcores.loop import ParallelWarning, in_worker
 from allcores.plan.handles import used_by_function
+from allcores.settings import Settings, settings_of
 from allcores.worth import FEW, WORTH_ITERATION, WORTH_SECONDS, Stay, Taste, worth_workers
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def map(
     >>> allcores.map(pow, [2, 3], [5, 2])
     [32, 9]
     """
-    call = _call("map", fn, iterables, False, _settings(workers, on, False, chunk))
+    call = _call("map", fn, iterables, False, settings_of(workers, on, False, chunk))
     return call.all()
 
 
@@ -80,7 +81,7 @@ def imap(
     (0, 1, 4)
     >>> squares.close()
     """
-    call = _call("imap", fn, iterables, False, _settings(workers, on, False, chunk))
+    call = _call("imap", fn, iterables, False, settings_of(workers, on, False, chunk))
     return _one_by_one(call)
 
 
@@ -98,7 +99,7 @@ def starmap(
     >>> allcores.starmap(pow, [(2, 5), (3, 2)])
     [32, 9]
     """
-    call = _call("starmap", fn, (iterable,), True, _settings(workers, on, False, chunk))
+    call = _call("starmap", fn, (iterable,), True, settings_of(workers, on, False, chunk))
     return call.all()
 
 

@@ -21,7 +21,7 @@ from allcores.engine.orders import Job, Order
 from allcores.engine.service import CALL, MAP, STAR
 from allcores.engine.staff import TINY_SECONDS, Staff
 from allcores.inputs import plain_source
-from allcores.loop import _count, _workers
+from allcores.settings import count, worker_count
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ class Pool:
             raise ValueError(
                 f"maxtasksperchild must be a whole number of at least 1, or None, not {maxtasksperchild!r}"
             )
-        size = _workers(None) if processes is None else _count(processes, "processes")
+        size = worker_count(None) if processes is None else count(processes, "processes")
         self._staff = Staff(size, initializer, initargs, maxtasksperchild)
         self._state = "RUN"
 
@@ -162,7 +162,7 @@ class Pool:
     ) -> MapResult[Any]:
         self._check_running()
         if chunksize is not None:
-            chunksize = _count(chunksize, "chunksize")
+            chunksize = count(chunksize, "chunksize")
         items = iterable
         if type(iterable) not in (list, tuple, range) or later:
             with self._staff.interrupts.let_through():
@@ -197,7 +197,7 @@ class Pool:
 
     def _imap(self, func: Any, iterable: Any, chunksize: Any, ordered: bool) -> IMapIterator[Any]:
         self._check_running()
-        size = _count(chunksize, "chunksize")
+        size = count(chunksize, "chunksize")
         iterator = iter(iterable)
         plain = plain_source(iterable)
         with self._staff.interrupts.held_back(), self._staff.changed:
@@ -658,7 +658,7 @@ def _feed(result: IMapIterator[Any], iterator: Iterator[Any]) -> None:
     staff = result.staff
     error: BaseException | None = None
     size = 0
-    for count in itertools.count():
+    for number in itertools.count():
         with staff.changed:
             staff.changed.wait_for(lambda: result._over or result._fed_all or result._hungry())
             if result._over or result._fed_all:
@@ -671,7 +671,7 @@ def _feed(result: IMapIterator[Any], iterator: Iterator[Any]) -> None:
             error = e
             break
         payload = None
-        if staff.inline is None and count % result._size == 0:
+        if staff.inline is None and number % result._size == 0:
             # At once, for reading on may change it, as where one buffer is filled again and again.
             payload = try_dumps([item])
             size = len(payload or b"")

@@ -17,8 +17,8 @@ from allcores.plan.effects import in_words
 from allcores.plan.live import lookup
 
 if TYPE_CHECKING:
-    from allcores.loop import Settings
     from allcores.plan.model import Plan
+    from allcores.settings import Settings
     from allcores.sites import Site
 
 WANTED = "streams"

@@ -17,8 +17,8 @@ import sys
 import time
 from collections.abc import Iterator
 
-import allcores.entry as entry
-import allcores.worth as worth
+from allcores import worth
+from allcores.entry import course, plans, tasting
 from tests.fuzz import in_place
 from tests.fuzz.grammar import Program, build
 from tests.fuzz.shrink import shrink
@@ -50,7 +50,12 @@ def verdict_of(outcome: Outcome) -> str:
 def quick_taste() -> Iterator[None]:
     """A loop gets workers as soon as its first iteration has run, whatever that cost."""
     names = ("TASTE_SECONDS", "WORTH_SECONDS", "WORTH_ITERATION", "FEW")
-    before = {(where, name): getattr(where, name) for where in (entry, worth) for name in names}
+    before = {
+        (where, name): getattr(where, name)
+        for where in (course, plans, tasting, worth)
+        for name in names
+        if hasattr(where, name)
+    }
     for where, name in before:
         setattr(where, name, 0)
     try:

@@ -80,10 +80,10 @@ def find(
 
 
 def _cores() -> int:
-    from allcores.loop import _workers
+    from allcores.settings import worker_count
 
     try:
-        return _workers(None)
+        return worker_count(None)
     except ValueError as error:
         raise Refusal(f"{error}.") from None
 

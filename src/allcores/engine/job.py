@@ -20,11 +20,14 @@ class Cut(NamedTuple):
 
     keep: int
     kind: str
-    """"left", "raised", "shared", "unshippable", "spilled", "drawn", "changed" or "died"."""
+    """"left", "raised", "shared", "unshippable", "spilled", "drawn", "changed", "died" or
+    "timeout"."""
     text: str = ""
     """For humans: the worker's traceback, or why a result cannot travel, or what changed."""
     detail: str = ""
     """For "raised": the exception's type, as module.name."""
+    error: Any = None
+    """For "raised", where the job `brings_errors`: the exception, as `errors.pack` makes it."""
 
 
 class Job(Protocol):
@@ -43,6 +46,7 @@ class Job(Protocol):
     # left to the caller, who gets a `Cut`.
     # look_at(chunk: list[Any]) -> None, where there is one: the chunk's items, before the first.
     # look_between() -> Cut | None, with it: once, after the first of a chunk's iterations.
+    # brings_errors: bool, where there is one: an exception travels home in `Cut.error`.
     # encode(message) and decode(body, buffers), where there are: in place of those of `wire`.
 
     def after_chunk(

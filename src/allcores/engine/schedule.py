@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from allcores.engine.crew import Crew, Worker
 from allcores.engine.failures import CannotFork, worker_died
 from allcores.engine.job import Cut, Job
+from allcores.engine.limits import NO_LIMITS, Limits
 from allcores.engine.source import Indexed, Streamed
 
 CHUNK_SECONDS = 0.010
@@ -51,6 +52,8 @@ class Halt(NamedTuple):
     kind: str
     text: str
     detail: str
+    error: BaseException | None = None
+    """What to raise, or to put on a list, where the iteration is not to be done by the caller."""
 
 
 class Chunk:
@@ -98,8 +101,9 @@ class Run:
         workers: int,
         chunk: int | None = None,
         estimate: float | None = None,
+        limits: Limits = NO_LIMITS,
     ) -> None:
-        self.job, self.source = job, source
+        self.job, self.source, self.limits = job, source, limits
         self.decode = getattr(job, "decode", pickle.loads)
         self.count = workers
         self.chunk = chunk

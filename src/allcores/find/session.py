@@ -17,8 +17,8 @@ from allcores.find.instrument import has_yield, measured_code
 from allcores.find.meter import Meter
 from allcores.find.overheads import find_overheads
 from allcores.find.suspension import suspension
-from allcores.loop import Settings
 from allcores.plan import Plan
+from allcores.settings import Settings
 from allcores.sites import given_site
 
 MOST_SAMPLED_LOOPS = 20

@@ -18,7 +18,7 @@ from joblib.parallel import (
 )
 
 from allcores.executor import Executor
-from allcores.loop import _workers
+from allcores.settings import worker_count
 
 
 class AllcoresBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
@@ -36,7 +36,7 @@ class AllcoresBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[m
             raise ValueError("n_jobs == 0 has no meaning")
         if n_jobs is None:
             return 1
-        return n_jobs if n_jobs > 0 else max(1, _workers(None) + 1 + n_jobs)
+        return n_jobs if n_jobs > 0 else max(1, worker_count(None) + 1 + n_jobs)
 
     def configure(self, n_jobs: int = 1, parallel: Any = None, **_: Any) -> int:
         """Make the workers."""

@@ -10,6 +10,7 @@ from typing import Any
 from allcores import loop as loops
 from allcores.loop import LoopReport
 from allcores.plan import Plan
+from allcores.settings import settings_of
 from allcores.show.summary import _aligned
 from allcores.verify import twin
 from allcores.verify.verdicts import Verdict, short, total
@@ -21,7 +22,7 @@ class Session:
     """One run of a program with its loops watched."""
 
     def __init__(self, workers: int | None, timeout: float | None, directory: str) -> None:
-        self.settings = loops._settings(workers, "processes", False, None)._replace(
+        self.settings = settings_of(workers, "processes", False)._replace(
             force=True, asked=False, strict=False
         )
         self.settings = self.settings._replace(workers=max(2, self.settings.workers))

@@ -14,10 +14,11 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import allcores.build.inplace  # noqa: F401  (no module of ours is loaded between two looks)
-from allcores import entry
+from allcores.entry.plans import why_serial
 from allcores.inputs import plain_source
-from allcores.loop import LoopReport, Settings, _Parallel
+from allcores.loop import LoopReport, _Parallel
 from allcores.plan.names import bound_names
+from allcores.settings import Settings
 from allcores.sites import given_site
 from allcores.verify import twin, undo
 from allcores.verify.differ import Difference, differences
@@ -98,7 +99,7 @@ class Watch:
 
         if settings.on == "serial":
             return 'it says on="serial"'
-        why = entry._why_serial(self.site, frame, settings)
+        why = why_serial(self.site, frame, settings)
         if why is not None:
             return why or "there is nothing to gain"
         return why_not_forkable() or ""

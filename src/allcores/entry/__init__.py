@@ -1,0 +1,66 @@
+"""One entry of a loop: from its first item to its end.
+
+The loop's iterator hands the user's own loop body only what has to run there: the first items, to
+learn what an iteration costs, and any iteration that workers cannot finish (one that leaves the
+loop, raises, or gives something that cannot be sent). All others are worked on in workers and
+committed here, in order, without the loop body ever seeing them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from allcores import sites
+from allcores.collector import collector_paused
+from allcores.engine.own_streams import inside_iteration
+from allcores.entry.course import Entry
+from allcores.entry.plans import say_serial, surely_small, why_serial
+from allcores.loop import in_worker
+from allcores.settings import Settings
+from allcores.sites import Site
+from allcores.streams import natively, own_streams, wanted
+
+if TYPE_CHECKING:
+    from allcores.plan.model import Plan
+
+
+def segments(
+    site: Site | None, frame: FrameType, iterable: Any, settings: Settings
+) -> Iterator[Iterable[Any]] | None:
+    """The pieces that the user's loop body has to run; None: all of it, as the plain loop.
+
+    Raises NotParallel under `strict` when the loop has to run serially.
+    """
+    if in_worker():
+        return None
+    if site is None:
+        with collector_paused():
+            site = sites.site_at(frame)
+    fits = site.plan is None or site.plan.own_streams == wanted(settings)
+    small = site.cost is not None and not settings.force and fits and surely_small(site, iterable)
+    why: str | None = ""
+    if not small:
+        with collector_paused():
+            why = why_serial(site, frame, settings)
+    streams = None
+    if site.plan is not None and site.plan.draws:
+        if inside_iteration():
+            return None
+        streams = own_streams(site, frame, settings)
+    if why is not None or settings.on == "serial":
+        if why and settings.on != "serial":
+            say_serial(site, why, settings)
+        return natively(iterable, streams) if streams is not None else None
+    return Entry(site, frame, iterable, settings, streams).segments()
+
+
+def outlook(
+    site: Site, frame: FrameType, iterable: Any, settings: Settings
+) -> tuple[Plan | None, str]:
+    """The Plan of a loop with the live objects at hand, and why it would stay serial now, or ""."""
+    why = why_serial(site, frame, settings)
+    if why is None:
+        why = Entry(site, frame, iterable, settings).why_not_now()
+    return site.plan, why or ""

@@ -1,0 +1,259 @@
+"""Committing what workers have done, and iterations that the loop's own body has to do."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from time import perf_counter
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from allcores import sites
+from allcores.build.job import FLAGS, LoopJob, immutable, own
+from allcores.build.runtime import compile_plan
+from allcores.build.settings import raise_decimal_flags
+from allcores.engine.job import LEFT
+from allcores.engine.schedule import Batch, Halt
+from allcores.entry.obstacles import Obstacles
+from allcores.variables import Stop
+
+if TYPE_CHECKING:
+    from allcores.build.runtime import Code
+
+
+class Commits(Obstacles):
+    """Adds the code made from the Plan, and running it in the user's process."""
+
+    def prepare(self, traced: bool) -> None:
+        """Compile the Plan for this entry's variables."""
+        plan = self.plan
+        key = (traced, (*self.fixed, *(f"in place: {n}" for n in plan.in_place)))
+        code: Code | None = self.site.code.get(key)
+        if code is None:
+            flags = self.frame.f_code.co_flags & sites.FUTURE_FLAGS
+            code = compile_plan(plan, self.fixed, flags, traced, self.frame.f_code.co_qualname)
+            self.site.code[key] = code
+        names = {} if plan.module_level else self.frame.f_locals
+        values = {n: names[n] for n in self.fixed}
+        helpers: dict[str, Any] = {
+            "__LEFT": LEFT,
+            "__own": own if self.place is None else self.place.own,
+            "__immutable": immutable if self.place is None else self.place.immutable,
+            "__output": lambda where: self.job.output(where),
+            "__said": lambda *given: self.job.said(*given),
+        }
+        self.functions = code.bind(self.frame.f_globals, values, helpers)
+        mine = [n for n in plan.temporaries if plan.module_level or n in plan.declared_global]
+        extra = set(plan.varying) | plan.deleted
+        if not plan.module_level:
+            extra &= plan.declared_global
+        self.job = (LoopJob if self.place is None else self.place.job)(
+            self.functions,
+            self.frame.f_globals,
+            mine,
+            sorted(extra - plan.parent_names - set(mine)),
+            plan.kept,
+            code.traced,
+            self.watcher(values),
+            lambda apart: self.look_at_fixed(values, apart),
+            self.streams,
+            self.done,
+        )
+        if self.place is None:
+            self.job.leaves_last = frozenset(plan.workers_own)
+        self.variables.job = self.job
+
+    def given(self, items: Iterable[Any], first: int) -> Iterable[Any]:
+        """Items for the loop's own body; first: the number of the first one's iteration."""
+        return items if self.streams is None else self.streams.given(items, first)
+
+    def in_turn(self, items: Iterator[Any]) -> Iterator[Any]:
+        """Items that are left to the plain loop."""
+        if self.ahead is not None:
+            return self.ahead.in_turn(items, self.done)
+        return self.counted(items) if self.held else items
+
+    def counted(self, items: Iterator[Any]) -> Iterator[Any]:
+        """Items of which the program holds the iterator."""
+        self.begun = self.done
+        for item in items:
+            self.begun += 1
+            yield item
+
+    def natively(self, event: Halt, base: int) -> Iterator[Iterable[Any]]:
+        """Let the user's own loop body do one iteration."""
+        self.variables.settle()
+        watching = event.kind == "raised" and self.watch(event, base)
+        if self.ahead is not None:
+            self.ahead.say(self.done)
+        start = perf_counter()
+        self.begun = self.done + 1
+        yield self.given((event.item,), self.done)
+        if watching:
+            sys.settrace(None)
+            self.frame.f_trace = None
+        self.report.native_seconds += perf_counter() - start
+        self.variables.by_worker = False
+        self.done += 1
+
+    def watch(self, event: Halt, base: int) -> bool:
+        """Have a note put on the exception that is about to be raised."""
+        if sys.gettrace() is not None or not self.settings.asked:
+            return False
+        frame, wanted = self.frame, event.detail
+        note = f"in iteration {base + event.place} of the parallel loop, with {self.values_of(event.item)}"
+        if event.text:
+            inner = "".join("  " + line for line in event.text.splitlines(keepends=True))
+            note += f"; a worker saw:\n{inner.rstrip()}"
+
+        def see(f: FrameType, what: str, arg: Any) -> Any:
+            if what == "exception" and f is frame:
+                kind, error = arg[0], arg[1]
+                if f"{kind.__module__}.{kind.__qualname__}" == wanted and isinstance(
+                    error, BaseException
+                ):
+                    sys.settrace(None)
+                    f.f_trace = None
+                    if not any(
+                        n.startswith("in iteration ") for n in getattr(error, "__notes__", ())
+                    ):
+                        error.add_note(note)
+            return see
+
+        frame.f_trace = see
+        frame.f_trace_lines = False
+        sys.settrace(lambda *_: None)
+        return True
+
+    def raised_in_body(self, error: StopIteration, item: Any) -> Iterable[Any]:
+        """An item that has the user's frame raise this in place of taking it.
+
+        Out of an iterator it would be the loop's end, and out of a generator another error.
+        """
+        frame = self.frame
+
+        def throw(f: FrameType, what: str, arg: Any) -> Any:
+            if f is frame and what in ("opcode", "line"):
+                sys.settrace(None)
+                f.f_trace_opcodes = False
+                f.f_trace = None
+                raise error
+            return throw
+
+        frame.f_trace, frame.f_trace_opcodes = throw, True
+        sys.settrace(lambda *_: None)
+        return (item,)
+
+    def values_of(self, item: Any) -> str:
+        import reprlib
+
+        try:
+            pairs = self.functions.targets(item)
+        except Exception:
+            return "an item that does not unpack"
+        return ", ".join(f"{n} = {reprlib.repr(v)}" for n, v in pairs.items())
+
+    def commit(self, batch: Batch, base: int) -> Iterator[Iterable[Any]]:
+        """Commit a batch's iterations in order."""
+        self.report.in_workers += len(batch.results)
+        self.report.worker_seconds += batch.seconds
+        self.stay.add(batch)
+        if batch.results:
+            self.site.cost = batch.seconds / len(batch.results)
+        start = perf_counter()
+        if self.ahead is None or not self.ahead.says(self.done, len(batch.items)):
+            yield from self.commit_items(batch, batch.items, batch.results, self.done)
+        else:
+            for k in range(len(batch.items)):
+                self.ahead.say(self.done + k)
+                one = slice(k, k + 1)
+                yield from self.commit_items(
+                    batch, batch.items[one], batch.results[one], self.done + k
+                )
+                if self.left_by_commit:
+                    break
+        self.commit_seconds += perf_counter() - start
+        if batch.extra and FLAGS in batch.extra:
+            raise_decimal_flags(batch.extra[FLAGS])
+        self.done += len(batch.items)
+        self.variables.keep(batch, self.done)
+
+    def commit_items(
+        self, batch: Batch, items: Any, results: list[Any], first: int
+    ) -> Iterator[Iterable[Any]]:
+        """Commit some of a batch's iterations; one whose commits cannot be done here is yielded."""
+        while True:
+            done, applied, partly, error = self.replay(items, results)
+            self.begun = first + done + 1
+            if self.streams is not None:
+                self.streams.used = True
+            if error is None:
+                break
+            if applied or partly or not isinstance(error, Exception):
+                self.restore(items, results, done, applied, error, first)
+                if isinstance(error, StopIteration):
+                    yield self.raised_in_body(error, items[done])
+                raise error
+            self.variables.settle_before(items, results, done, first)
+            if self.place is not None:
+                items.take_back()
+            yield self.given((items[done],), first + done)
+            self.variables.by_worker = False
+            items, results = items[done + 1 :], results[done + 1 :]
+            first += done + 1
+        if len(items):
+            self.variables.returned(items, done + 1 if self.left_by_commit else len(items))
+            self.variables.done_by_worker(items[done if self.left_by_commit else -1])
+
+    def replay(self, items: Any, results: list[Any]) -> tuple[int, int, int, BaseException | None]:
+        """Run commits: iterations done, commits of the next one done, one in part, what stopped them."""
+        plan = self.plan
+        state: dict[str, Any] = {}
+        before: set[str] = set()
+        if plan.parent_names and not plan.module_level:
+            variables = self.frame.f_locals
+            state = {n: variables[n] for n in plan.parent_names if n in variables}
+            before = set(state)
+        error: BaseException | None = None
+        try:
+            self.functions.commit(items, results, state)
+        except BaseException as e:
+            error = e.with_traceback(e.__traceback__.tb_next if e.__traceback__ else None)
+        done, applied, partly = state.pop("__at", (0, 0, 0))
+        self.left_by_commit = state.pop("__left", False)
+        self.variables.bind(state, before - state.keys())
+        return done, applied, partly, error
+
+    def restore(
+        self,
+        items: Any,
+        results: list[Any],
+        done: int,
+        applied: int,
+        error: BaseException,
+        first: int,
+    ) -> None:
+        """After a commit raised: variables are as the plain loop would leave them there.
+
+        first: the number of the first item in the loop.
+        """
+        self.variables.settle_before(items, results, done, first)
+        sent = self.job.sent(results[done])
+        self.prepare(traced=True)
+        put = self.job.output
+
+        def stop_there(where: Any) -> None:
+            if type(where) is list and len(where) >= applied:
+                # Where the commit stands in a handler, what that handles is the context.
+                if error.__context__ is None and not isinstance(sys.exception(), Stop):
+                    error.__context__ = sys.exception()
+                raise Stop(where)
+            put(where)
+
+        self.job.output = stop_there  # type: ignore[method-assign]
+        self.variables.by_worker = False
+        targets = self.functions.targets(items[done])
+        # Those that commits bind have been bound by them as far as they came.
+        mine = self.plan.parent_names
+        self.variables.bind({n: v for n, v in targets.items() if n not in mine})
+        self.variables.work_up_to(items, sent, done, first)

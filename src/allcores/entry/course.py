@@ -1,0 +1,252 @@
+"""One run through a loop, from its first item to its end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator, Iterable, Iterator
+from itertools import chain, islice
+from time import perf_counter
+from typing import Any, Literal, NamedTuple
+
+from allcores.ahead import Ahead, first_read
+from allcores.collector import collector_paused
+from allcores.engine import per_worker
+from allcores.engine.failures import CannotFork
+from allcores.engine.schedule import Batch, Halt, Run
+from allcores.engine.source import Indexed, Streamed
+from allcores.entry.looks import HOW_CHANGED
+from allcores.entry.plans import say_serial
+from allcores.entry.tasting import Tasting
+from allcores.holders import holders
+from allcores.inputs import as_sequence, copied, items_left, plain_source
+from allcores.loop import listeners
+from allcores.steady import Steady
+from allcores.worth import WORTH_ITERATION, Stay
+
+
+class Rest(NamedTuple):
+    """What is left of a loop, and how it is to be done."""
+
+    items: Iterator[Any]
+    how: Literal["workers", "taste", "plain"]
+    """By workers, natively until workers are worth it, or natively to the end."""
+
+
+class Entry(Tasting):
+    """One run through a loop, from its first item to its end."""
+
+    def segments(self) -> Iterator[Iterable[Any]]:
+        """What the user's loop body gets: pieces of the input; the rest is done by workers."""
+        iterator = self.iterator = iter(self.iterable)
+        known = 2 + (iterator is self.iterable)
+        self.holders = holders(self.iterable, iterator, known, self.frame)
+        plain = plain_source(self.iterable)
+        if self.streams is not None and not plain:
+            iterator = self.iterator = self.streams.made(iterator)
+        try:
+            if not self.at_once(iterator, plain):
+                forced = self.settings.force
+                stream = self.force_stream if forced else self.taste_stream
+                taste = self.taste_plain if plain else stream
+                if self.may_need_workers():
+                    self.steady = Steady(self.look_around())
+                if not (yield from taste(iterator)):
+                    return
+            items = chain(self.peeked, iterator) if self.peeked else iterator
+            rest: Rest | None = Rest(items, "workers")
+            while rest is not None:
+                if rest.how == "plain" or (rest.how == "taste" and not self.may_taste(plain)):
+                    yield self.plainly(rest.items)
+                    return
+                if rest.how == "taste":
+                    self.variables.settle()
+                    if not (yield from self.taste_plain(rest.items)):
+                        return
+                with collector_paused():
+                    why = self.entwined or self.unsteady() or self.why_not_now()
+                    if why is not None and not self.entwined and self.with_items():
+                        why = self.why_not_now()
+                if why is None and not plain and self.ahead is None:
+                    self.ahead = Ahead(rest.items, self.done)
+                    items, why = first_read(self.ahead)
+                    rest = Rest(items, "workers")
+                if why is None and self.plan.in_place:
+                    with collector_paused():
+                        items, why = self.look_at_items(rest.items, plain)
+                    rest = Rest(items, "workers")
+                    if why is not None and self.without_items():
+                        continue
+                if why is not None:
+                    yield self.plainly(self.give_up(rest.items, why).items)
+                    return
+                rest = yield from self.in_workers(rest.items, plain)
+        finally:
+            self.finish()
+
+    def plainly(self, items: Iterator[Any]) -> Iterable[Any]:
+        """The rest of the loop as the plain loop."""
+        self.left_over = items, items_left(items)
+        remaining = self.in_turn(items)
+        self.variables.settle()
+        return self.given(remaining, self.done)
+
+    def give_up(self, items: Iterator[Any], why: str) -> Rest:
+        """What is left is for the plain loop, for a reason that is said if there is one."""
+        if why:
+            say_serial(self.site, why, self.settings)
+        self.report.reason = why
+        return Rest(items, "plain")
+
+    def run_of(self, rest: Iterator[Any], plain: bool) -> Run:
+        """Everything made ready for workers to do the rest of the loop."""
+        per_worker.close_since(self.first_own)
+        source: Indexed | Streamed
+        if plain or self.place is not None:
+            # What earlier workers have left is of a copy already.
+            items: Any
+            live: Any = None
+            itself = plain and rest is self.iterator
+            left = copied(rest) if self.held and itself else rest
+            if self.place is None or itself:
+                live = copied(left)
+            if self.place is None:
+                items = as_sequence(left)
+            else:
+                items = self.place.items.items
+                for _ in left if itself else ():
+                    pass
+            if self.held_from is None and plain:
+                self.held_from = self.done
+            self.streamed = items is None
+            source = Indexed(items, live) if items is not None else Streamed(left)
+        else:
+            source = Streamed(rest)
+        if self.place is None:
+            self.prepare(self.report.reason == "spilled" or "spilled" in self.site.warned)
+        self.report.workers = self.settings.workers
+        return Run(
+            self.job,
+            source,
+            workers=self.settings.workers,
+            # A change by a commit is seen before the next one, so that nothing has to be undone.
+            chunk=1 if self.blind else self.settings.chunk,
+            estimate=self.site.cost,
+        )
+
+    def in_workers(
+        self, rest: Iterator[Any], plain: bool
+    ) -> Generator[Iterable[Any], None, Rest | None]:
+        """Do the rest of the loop in workers; what must run natively is yielded.
+
+        Returns what is still to be done in another way, or None when the loop is over.
+        """
+        with collector_paused():
+            run = self.run_of(rest, plain)
+        base = self.done
+        stuck = 0
+        look = self.look_around() if self.blind else None
+        fixed = look() if look is not None else None
+        self.stay = Stay(WORTH_ITERATION / 2)
+        try:
+            while True:
+                try:
+                    event, *waited = run.next_timed()
+                except StopIteration:
+                    return None
+                except CannotFork as error:
+                    return self.give_up(run.rest(), str(error))
+                except BaseException as error:
+                    # What the input raises, a dead worker, Ctrl-C: variables are up to date first.
+                    self.variables.settle()
+                    if self.ahead is not None and error is self.ahead.error:
+                        self.ahead.say(self.done)
+                    raise
+                if isinstance(event, Batch):
+                    stuck = 0
+                    if self.place is not None:
+                        event = self.place.opened(event)
+                    yield from self.commit(event, base)
+                    if self.left_by_commit:
+                        return None
+                    why = self.changed_here(fixed)
+                    if why is not None:
+                        return self.give_up(run.rest(), why)
+                    if self.slow_commits():
+                        return Rest(run.rest(), "plain")
+                    self.stay.wait(*waited)
+                    if self.stay.too_cheap() and not self.settings.force:
+                        return Rest(run.rest(), "taste")
+                    if self.stay.too_slow() and not self.settings.force:
+                        return Rest(run.rest(), "plain")
+                    continue
+                if event.kind == "spilled":
+                    self.site.warned.add("spilled")
+                    return Rest(run.rest(event), "workers")
+                why = self.why_in_order(event)
+                if why is not None:
+                    return self.give_up(run.rest(event), why)
+                stuck += event.kind == "unshippable"
+                # Where an item could not be sent, no worker has looked at what its iteration does.
+                around = self.look_around() if event.kind == "unshippable" else None
+                before = around() if around is not None else None
+                yield from self.natively(event, base)
+                why = self.changed_here(before)
+                if why is not None:
+                    return self.give_up(run.rest(), why)
+                if stuck > (64 if self.settings.force else 8):
+                    why = f"{event.text}, so results cannot be sent from workers"
+                    return self.give_up(run.rest(), why)
+        finally:
+            run.close()
+
+    def why_in_order(self, event: Halt) -> str | None:
+        """Why what workers saw leaves all of the rest to the plain loop, or None."""
+        if event.kind == "drawn":
+            self.site.problem = (
+                "something that the loop calls draws from a random stream that all iterations "
+                "share; make one for each iteration, such as `rng = random.Random(seed + i)`, and "
+                "pass it on"
+            )
+            return self.site.problem
+        if event.kind == "changed":
+            # The same would come of it the next time, after workers were made for nothing.
+            self.site.problem = f"{event.text} {HOW_CHANGED}"
+            return self.site.problem
+        if event.detail.endswith(".MustRunNatively"):
+            # What it is about to change may be what the workers' copies were made of.
+            return "an iteration changes something in place that outlives it; change a copy"
+        return None
+
+    def slow_commits(self) -> bool:
+        """Whether committing costs about as much as the workers save."""
+        if self.settings.force or self.report.in_workers < 200:
+            return False
+        return self.commit_seconds > 0.05 and self.commit_seconds > 0.8 * self.report.worker_seconds
+
+    def finish(self) -> None:
+        """The loop is over, in whatever way."""
+        self.site.seconds = self.tasted + self.report.worker_seconds
+        normally = sys.exc_info()[0] is None
+        if normally and (self.variables.by_worker or self.variables.pending):
+            self.variables.settle()
+        if self.streams is not None:
+            self.streams.end()
+        if normally and self.ahead is not None and not self.left_by_commit:
+            self.ahead.say(self.done)
+        if self.held and self.held_from is not None:
+            # The items came from a copy: the program's own iterator stands where it should.
+            taken = None if normally else self.begun - self.held_from
+            for _ in islice(self.iterator, taken):
+                pass
+        if listeners:
+            report = self.report
+            items, count = self.left_over
+            taken_plainly = 0 if count is None else count - (items_left(items) or 0)
+            report.iterations = self.done + taken_plainly
+            report.seconds = perf_counter() - self.began
+            report.native_seconds = max(
+                report.native_seconds,
+                report.seconds if not report.in_workers else report.native_seconds,
+            )
+            for listener in list(listeners):
+                listener(report)

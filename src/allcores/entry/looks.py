@@ -1,0 +1,179 @@
+"""What one entry of a loop knows, and its looks at what iterations should leave alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from time import perf_counter
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from allcores.ahead import Ahead
+from allcores.build.job import LoopJob
+from allcores.engine import per_worker
+from allcores.engine.own_streams import OwnStreams
+from allcores.engine.randomness import is_stream
+from allcores.entry.plans import locals_of
+from allcores.holders import NOBODY
+from allcores.loop import LoopReport
+from allcores.plan.live import changed_objects, owners_of
+from allcores.settings import Settings
+from allcores.sites import Site
+from allcores.steady import Steady
+from allcores.streams import random_state, streams_at
+from allcores.variables import variables_of
+from allcores.worth import Stay
+
+if TYPE_CHECKING:
+    from allcores.build.inplace import InPlace
+    from allcores.build.runtime import Functions
+    from allcores.build.watch import Watch
+
+ITEM = "the item"
+HOW_CHANGED = (
+    "is changed by something that the loop calls, which reading it does not show; have that return "
+    "the new value, and change it in the loop's own body"
+)
+
+
+def parts_of(item: Any) -> tuple[Any, ...]:
+    """An item, or its parts where it is a tuple of several."""
+    return item if type(item) is tuple else (item,)
+
+
+class Looks:
+    """One entry of a loop: what is known of it, and looks at what it can reach."""
+
+    def __init__(
+        self,
+        site: Site,
+        frame: FrameType,
+        iterable: Any,
+        settings: Settings,
+        streams: OwnStreams | None = None,
+    ) -> None:
+        assert site.plan is not None
+        self.streams = streams
+        self.site, self.frame, self.settings = site, frame, settings
+        self.plan = site.plan
+        self.iterable = iterable
+        self.began = perf_counter()
+        self.first_own = per_worker.newest()
+        self.report = LoopReport(site.filename, site.line, self.plan.verdict)
+        self.done = 0
+        self.variables = variables_of(self.plan, frame)
+        self.place: InPlace | None = None
+        """The items, where work changes them."""
+        self.unchanging = False
+        """Whether there is nothing in the items that could be changed."""
+        self.left_by_commit = False
+        self.commit_seconds = self.tasted = 0.0
+        self.job: LoopJob
+        self.iterator: Any = None
+        self.stay: Stay
+        self.functions: Functions
+        self.fixed: list[str] = []
+        self.ahead: Ahead | None = None
+        self.streamed = False
+        """Whether the input is too long for a list."""
+        self.holders = NOBODY
+        self.held = False
+        """Whether the program holds an iterator that the loop uses up."""
+        self.peeked: list[Any] = []
+        """The item that was read before workers are brought in."""
+        self.steady = Steady(None)
+        self.blind = False
+        """Whether commits call what may change anything, for all that is known."""
+        self.entwined = ""
+        """Why items cannot be read ahead."""
+        self.left_over: tuple[Any, int | None] = None, None
+        """What was left to the plain loop, and how many items."""
+        self.begun = 0
+        """How many items the plain loop would have taken by now, if it ends by an exception."""
+        self.held_from: int | None = None
+
+    def look_around(self) -> Callable[[], Watch] | None:
+        """Looks at what iterations leave alone, commits included; None: that cannot be told."""
+        plan, namespace = self.plan, self.frame.f_globals
+        # Items may be reached in many ways.
+        if plan.in_place or any(path.startswith("$") for path in plan.changed):
+            return None
+
+        def look() -> Watch:
+            names = {} if plan.module_level else locals_of(self.frame)
+            changed = [obj for obj, _ in changed_objects(plan, names, namespace).values()]
+            owners = [owners_of(path, names, namespace)[-1:] for path in plan.changed]
+            ends = {path.rpartition(".")[2] for path in plan.changed}
+            own = {*plan.parent_names, *plan.temporaries, *plan.varying, *plan.deleted}
+            return self.look_at_fixed(
+                names,
+                frozenset(own | ends),
+                spared=[*changed, self.iterable, self.frame],
+                loose=[owner for found in owners for _, owner, _ in found],
+            )
+
+        return look
+
+    def unsteady(self) -> str | None:
+        """What iterations that ran here have changed, in a sentence."""
+        if not self.steady.changed:
+            return None
+        self.site.problem = f"{self.steady.changed} {HOW_CHANGED}"
+        return self.site.problem
+
+    def changed_here(self, fixed: Watch | None) -> str | None:
+        """What was changed here that workers go by, in a sentence."""
+        change = fixed.change() if fixed is not None else None
+        if change is None:
+            return None
+        self.site.problem = f"{change.in_words()} {HOW_CHANGED}"
+        return self.site.problem
+
+    def watchable(self, values: dict[str, Any]) -> list[tuple[str, Any]]:
+        """What work may reach, by the names it begins at."""
+        namespace = self.frame.f_globals
+        names = sorted(self.plan.outer_reads - self.plan.parent_names)
+        if self.place is not None:
+            # What only commits read may hold the items, which workers change.
+            read = {path.partition(".")[0].removesuffix("()") for path in self.plan.work_reads}
+            names = [n for n in names if n in read]
+        found = [(n, values.get(n, namespace.get(n))) for n in names]
+        if self.place is not None:
+            found += self.place.beside
+        return [(n, obj) for n, obj in found if not is_stream(obj)]
+
+    def look_at_fixed(
+        self,
+        values: dict[str, Any],
+        apart: frozenset[str],
+        spared: Iterable[Any] = (),
+        loose: Iterable[Any] = (),
+    ) -> Watch:
+        """A look at all that work may reach. What may change: as for `Watch`."""
+        from allcores.build.watch import Watch
+
+        streams = [obj for obj in self.read_values(values) if is_stream(obj)]
+        return Watch(
+            self.watchable(values),
+            apart,
+            spared=[*streams, *self.own_streams(), *spared],
+            loose=loose,
+            home=self.home(),
+        )
+
+    def home(self) -> str:
+        """The name of the module that the loop stands in."""
+        return str(self.frame.f_globals.get("__name__", "__main__"))
+
+    def read_values(self, values: dict[str, Any]) -> list[Any]:
+        """The values that the body reads, of variables around it and of globals."""
+        namespace = self.frame.f_globals
+        return [*values.values(), *(namespace.get(n) for n in self.plan.outer_reads)]
+
+    def own_streams(self) -> list[Any]:
+        """The random streams that each iteration has of its own, or seeds."""
+        return streams_at([*self.plan.draws, *self.plan.seeded], self.plan, self.frame)
+
+    def watcher(self, values: dict[str, Any]) -> Callable[[], Any]:
+        """A look at the random streams that iterations could share."""
+        found = [c for c in self.read_values(values) if is_stream(c)]
+        return random_state(found, self.own_streams())

@@ -1,0 +1,101 @@
+"""Why an entry of a loop cannot have workers, though its source allows it."""
+
+from __future__ import annotations
+
+import sys
+
+from allcores.engine.forkable import why_not_forkable
+from allcores.entry.looks import Looks
+from allcores.entry.plans import TOO_DEEP, locals_of, names_of
+from allcores.holders import caught_above, caught_by
+from allcores.inputs import entangled, holds_iterator, plain_source, side_effect
+from allcores.plan.blind import commits_blindly
+from allcores.plan.live import lookup, obstacle
+from allcores.streams import why_no_stream
+
+
+class Obstacles(Looks):
+    """Adds what stands in the way of workers."""
+
+    def why_not_now(self) -> str | None:
+        """As `why_not_with_these`, where the stack may be nearly full."""
+        try:
+            return self.why_not_with_these()
+        except RecursionError:
+            return TOO_DEEP
+
+    def why_not_with_these(self) -> str | None:
+        """Why this entry cannot have workers, though its source allows it."""
+        why = why_not_forkable()
+        if why is not None:
+            return f"workers cannot be made here: {why}"
+        plan = self.plan
+        names = {} if plan.module_level else locals_of(self.frame)
+        namespace = self.frame.f_globals
+        shared = holds_iterator(self.iterable, namespace.values())
+        here, elsewhere = self.holders
+        self.held = shared or here or elsewhere
+        if self.held and (plan.can_leave or plan.leaves_by_commit):
+            return (
+                "the loop may leave early, and the iterator it runs over is used elsewhere as well"
+            )
+        # A script that ends by an exception has nobody left to look; a notebook goes on.
+        in_notebook = shared and not (plan.module_level and "__file__" in namespace)
+        if (
+            self.held
+            and not plain_source(self.iterable)
+            and (in_notebook or self.seen_to_raise(elsewhere))
+        ):
+            return "if the loop raises, the iterator it runs over can still be used, and would have been read ahead; loop over a list of it"
+        for name in sorted(plan.builtins_used):
+            if name in names or name in namespace:
+                return f"`{name}` is not the builtin of that name here"
+        for name in sorted(plan.handler_names):
+            in_globals = plan.module_level or name in plan.declared_global
+            if name in names or (in_globals and name in namespace):
+                return f"`{name}` has a value that `except ... as {name}` would delete; use another name there"
+        for name in sorted(plan.unbinds if sys.version_info >= (3, 12) else ()):
+            if name in names or name in plan.parent_names:
+                return f"`{name}` is deleted, and Python {sys.version_info[0]}.{sys.version_info[1]} lets only the function itself do so; set it to None instead"
+        for path in plan.lists_only:
+            try:
+                if type(lookup(path, names, namespace)) is not list:
+                    return f"`{path}` is not a plain list, so an append in a `try` may raise"
+            except LookupError:
+                return f"`{path}` cannot be looked at beforehand"
+        self.fixed = [n for n in sorted(plan.outer_reads) if n in names]
+        mine = frozenset() if plan.module_level else names_of(self.frame.f_code)
+        for name in (plan.outer_reads & mine).difference(names):
+            return f"`{name}` has no value yet"
+        why = why_no_stream(plan, self.frame)
+        if why is not None:
+            return why
+        plain = plain_source(self.iterable)
+        why = obstacle(plan, self.iterable, plain, names, namespace)
+        if why is None and not plain:
+            why = entangled(plan, self.iterable, names, namespace) or self.made_too_early()
+        if why is None:
+            self.blind = commits_blindly(plan, names, namespace)
+            if self.blind and plan.in_place:
+                why = (
+                    "what is called in order cannot be read, and may change the items that workers "
+                    "change; call it in a loop of its own"
+                )
+        return why
+
+    def made_too_early(self) -> str | None:
+        """Why items cannot be made that the loop may leave unused, or None."""
+        plan = self.plan
+        may_leave = plan.can_leave or plan.leaves_by_commit
+        if may_leave or self.seen_to_raise(True):
+            changed = side_effect(self.iterable, self.frame.f_globals)
+            if changed is not None:
+                how = "leaves early" if may_leave else "raises"
+                return f"if the loop {how}, items have been made that it does not use, and making one changes {changed}; loop over a list of them"
+        return None
+
+    def seen_to_raise(self, elsewhere: bool) -> bool:
+        """Whether somebody goes on when the loop raises; elsewhere: a caller may be the one."""
+        if self.plan.caught or caught_by(self.frame):
+            return True
+        return elsewhere and caught_above(self.frame)

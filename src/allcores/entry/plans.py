@@ -1,0 +1,131 @@
+"""The Plan of the loop at hand: made when it is first entered, and again for other objects."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from types import CodeType, FrameType
+from typing import TYPE_CHECKING, Any
+
+from allcores.inputs import items_left, plain_source
+from allcores.loop import NotParallel, ParallelWarning
+from allcores.plan.handles import explained
+from allcores.plan.live import Names, looks_the_same, mark_at
+from allcores.plan.source import Surroundings
+from allcores.plan.split import split
+from allcores.settings import Settings
+from allcores.sites import Site
+from allcores.streams import wanted
+from allcores.worth import WORTH_SECONDS
+
+if TYPE_CHECKING:
+    from allcores.plan.model import Plan
+
+MOST_PLANS = 4
+"""A site keeps so many Plans, each for other functions and objects."""
+TOO_DEEP = "the program is too deep in calls here for the loop to be read"
+
+
+def why_serial(site: Site, frame: FrameType, settings: Settings) -> str | None:
+    """None: go on. Otherwise why the loop runs serially; "" where nothing need be said."""
+    if site.problem:
+        return site.problem
+    own = wanted(settings)
+    try:
+        if site.plan is None or site.node is not site.plan.node or site.running is None:
+            make_plan(site, frame, own)
+        elif site.plan.own_streams != own or not _still_holds(site.plan, frame):
+            _plan_again(site, frame, own)
+    except RecursionError:
+        return TOO_DEEP
+    except Exception as error:
+        # Our failing to read a loop is no reason for it not to run.
+        site.problem = f"reading it failed, which is a bug of allcores: {error!r}"
+        if not settings.asked:
+            print(f"allcores: bug: {site.filename}:{site.line}: {error!r}", file=sys.stderr)
+        return site.problem
+    plan = site.plan
+    assert plan is not None
+    if plan.verdict == "parallel" or (plan.verdict == "nothing to gain" and settings.force):
+        return None
+    if plan.verdict == "nothing to gain" and not settings.strict:
+        return ""
+    return "; ".join(f"line {r.line}: {r.text}" for r in plan.reasons[:3])
+
+
+def make_plan(site: Site, frame: FrameType, own_streams: bool) -> None:
+    """Read the loop with the live objects at hand."""
+    assert site.node is not None and site.module is not None
+    module_level = not any(not hasattr(n, "bases") for n in site.chain)
+    names = {} if module_level else locals_of(frame)
+    live = Names(names, frame.f_globals, of_loop=True)
+    around = Surroundings(site.module, site.chain, live)
+    around.reading.mark = mark_at
+    site.plan = plan = split(site.node, site.chain, site.module, around, own_streams)
+    plan.asked = tuple(around.reading.asked.values())
+    if plan.verdict == "serial":
+        plan.reasons = explained(plan.reasons, names, frame.f_globals)
+    site.running = frame.f_code
+    site.code = {}
+
+
+def _still_holds(plan: Plan, frame: FrameType) -> bool:
+    """Whether the functions and objects at hand look as they did when the loop was read."""
+    local = any(asked.namespace is None for asked in plan.asked)
+    return looks_the_same(plan.asked, locals_of(frame) if local else {}, frame.f_globals)
+
+
+def _plan_again(site: Site, frame: FrameType, own_streams: bool) -> None:
+    """The Plan for other objects than the last ones: one of those made before, or a new one."""
+    assert site.plan is not None
+    others = site.earlier
+    others.insert(0, (site.plan, site.code))
+    for k, (plan, code) in enumerate(others):
+        if plan.own_streams == own_streams and _still_holds(plan, frame):
+            site.plan, site.code = plan, code
+            del others[k]
+            return
+    del others[MOST_PLANS - 1 :]
+    make_plan(site, frame, own_streams)
+
+
+def say_serial(site: Site, why: str, settings: Settings) -> None:
+    text = f"this loop runs serially: {why}"
+    if settings.strict:
+        raise NotParallel(f"{site.filename}:{site.line}: {text}")
+    if settings.asked and why not in site.warned:
+        site.warned.add(why)
+        warnings.warn_explicit(text, ParallelWarning, site.filename, site.line)
+
+
+def surely_small(site: Site, iterable: Any) -> bool:
+    """Whether all of the loop costs less than bringing in workers, going by earlier entries.
+
+    Every 16th entry is timed again, for the next entries may be heavier.
+    """
+    site.entries += 1
+    if (
+        site.entries % 16 == 0
+        or site.cost is None
+        or site.plan is None
+        or site.plan.verdict != "parallel"
+    ):
+        return False
+    if not plain_source(iterable):
+        return False
+    left = items_left(iterable if hasattr(iterable, "__next__") else iter(iterable))
+    return left is not None and left * site.cost < WORTH_SECONDS
+
+
+def names_of(code: CodeType) -> frozenset[str]:
+    """The names of a function's variables."""
+    return frozenset(code.co_varnames) | frozenset(code.co_cellvars) | frozenset(code.co_freevars)
+
+
+def locals_of(frame: FrameType) -> dict[str, Any]:
+    """A function's variables and their values.
+
+    What `exec` has put among a frame's locals is none of them: the code of the function cannot see it.
+    """
+    names = names_of(frame.f_code)
+    return {name: value for name, value in frame.f_locals.items() if name in names}

@@ -1,0 +1,122 @@
+"""What runs natively first: to learn what an iteration costs."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator
+from itertools import islice
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from allcores.entry.items import Items
+from allcores.entry.looks import ITEM, parts_of
+from allcores.entry.plans import locals_of
+from allcores.inputs import items_left
+from allcores.worth import FEW, TASTE_SECONDS, WORTH_ITERATION, WORTH_SECONDS, Taste, worth_workers
+
+if TYPE_CHECKING:
+    pass
+
+
+class Tasting(Items):
+    """Adds running natively, for as long as workers are not worth it."""
+
+    def at_once(self, iterator: Any, plain: bool) -> bool:
+        """Whether to bring in workers before anything has been run here."""
+        if self.settings.force:
+            return plain
+        number = items_left(iterator) if plain else None
+        if number is None or number < 2 or self.settings.workers < 2:
+            return False
+        cost = self.site.cost
+        if cost is not None:
+            # A few tiny iterations in a new worker seem to cost far more than many do.
+            sure = number <= FEW * self.settings.workers or self.site.seconds > WORTH_SECONDS
+            return sure and number * cost > WORTH_SECONDS and cost > WORTH_ITERATION
+        if self.plan.in_place and type(self.iterable).__name__ == "ndarray":
+            return False  # bringing its memory home may take longer than working on it
+        # A few items that nobody asked about may well be tiny: they are tasted first.
+        return self.settings.asked and number <= FEW * self.settings.workers
+
+    def may_need_workers(self) -> bool:
+        """Whether a loop that begins here may be worth workers, as far as is known."""
+        cost = self.site.cost
+        return self.settings.workers > 1 and (cost is None or cost > WORTH_ITERATION)
+
+    def may_taste(self, plain: bool) -> bool:
+        """Whether what workers leave can be run here in pieces."""
+        return plain and not self.held and not self.streamed
+
+    def taste_plain(self, iterator: Any) -> Generator[Iterable[Any], None, bool]:
+        """Run natively in pieces while that is the best thing to do; True: bring in workers."""
+        taste = Taste()
+        left = items_left(iterator)
+        while left is None or left > 0:
+            size = taste.size if left is None else min(taste.size, left)
+            self.steady.before()
+            start = perf_counter()
+            yield self.given(islice(iterator, size), self.done)
+            seconds = perf_counter() - start
+            self.steady.after()
+            self.tasted += seconds
+            self.done += size
+            left = items_left(iterator)
+            calls = taste.calls_for_workers(size, seconds, left)
+            self.site.cost = taste.cost()
+            if self.steady.undecided:
+                continue
+            if calls and left != 0 and self.settings.workers > 1:
+                return True
+        # It may have grown, or raise for what the loop has done to its source.
+        yield self.given(iterator, self.done)
+        return False
+
+    def taste_stream(self, iterator: Any) -> Generator[Iterable[Any], None, bool]:
+        """As `taste_plain` for input that must be read one item at a time."""
+        start = perf_counter()
+        check = 1
+        for item in iterator:
+            self.steady.before()
+            yield self.given((item,), self.done)
+            self.steady.after()
+            self.done += 1
+            if self.done >= check and not self.steady.undecided:
+                spent = perf_counter() - start
+                cost = spent / self.done
+                self.site.cost = cost
+                if self.settings.workers > 1 and worth_workers(cost, None, spent):
+                    self.peek(item, iterator)
+                    return bool(self.peeked)
+                check = self.done + max(1, min(int(TASTE_SECONDS / max(cost, 1e-8)), self.done * 4))
+        return False
+
+    def force_stream(self, iterator: Any) -> Generator[Iterable[Any], None, bool]:
+        """Bring in workers at once, or after the first item where the next may be made of it."""
+        self.peek((), iterator)
+        if self.peeked and not self.entwined:
+            from allcores.build.travel import atoms
+
+            item = self.peeked[0]
+            if not set(map(type, parts_of(item))) <= atoms():
+                self.steady.before()
+                yield self.given((item,), self.done)
+                self.steady.after()
+                self.done += 1
+                self.peek(item, iterator)
+        return bool(self.peeked)
+
+    def peek(self, item: Any, iterator: Iterator[Any]) -> None:
+        """Read one item, and see whether that changes the one before or what the loop reads."""
+        from allcores.build.watch import Watch
+
+        parts = parts_of(item)
+        reads = self.watchable({} if self.plan.module_level else locals_of(self.frame))
+        look = Watch([*((ITEM, part) for part in parts), *reads], home=self.home())
+        self.peeked = list(islice(iterator, 1))
+        changed = look.change()
+        parts += parts_of(self.peeked[0]) if self.peeked else ()
+        if any(hasattr(type(part), "__next__") for part in parts):
+            self.entwined = "the items are iterators, which may draw from what the loop runs over"
+        elif changed is not None and changed.root == ITEM:
+            self.entwined = "an item is changed when the next one is made; loop over copies"
+        elif changed is not None:
+            self.entwined = f"making the next item changes {changed.in_words()}"

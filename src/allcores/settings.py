@@ -1,0 +1,137 @@
+"""What a caller, or the environment, asks for: read, checked, and kept together."""
+
+from __future__ import annotations
+
+import operator
+import os
+from typing import Any, NamedTuple
+
+from allcores.engine.limits import NO_LIMITS, Limits
+
+
+class Settings(NamedTuple):
+    """What the caller or the environment asked for."""
+
+    workers: int
+    on: str
+    strict: bool
+    chunk: int | None
+    force: bool
+    asked: bool = True
+    """Whether the user marked this loop (`allcores run` marks loops nobody asked about)."""
+    random: str = ""
+    """What a loop does that draws random numbers: "streams", "plain", or "" where nobody said."""
+    limits: Limits = NO_LIMITS
+    on_error: str = "raise"
+    """What becomes of an iteration that raises: "raise", "skip" or "collect"."""
+    resume: str | None = None
+    """The journal's file; of a loop that nobody marked, the folder of the journal."""
+
+    @property
+    def only_in_workers(self) -> bool:
+        """Whether iterations must run in workers alone: what is asked for cannot be done here."""
+        marked = self.resume is not None and self.asked
+        return self.on_error != "raise" or self.limits.only_in_workers or marked
+
+
+def settings_of(
+    workers: Any = None,
+    on: Any = None,
+    strict: Any = None,
+    chunk: Any = None,
+    random: Any = None,
+    *,
+    on_error: Any = None,
+    timeout: Any = None,
+    memory: Any = None,
+    retries: Any = 1,
+    resume: Any = None,
+) -> Settings:
+    """Settings from what was given and the environment. Raises TypeError and ValueError."""
+    given = os.fspath(resume) if resume is not None else os.environ.get("ALLCORES_RESUME")
+    return Settings(
+        worker_count(workers),
+        _one_of(on, "on", "ALLCORES_ON", ("processes", "serial"), "processes"),
+        bool(strict) or _flag("ALLCORES_STRICT"),
+        count(chunk, "chunk") if chunk is not None else None,
+        _flag("ALLCORES_FORCE"),
+        random=_one_of(random, "random", "ALLCORES_RANDOM", ("streams", "plain"), ""),
+        limits=Limits(
+            _seconds(timeout),
+            count(memory, "memory") if memory is not None else None,
+            count(retries, "retries", least=0),
+        ),
+        on_error=_on_error(on_error),
+        resume=os.fsdecode(given) if given else None,
+    )
+
+
+_cores: list[int] = []
+
+
+def worker_count(given: Any) -> int:
+    if given is not None:
+        return count(given, "workers")
+    text = os.environ.get("ALLCORES_WORKERS")
+    if text:
+        try:
+            number = int(text)
+        except ValueError:
+            number = 0
+        if number < 1:
+            raise ValueError(f"ALLCORES_WORKERS must be a whole number of at least 1, not {text!r}")
+        return number
+    if not _cores:
+        from allcores.engine.cores import usable_cores
+
+        _cores.append(usable_cores())
+    return _cores[0]
+
+
+def count(value: Any, name: str, least: int = 1) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be a whole number, not {value!r}")
+    number = operator.index(value)
+    if number < least:
+        raise ValueError(f"{name} must be at least {least}, not {number}")
+    return number
+
+
+def _one_of(given: Any, name: str, variable: str, choices: tuple[str, str], default: str) -> str:
+    """An argument, or what the environment says in its place: one of two words."""
+    value = given if given is not None else os.environ.get(variable) or default
+    if isinstance(value, str) and (value in choices or value == default):
+        return value
+    name = name if given is not None else variable
+    wrong = ValueError if isinstance(value, str) else TypeError
+    words = " or ".join(f'"{choice}"' for choice in choices)
+    raise wrong(f"{name} must be {words}, not {value!r}")
+
+
+def _flag(name: str) -> bool:
+    text = os.environ.get(name)
+    if not text:
+        return False
+    if text.lower() in ("1", "true", "yes", "on"):
+        return True
+    if text.lower() in ("0", "false", "no", "off"):
+        return False
+    raise ValueError(f"{name} must be 1 or 0, not {text!r}")
+
+
+def _on_error(given: Any) -> str:
+    choices = ("raise", "skip", "collect")
+    if given is None or (isinstance(given, str) and given in choices):
+        return given or "raise"
+    wrong = ValueError if isinstance(given, str) else TypeError
+    raise wrong(f'on_error must be "raise", "skip" or "collect", not {given!r}')
+
+
+def _seconds(given: Any) -> float | None:
+    if given is None:
+        return None
+    if isinstance(given, bool) or not isinstance(given, (int, float)):
+        raise TypeError(f"timeout must be a number of seconds, not {given!r}")
+    if not given > 0:
+        raise ValueError(f"timeout must be more than 0 seconds, not {given}")
+    return float(given)
