@@ -119,3 +119,44 @@ def test_the_end_and_errors_of_input_come_in_their_turn() -> None:
     assert [b[0] for b in itertools.islice(items, 3)] == [0, 1, 2]
     with pytest.raises(LookupError):
         next(items)
+
+
+BEGINS_ANEW = """\
+import itertools
+class Countdown:
+    def __init__(self, n=30, draws=False):
+        self.n = n
+    def __iter__(self):
+        self.left = self.n
+        return self
+    def __next__(self):
+        if not self.left:
+            raise StopIteration
+        self.left -= 1
+        return self.left, [self.left]
+"""
+
+
+@pytest.mark.parametrize(
+    "loop",
+    [
+        "for n, box in parallel(Countdown()):\n    out.append(n * n)",
+        "for n, box in parallel(Countdown()):\n    assert n\n    out.append(box)",
+        "for n, box in parallel(Countdown()):\n    if n == 7:\n        break\n    out.append(box)",
+        "for n, box in parallel(Countdown()):\n    out.append(len(out) * n)",
+        "import random\nfor n, box in parallel(Countdown(), random='plain'):\n    out.append(n)",
+    ],
+)
+def test_an_iterator_is_asked_for_itself_once(loop: str) -> None:
+    assert_same(loop, None, helpers=BEGINS_ANEW, data="out = []\n")
+
+
+def test_map_asks_an_iterator_for_itself_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    exec(BEGINS_ANEW, found := {"__name__": "countdown"})
+    expected = [repr(item) for item in found["Countdown"]()]
+    for force in ("0", "1"):
+        monkeypatch.setenv("ALLCORES_FORCE", force)
+        assert allcores.map(repr, found["Countdown"](), workers=2) == expected
+        assert list(allcores.imap(repr, found["Countdown"](), workers=2)) == expected
+    with allcores.Pool(2) as pool:
+        assert list(pool.imap(repr, found["Countdown"]())) == expected

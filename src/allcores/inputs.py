@@ -7,7 +7,7 @@ import gc
 import io
 import operator
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, repeat
 from types import CodeType, FunctionType, GeneratorType, ModuleType
 from typing import Any, cast
 
@@ -69,6 +69,16 @@ def plain_source(iterable: Any) -> bool:
         over = iterable.__reduce__()[1][0]
         return type(over).__name__ == "ndarray" and plain_source(over)
     return kind.__name__ == "ndarray" and kind.__module__ == "numpy" and iterable.ndim > 0
+
+
+def as_is(iterator: Iterator[Any]) -> Iterator[Any]:
+    """The iterator, to be handed on: whoever asks it for its iterator again gets itself.
+
+    A program's own `__iter__` may begin anew, and the plain loop calls it once.
+    """
+    if not isinstance(getattr(type(iterator), "__iter__", None), FunctionType):
+        return iterator
+    return map(next, repeat(iterator))
 
 
 def items_left(iterator: Any) -> int | None:

@@ -24,7 +24,7 @@ from allcores.engine.randomness import Streams, new_clock_sequence
 from allcores.engine.relay import STDOUT, Piece, Relay, put_out
 from allcores.engine.schedule import Batch, Halt, Run
 from allcores.engine.source import Indexed, Streamed
-from allcores.inputs import as_sequence, items_left, plain_source
+from allcores.inputs import as_is, as_sequence, items_left, plain_source
 from allcores.loop import ParallelWarning, in_worker
 from allcores.plan.handles import used_by_function
 from allcores.settings import Settings, settings_of
@@ -147,7 +147,7 @@ class _Call:
     ) -> None:
         self.name, self.fn, self.star, self.settings = name, fn, star, settings
         self.iterable = iterable
-        self.iterator = iter(iterable)
+        self.iterator: Any = as_is(iter(iterable))
         self.plain = plain_source(iterable)
         self.key = getattr(getattr(fn, "__func__", fn), "__code__", None)
         self.done = 0

@@ -20,7 +20,7 @@ from allcores.engine.functions import try_dumps
 from allcores.engine.orders import Job, Order
 from allcores.engine.service import CALL, MAP, STAR
 from allcores.engine.staff import TINY_SECONDS, Staff
-from allcores.inputs import plain_source
+from allcores.inputs import as_is, plain_source
 from allcores.settings import count, worker_count
 
 T = TypeVar("T")
@@ -198,7 +198,7 @@ class Pool:
     def _imap(self, func: Any, iterable: Any, chunksize: Any, ordered: bool) -> IMapIterator[Any]:
         self._check_running()
         size = count(chunksize, "chunksize")
-        iterator = iter(iterable)
+        iterator = as_is(iter(iterable))
         plain = plain_source(iterable)
         with self._staff.interrupts.held_back(), self._staff.changed:
             self._check_running()

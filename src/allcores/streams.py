@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from allcores.engine.failures import RandomStreamWarning
 from allcores.engine.own_streams import OwnStreams
 from allcores.engine.randomness import global_stream, is_stream, state_of
-from allcores.inputs import plain_source
+from allcores.inputs import as_is, plain_source
 from allcores.plan.draws import kind_of
 from allcores.plan.effects import in_words
 from allcores.plan.live import lookup
@@ -95,7 +95,7 @@ def why_no_stream(plan: Plan, frame: FrameType) -> str | None:
 def natively(iterable: Any, streams: OwnStreams) -> Iterator[Iterable[Any]]:
     """The whole loop for its own body, each iteration with its own streams."""
     try:
-        iterator = iter(iterable)
+        iterator = as_is(iter(iterable))
         if not plain_source(iterable):
             iterator = streams.made(iterator)
         yield streams.given(iterator, 0)

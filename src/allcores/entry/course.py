@@ -18,7 +18,7 @@ from allcores.entry.looks import HOW_CHANGED
 from allcores.entry.plans import say_serial
 from allcores.entry.tasting import Tasting
 from allcores.holders import holders
-from allcores.inputs import as_sequence, copied, items_left, plain_source
+from allcores.inputs import as_is, as_sequence, copied, items_left, plain_source
 from allcores.loop import listeners
 from allcores.steady import Steady
 from allcores.worth import WORTH_ITERATION, Stay
@@ -40,6 +40,7 @@ class Entry(Tasting):
         iterator = self.iterator = iter(self.iterable)
         known = 2 + (iterator is self.iterable)
         self.holders = holders(self.iterable, iterator, known, self.frame)
+        iterator = self.iterator = as_is(iterator)
         plain = plain_source(self.iterable)
         if self.streams is not None and not plain:
             iterator = self.iterator = self.streams.made(iterator)

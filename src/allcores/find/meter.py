@@ -16,7 +16,7 @@ from typing import Any
 
 from allcores.find.clock import clock
 from allcores.find.runs import Entry, Runs, overheads
-from allcores.inputs import plain_source
+from allcores.inputs import as_is, plain_source
 from allcores.loop import _Parallel
 from allcores.plan import Plan
 
@@ -116,7 +116,7 @@ class Meter:
         if not hasattr(type(iterable), "__iter__"):
             return iterable
         frame = id(sys._getframe(1)) if self.yields else 0
-        return chain.from_iterable(self.pieces(iter(iterable), frame))
+        return chain.from_iterable(self.pieces(as_is(iter(iterable)), frame))
 
     def have_a_look(self, frame: FrameType, iterable: Any) -> None:
         """Read the loop with the live objects at hand."""

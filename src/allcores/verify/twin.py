@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
+from allcores.inputs import as_is
 from allcores.verify import undo
 from allcores.verify.graph import Graph
 
@@ -170,7 +171,7 @@ class Counted:
     """An iterator that counts what it gave."""
 
     def __init__(self, iterable: Any) -> None:
-        self.iterator = iter(iterable)
+        self.iterator = as_is(iter(iterable))
         self.given = 0
 
     def __iter__(self) -> Counted:
