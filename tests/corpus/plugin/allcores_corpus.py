@@ -10,6 +10,7 @@ import faulthandler
 import importlib.util
 import json
 import os
+import random
 import re
 import signal
 import sys
@@ -63,6 +64,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collectreport(report: pytest.CollectReport) -> None:
     if report.outcome != "passed":
         _write(test=f"collecting {report.nodeid}", outcome=report.outcome, phase="collect")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    # A test that draws without a seed would come out otherwise by chance in one of the runs.
+    random.seed(item.nodeid)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed(len(item.nodeid))
 
 
 def pytest_runtest_logstart(nodeid: str) -> None:
