@@ -485,15 +485,15 @@ def test_two_deaths_are_an_error_that_names_the_iteration(
             DEATHS[how]()
         return x
 
-    results: list[int] = []
     with going(work, source(range(100, 140)), chunk=chunk) as run:
-        with pytest.raises(WorkerDied) as caught:
-            for batch in run:
-                results += batch.results
-    assert results == list(range(100, 100 + at))
-    assert f"iteration {at} (item {100 + at})" in str(caught.value)
-    assert words in str(caught.value)
-    assert f"The {at} iterations before it are done" in str(caught.value)
+        results, halts = story(run)
+    assert halts == [(at, "died")]
+    error = results.pop(at).error
+    assert results == [100 + x for x in range(40) if x != at]
+    assert type(error) is WorkerDied
+    assert f"iteration {at} (item {100 + at}), twice" in str(error)
+    assert words in str(error)
+    assert f"The {at} iterations before it are done" in str(error)
 
 
 def test_a_worker_killed_while_it_waits_is_replaced(source: Any) -> None:
@@ -515,7 +515,7 @@ def test_a_worker_that_dies_packing_its_results_does_not_hang_the_loop(tmp_path:
     check = """
         run = Run(Work(lambda x: Fatal() if x == 5 else x), Indexed(range(10)), workers=2, chunk=2)
         try:
-            list(run)
+            raise [e.error for e in run if isinstance(e, Halt)][0]
         except WorkerDied as e:
             print("died", e)
         """
@@ -528,7 +528,7 @@ def test_a_worker_that_dies_on_entering_does_not_hang_the_loop(tmp_path: Path) -
         job.enter_worker = lambda: os._exit(4)
         run = Run(job, Indexed(range(10)), workers=2, chunk=2)
         try:
-            list(run)
+            raise [e.error for e in run if isinstance(e, Halt)][0]
         except (WorkerDied, OSError) as e:
             print("died", e)
         """

@@ -399,13 +399,13 @@ def test_a_worker_that_dies_is_an_error_with_the_iteration(
                 results.append(y)
         except RuntimeError as error:
             print(type(error).__name__, error)
-            print(results == list(range(21)))
+            print(results == list(range(21)), x, y)
         """)
     assert ours.code == 0, ours.err
     assert words in ours.out
     assert "WorkerDied" in ours.out
     assert "iteration 21 (item 21)" in ours.out
-    assert ours.out.endswith("True\n")
+    assert ours.out.endswith("True 21 20\n")
 
 
 def test_a_worker_that_dies_once_is_made_good(script: Script) -> None:

@@ -331,7 +331,15 @@ class _Call:
         estimate, _ = _costs.get(self.key, (None, 0.0))
         first = self.done
         source, held = self.source()
-        run = Run(job, source, workers=settings.workers, chunk=settings.chunk, estimate=estimate)
+        run = Run(
+            job,
+            source,
+            workers=settings.workers,
+            chunk=settings.chunk,
+            estimate=estimate,
+            limits=settings.limits,
+            first=first,
+        )
         stuck = 0
         stay = Stay(WORTH_ITERATION)  # of which the worker itself takes 1 or 2 µs
         try:
@@ -357,6 +365,8 @@ class _Call:
                         self.iterator.__setstate__(self.done - first)
                         return
                     continue
+                if event.error is not None:
+                    raise event.error
                 stuck += 1
                 yield [self.one_here(event)]
                 if stuck > 8 and not settings.force:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from allcores.engine import per_worker, wire
+from allcores.engine.errors import pack
 from allcores.engine.failures import CannotFork
 from allcores.engine.job import LEFT, Cut, Job
 from allcores.engine.thread_limits import thread_limits
@@ -279,6 +280,7 @@ def serve(
 ) -> None:
     """Do chunks until there are no more. settled: called when the first one is there."""
     job.enter_worker()
+    brings_errors = bool(getattr(job, "brings_errors", False))
     look_at = getattr(job, "look_at", None)
     starts_at = getattr(job, "starts_at", None)
     begun = looked = False
@@ -303,13 +305,15 @@ def serve(
         results: list[Any] = []
         began = time.perf_counter()
         if look_at is None or looked or len(chunk) == 1:
-            cut = do_chunk(job.work, chunk, results, slots, number, start)
+            cut = do_chunk(job.work, chunk, results, slots, number, start, brings_errors)
         else:
             # What changes to and fro may be as it was when the chunk ends.
             looked = True
-            cut = do_chunk(job.work, chunk[:1], results, slots, number, start)
+            cut = do_chunk(job.work, chunk[:1], results, slots, number, start, brings_errors)
             cut = cut or job.look_between()  # type: ignore[attr-defined]
-            cut = cut or do_chunk(job.work, chunk[1:], results, slots, number, start + 1)
+            cut = cut or do_chunk(
+                job.work, chunk[1:], results, slots, number, start + 1, brings_errors
+            )
         seconds = time.perf_counter() - began
         slots[number] = -1
         extra, more = job.after_chunk(results, last and cut is None and not left, cut)
@@ -322,7 +326,13 @@ def serve(
 
 
 def do_chunk(
-    work: Any, chunk: list[Any], results: list[Any], slots: memoryview, number: int, start: int
+    work: Any,
+    chunk: list[Any],
+    results: list[Any],
+    slots: memoryview,
+    number: int,
+    start: int,
+    brings_errors: bool,
 ) -> Cut | None:
     """Work on the items in turn; says why it stopped early, if it did."""
     append = results.append
@@ -342,6 +352,7 @@ def do_chunk(
             "raised",
             worker_traceback(error),
             f"{kind.__module__}.{kind.__qualname__}",
+            pack(error) if brings_errors else None,
         )
     return None
 

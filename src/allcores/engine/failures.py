@@ -19,7 +19,7 @@ class NotParallel(RuntimeError):
 
 
 class WorkerDied(RuntimeError):
-    """A worker process ended in the middle of an iteration, and again when it was tried anew.
+    """A worker process ended in the middle of an iteration, each time that this was tried.
 
     All iterations before it have been committed, as in the plain loop.
     """
@@ -49,15 +49,20 @@ def how_it_ended(status: int | None) -> str:
     return f"exited with code {os.waitstatus_to_exitcode(status)}"
 
 
-def worker_died(index: int, item: Any, status: int | None) -> WorkerDied:
-    """The error for the iteration that a worker died on twice."""
+def worker_died(index: int, item: Any, status: int | None, deaths: int) -> WorkerDied:
+    """The error for the iteration that workers died on, each time that it was tried."""
+    times = {1: "", 2: ", twice"}.get(deaths, f", {deaths} times")
+    return WorkerDied(
+        f"a worker {how_it_ended(status)} in iteration {index} (item {shown(item)}){times}. "
+        f"The {index} iterations before it are done. Run that item alone to see why."
+    )
+
+
+def shown(item: Any) -> str:
+    """An item in a few words, whatever it is."""
     import reprlib
 
     try:
-        shown = reprlib.repr(item)
+        return reprlib.repr(item)
     except Exception:
-        shown = f"<{type(item).__name__}>"
-    return WorkerDied(
-        f"a worker {how_it_ended(status)} in iteration {index} (item {shown}), twice. "
-        f"The {index} iterations before it are done. Run that item alone to see why."
-    )
+        return f"<{type(item).__name__}>"

@@ -16,6 +16,7 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from allcores.engine.crew import Crew, Worker
+from allcores.engine.errors import unpack
 from allcores.engine.failures import CannotFork, worker_died
 from allcores.engine.job import Cut, Job
 from allcores.engine.limits import NO_LIMITS, Limits
@@ -45,7 +46,12 @@ class Batch(NamedTuple):
 
 
 class Halt(NamedTuple):
-    """An iteration that no worker can finish: the caller deals with it, then asks for more."""
+    """An iteration that no worker can finish: the caller deals with it, then asks for more.
+
+    Where there is an `error` the iteration is not to be done by the caller: workers have died on it
+    (kind "died"), it took too long ("timeout"), passed the limit of memory, or its job brings
+    errors home ("raised").
+    """
 
     place: int
     item: Any
@@ -53,7 +59,7 @@ class Halt(NamedTuple):
     text: str
     detail: str
     error: BaseException | None = None
-    """What to raise, or to put on a list, where the iteration is not to be done by the caller."""
+    """What to raise, or to put on a list."""
 
 
 class Chunk:
@@ -87,10 +93,10 @@ class Run:
     and gives all items not handed out yet. `close()` ends it at any time.
 
     job: what is done; source: `Indexed` or `Streamed`; workers: how many processes (1 or more);
-    chunk: iterations a chunk, or None to go by time; estimate: seconds an iteration may take.
+    chunk: iterations a chunk, or None to go by time; estimate: seconds an iteration may take;
+    limits: what iterations may take; first: what the first one is called in errors.
 
-    Raises CannotFork from the first `next()` when no worker can be made, and WorkerDied when
-    workers die twice on the same iteration.
+    Raises CannotFork from `next()` when no worker can be made.
     """
 
     def __init__(
@@ -102,8 +108,9 @@ class Run:
         chunk: int | None = None,
         estimate: float | None = None,
         limits: Limits = NO_LIMITS,
+        first: int = 0,
     ) -> None:
-        self.job, self.source, self.limits = job, source, limits
+        self.job, self.source, self.limits, self.first = job, source, limits, first
         self.decode = getattr(job, "decode", pickle.loads)
         self.count = workers
         self.chunk = chunk
@@ -243,15 +250,14 @@ class Run:
         self.order.popleft()
         self.held -= chunk.size
         item = chunk.items[0]
+        error = None if cut.error is None else unpack(cut.error)
         if cut.kind == "died":
-            status = chunk.status
-            self.close()
-            raise worker_died(chunk.start, item, status)
+            error = worker_died(self.first + chunk.start, item, chunk.status, chunk.deaths)
         if len(chunk.items) > 1:
             rest = Chunk(chunk.start + 1, chunk.items[1:], chunk.last)
             self.order.appendleft(rest)
             self.todo.appendleft(rest)
-        return Halt(chunk.start, item, cut.kind, cut.text, cut.detail)
+        return Halt(chunk.start, item, cut.kind, cut.text, cut.detail, error)
 
     # -- handing out
 
@@ -404,7 +410,7 @@ class Run:
         if len(chunk.items) == 1:
             chunk.deaths += 1
             chunk.status = status
-            if chunk.deaths >= 2:
+            if chunk.deaths > self.limits.retries:
                 chunk.answer = ([], None, Cut(0, "died"), 0.0)
             return [chunk]
         middle = len(chunk.items) // 2
@@ -434,7 +440,7 @@ class Run:
         culprit = next(p for p in parts if p.start == at)
         if len(chunk.items) > 1:
             culprit.deaths = 1
-        if culprit.deaths >= 2:
+        if culprit.deaths > self.limits.retries:
             culprit.answer = ([], None, Cut(0, "died"), 0.0)
         self.replace(chunk, parts)
         return parts

@@ -96,6 +96,15 @@ class Commits(Obstacles):
         self.variables.by_worker = False
         self.done += 1
 
+    def failed(self, event: Halt) -> None:
+        """Leave all as the plain loop does where the first line of an iteration raises."""
+        self.variables.settle()
+        if self.ahead is not None:
+            self.ahead.say(self.done)
+        self.begun = self.done + 1
+        self.variables.done_by_worker(event.item)
+        self.variables.settle()
+
     def watch(self, event: Halt, base: int) -> bool:
         """Have a note put on the exception that is about to be raised."""
         if sys.gettrace() is not None or not self.settings.asked:

@@ -132,6 +132,8 @@ class Entry(Tasting):
             # A change by a commit is seen before the next one, so that nothing has to be undone.
             chunk=1 if self.blind else self.settings.chunk,
             estimate=self.site.cost,
+            limits=self.settings.limits,
+            first=self.done,
         )
 
     def in_workers(
@@ -157,7 +159,7 @@ class Entry(Tasting):
                 except CannotFork as error:
                     return self.give_up(run.rest(), str(error))
                 except BaseException as error:
-                    # What the input raises, a dead worker, Ctrl-C: variables are up to date first.
+                    # What the input raises, Ctrl-C: variables are up to date first.
                     self.variables.settle()
                     if self.ahead is not None and error is self.ahead.error:
                         self.ahead.say(self.done)
@@ -180,6 +182,9 @@ class Entry(Tasting):
                     if self.stay.too_slow() and not self.settings.force:
                         return Rest(run.rest(), "plain")
                     continue
+                if event.error is not None:
+                    self.failed(event)
+                    raise event.error
                 if event.kind == "spilled":
                     self.site.warned.add("spilled")
                     return Rest(run.rest(event), "workers")
