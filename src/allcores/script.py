@@ -14,13 +14,12 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec, SourceFileLoader
-from types import CodeType, FrameType, ModuleType, TracebackType
+from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 from allcores.rewrite import Compiler, ParallelFinder
 from allcores.show.sentences import not_python
-
-_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+from allcores.tracebacks import without_own_frames
 
 # The __main__ of the command itself: kept alive, for the frames that lead here live in it.
 _replaced: list[ModuleType] = []
@@ -181,7 +180,7 @@ def _allow_for_own_frames(through_exec: bool) -> None:
 def _report_uncaught(error: BaseException) -> int:
     """Do what the interpreter does with an uncaught exception; returns the exit code."""
     for each in _linked(error):
-        each.__traceback__ = _without_own_frames(each.__traceback__)
+        each.__traceback__ = without_own_frames(each.__traceback__)
     interrupted = type(error) is KeyboardInterrupt
     _show(error)
     if interrupted:
@@ -204,19 +203,6 @@ def _linked(error: BaseException) -> Iterator[BaseException]:
         yield each
 
 
-def _without_own_frames(traceback: TracebackType | None) -> TracebackType | None:
-    """The traceback without the entries that come from this package."""
-    kept = []
-    each = traceback
-    while each is not None:
-        if not each.tb_frame.f_code.co_filename.startswith(_PACKAGE):
-            kept.append(each)
-        each = each.tb_next
-    for this, following in zip(kept, [*kept[1:], None]):
-        this.tb_next = following
-    return kept[0] if kept else None
-
-
 def _show(error: BaseException) -> None:
     """Call sys.excepthook as the interpreter does, also when the hook itself fails."""
     if sys.version_info >= (3, 12):
@@ -235,7 +221,7 @@ def _show(error: BaseException) -> None:
         raise
     except BaseException as another:
         failure = another
-    failure.__traceback__ = _without_own_frames(failure.__traceback__)
+    failure.__traceback__ = without_own_frames(failure.__traceback__)
     print("Error in sys.excepthook:", file=sys.stderr)
     sys.__excepthook__(type(failure), failure, failure.__traceback__)
     print("\nOriginal exception was:", file=sys.stderr)

@@ -1,0 +1,46 @@
+"""Exceptions as the program's user is to see them: without our own frames."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import os
+import threading
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any
+
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_HELPING = frozenset({contextlib.__file__, threading.__file__})
+"""Files of the standard library whose frames say nothing where our own code has called them."""
+
+
+def without_own_frames(traceback: TracebackType | None) -> TracebackType | None:
+    """The traceback without the entries that come from this package."""
+    kept: list[TracebackType] = []
+    after_ours = False
+    each = traceback
+    while each is not None:
+        file = each.tb_frame.f_code.co_filename
+        after_ours = file.startswith(_PACKAGE) or (after_ours and file in _HELPING)
+        if not after_ours:
+            kept.append(each)
+        each = each.tb_next
+    for this, following in zip(kept, [*kept[1:], None]):
+        this.tb_next = following
+    return kept[0] if kept else None
+
+
+def trimmed(error: BaseException) -> BaseException:
+    """The exception, with a traceback that has no frame of this package."""
+    return error.with_traceback(without_own_frames(error.__traceback__))
+
+
+def raises(error: BaseException) -> Iterable[Any]:
+    """An iterable that raises this as soon as C code, such as a `chain`, asks for its first item.
+
+    No frame is added to the traceback: given to a user's `for` statement, the exception is raised
+    at that line. A StopIteration cannot be raised so; it would be the end of the items.
+    """
+    # This is the one C function of the standard library that raises what it is given.
+    return map(codecs.strict_errors, (error,))  # type: ignore[arg-type]
