@@ -29,7 +29,18 @@ from tests.compare import Comparer, without_addresses
 MODULE = "__same__"
 """The name of the module that programs are run in."""
 PREFIX = "<same-"
-PLACES = ("module", "closure", "function", "quiet", "global", "nonlocal", "class", "generator")
+PLACES = (
+    "module",
+    "closure",
+    "function",
+    "quiet",
+    "global",
+    "nonlocal",
+    "class",
+    "generator",
+    "handler",
+    "coroutine",
+)
 """Where `placed` can put a loop."""
 HIDDEN = {
     "parallel",
@@ -123,6 +134,13 @@ def placed(loop_text: str, place: str | bool, helpers: str = "", data: str = "")
     if place == "generator":
         body = ["def __program():", *_in(data + loop_text), *_in("yield locals()")]
         return helpers + "\n".join([*body, "__left.extend(__program())"]) + "\n"
+    if place == "handler":
+        handled = ["try:", "    raise LookupError('handled')", "except LookupError:"]
+        return _function("\n".join([*handled, *_in(data + loop_text)]) + "\n", helpers)
+    if place == "coroutine":
+        body = ["async def __program():", *_in(data + loop_text), *_in("__left.append(locals())")]
+        ending = "try:\n    __program().send(None)\nexcept StopIteration:\n    pass\n"
+        return helpers + "\n".join(body) + "\n" + ending
     raise ValueError(place)
 
 

@@ -160,3 +160,44 @@ def test_map_asks_an_iterator_for_itself_once(monkeypatch: pytest.MonkeyPatch) -
         assert list(allcores.imap(repr, found["Countdown"](), workers=2)) == expected
     with allcores.Pool(2) as pool:
         assert list(pool.imap(repr, found["Countdown"]())) == expected
+
+
+@pytest.mark.parametrize(
+    "iterable",
+    [
+        "zip(it, it)",
+        "zip(*[iter(range(31))] * 3, strict=False)",
+        "enumerate(zip(it, it))",
+        "zip(it, enumerate(it))",
+        "zip(zip(it, letters), it)",
+        "zip(pairs, pairs)",
+    ],
+)
+def test_two_take_turns_at_one_iterator(iterable: str) -> None:
+    data = "out, it, letters = [], iter(range(31)), iter('abcdefghijklmnopqrstuvwxyz')\n"
+    data += "pairs = enumerate(letters)\n"
+    loop = f"for pair in parallel({iterable}):\n    out.append((pair, len(str(pair))))"
+    assert_same(f"{loop}\nout.append((list(it), list(letters)))", None, data=data)
+    namespace: dict[str, Any] = {}
+    exec(data, namespace)
+    expected = list(map(str, eval(iterable, dict(namespace))))
+    exec(data, namespace)
+    assert allcores.map(str, eval(iterable, namespace), workers=2) == expected
+    exec(data, namespace)
+    with allcores.Pool(2) as pool:
+        assert list(pool.imap(str, eval(iterable, namespace))) == expected
+
+
+def test_a_generator_is_closed_where_the_plain_loop_closes_it() -> None:
+    helpers = """\
+log = []
+def made(n):
+    try:
+        for i in range(n):
+            yield i
+    finally:
+        log.append('closed')
+"""
+    for end in ("break", "raise LookupError(i)", "out.append(log)"):
+        loop = f"for i in parallel(made(20)):\n    if i == 7:\n        {end}\n    out.append(i * i)"
+        assert_same(f"{loop}\nout.append(list(log))", None, helpers=helpers, data="out = []\n")

@@ -1835,3 +1835,11 @@ def test_says_what_was_seen_to_change() -> None:
 def test_runs_in_parallel(name: str) -> None:
     # In a module, for objects of classes made in functions cannot be sent.
     assert_same(PARALLEL[name].lstrip(), "parallel", places=("module",))
+
+
+def test_a_loop_while_an_exception_is_handled() -> None:
+    loop = "for x in parallel(range(30)):\n    t = [x * x]\n    out.append(x)\n    if x == {}:\n        break"
+    for last in (99, 20):
+        assert_same(
+            loop.format(last), "parallel", places=("handler", "coroutine"), data="out = []\n"
+        )

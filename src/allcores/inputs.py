@@ -55,18 +55,32 @@ BUILT_IN_ITERATORS = tuple({type(iter(sample)) for sample in _SAMPLES})
 
 
 def plain_source(iterable: Any) -> bool:
-    """Whether reading ahead runs no user code: sequences, and zip or enumerate of them."""
+    """Whether reading ahead runs no user code: sequences, and zip or enumerate of them.
+
+    Two that take turns at one iterator, as in `zip(it, it)`, cannot be looked at one by one.
+    """
+    return _plain(iterable, set())
+
+
+def _plain(iterable: Any, drawn_from: set[int]) -> bool:
     kind = type(iterable)
-    if kind in _BUILT_IN or kind in BUILT_IN_ITERATORS:
+    if kind in _BUILT_IN:
+        return True
+    if id(iterable) in drawn_from:
+        return False
+    if kind in BUILT_IN_ITERATORS:
+        drawn_from.add(id(iterable))
         return True
     if kind is zip or kind is enumerate:
+        drawn_from.add(id(iterable))
         try:
             parts = iterable.__reduce__()[1]
         except (TypeError, AttributeError):
             return False
-        return all(plain_source(p) for p in (parts if kind is zip else parts[:1]))
+        return all(_plain(p, drawn_from) for p in (parts if kind is zip else parts[:1]))
     if kind is _ITERATOR_BY_INDEX:
         over = iterable.__reduce__()[1][0]
+        drawn_from.add(id(iterable))
         return type(over).__name__ == "ndarray" and plain_source(over)
     return kind.__name__ == "ndarray" and kind.__module__ == "numpy" and iterable.ndim > 0
 

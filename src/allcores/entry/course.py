@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Generator, Iterable, Iterator
 from itertools import chain, islice
 from time import perf_counter
@@ -81,6 +80,9 @@ class Entry(Tasting):
                     yield self.plainly(self.give_up(rest.items, why).items)
                     return
                 rest = yield from self.in_workers(rest.items, plain)
+        except BaseException:
+            self.ended_early = True
+            raise
         finally:
             self.finish()
 
@@ -232,7 +234,7 @@ class Entry(Tasting):
     def finish(self) -> None:
         """The loop is over, in whatever way."""
         self.site.seconds = self.tasted + self.report.worker_seconds
-        normally = sys.exc_info()[0] is None
+        normally = not self.ended_early
         if normally and (self.variables.by_worker or self.variables.pending):
             self.variables.settle()
         if self.streams is not None:
@@ -245,14 +247,21 @@ class Entry(Tasting):
             for _ in islice(self.iterator, taken):
                 pass
         if listeners:
-            report = self.report
-            items, count = self.left_over
-            taken_plainly = 0 if count is None else count - (items_left(items) or 0)
-            report.iterations = self.done + taken_plainly
-            report.seconds = perf_counter() - self.began
-            report.native_seconds = max(
-                report.native_seconds,
-                report.seconds if not report.in_workers else report.native_seconds,
-            )
-            for listener in list(listeners):
-                listener(report)
+            self.tell()
+        # A generator that nobody holds is closed now, as by the plain loop, and not by and by.
+        self.iterable = self.iterator = self.ahead = None
+        self.left_over, self.peeked = (None, None), []
+
+    def tell(self) -> None:
+        """Report to those who listen."""
+        report = self.report
+        items, count = self.left_over
+        taken_plainly = 0 if count is None else count - (items_left(items) or 0)
+        report.iterations = self.done + taken_plainly
+        report.seconds = perf_counter() - self.began
+        report.native_seconds = max(
+            report.native_seconds,
+            report.seconds if not report.in_workers else report.native_seconds,
+        )
+        for listener in list(listeners):
+            listener(report)

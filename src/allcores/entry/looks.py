@@ -65,6 +65,8 @@ class Looks:
         """The items, where work changes them."""
         self.unchanging = False
         """Whether there is nothing in the items that could be changed."""
+        self.ended_early = False
+        """Whether the loop was left at an item, or by an exception."""
         self.left_by_commit = False
         self.commit_seconds = self.tasted = 0.0
         self.job: LoopJob
