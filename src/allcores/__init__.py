@@ -4,6 +4,7 @@ parallel         marks a loop: `for x in parallel(xs):`
 ParallelWarning  says why a marked loop runs serially
 RandomStreamWarning  says that a marked loop draws other random numbers than the plain loop
 NotParallel      the same as an error, where `strict=True`
+SkippedWarning   says how many iterations `on_error="collect"` has left out; each is a `Failure`
 WorkerDied       a worker process ended in the middle of an iteration, twice
 map              `[fn(x) for x in xs]` on every core; `imap` lazily, `starmap` with several arguments
 per_worker       what each worker has of its own: a connection, an open file
@@ -17,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from allcores import entry as _entry  # noqa: F401  # here, lest the first loop waits for it
 from allcores.collector import collector_paused as _collector_paused
-from allcores.engine.failures import RandomStreamWarning, WorkerDied
+from allcores.engine.failures import RandomStreamWarning, SkippedWarning, WorkerDied
 from allcores.engine.per_worker import PerWorker, per_worker
 from allcores.loop import NotParallel, ParallelWarning, parallel
 from allcores.mapping import imap, map, starmap
+from allcores.skipping import Failure
 
 if TYPE_CHECKING:
     from allcores.executor import Executor as Executor
@@ -36,11 +38,13 @@ _LATER = {
 
 __all__ = [
     "Executor",
+    "Failure",
     "NotParallel",
     "ParallelWarning",
     "PerWorker",
     "Pool",
     "RandomStreamWarning",
+    "SkippedWarning",
     "WorkerDied",
     "imap",
     "map",

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pickle
 import sys
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from time import perf_counter
 from typing import Any
 
@@ -116,6 +116,16 @@ def first_read(iterator: Iterator[Any]) -> tuple[Iterator[Any], str | None]:
             items[k] = pickle.loads(data)
             why = "reading its input changes the items read before; have each item be a copy"
     return chain(items, rest), why
+
+
+def sendable(items: Iterator[Any]) -> tuple[Iterator[Any], str | None]:
+    """The items, and why workers cannot be given the first of them, or None."""
+    first = list(islice(items, 1))
+    why = None
+    if first and _pickled(first[0]) is None:
+        kind = type(first[0]).__name__
+        why = f"an item of type {kind} cannot be pickled to send it; loop over a list of them"
+    return chain(first, items), why
 
 
 def _ended(error: Exception) -> Iterator[Any]:

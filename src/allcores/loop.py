@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from allcores.engine.failures import NotParallel, ParallelWarning
 from allcores.settings import Settings, settings_of
+from allcores.skipping import Failure
 
 if TYPE_CHECKING:
     from allcores.plan.model import Plan
@@ -47,7 +48,7 @@ def parallel(
     memory: int | None = None,
     retries: int = 1,
     resume: str | os.PathLike[str] | None = None,
-) -> Iterable[Any]:
+) -> _Parallel:
     """Run the `for` statement over this on every core, with the outcome of the plain loop.
 
     iterable: anything a `for` loop takes. workers: how many processes (default: the cores this
@@ -124,13 +125,24 @@ def in_worker() -> bool:
     return crew is not None and crew.in_worker
 
 
+class _UsedUp:
+    """Stands for an iterator that a loop has been over."""
+
+    def __iter__(self) -> Iterator[Any]:
+        raise RuntimeError(
+            "this loop has been run, and its iterator is used up; call parallel() again"
+        )
+
+
 class _Parallel:
     """What `parallel()` gives: at home in a `for` statement, a plain iterable elsewhere."""
 
-    __slots__ = ("iterable", "settings", "site")
+    __slots__ = ("errors", "iterable", "settings", "site")
 
     def __init__(self, iterable: Iterable[Any], settings: Settings, site: Site | None) -> None:
         self.iterable, self.settings, self.site = iterable, settings, site
+        self.errors: list[Failure] = []
+        """With `on_error="collect"`: what the last run has left out."""
 
     def __length_hint__(self) -> int:
         return operator.length_hint(self.iterable)
@@ -139,16 +151,25 @@ class _Parallel:
         return f"parallel({self.iterable!r})"
 
     def __iter__(self) -> Iterator[Any]:
-        settings = self.settings
+        settings, iterable = self.settings, self.iterable
+        if self.errors:
+            self.errors = []
+        if settings.only_in_workers and hasattr(type(iterable), "__next__"):
+            # It is read ahead, which nobody can tell who does not hold it.
+            self.iterable = _UsedUp()
         if settings.on == "serial":
+            if settings.only_in_workers:
+                from allcores.entry.plans import say_in_vain
+
+                say_in_vain("it was asked to", sys._getframe(1), settings)
             from allcores.streams import may_draw, wanted
 
             if in_worker() or not (may_draw() and wanted(settings)):
-                return iter(self.iterable)
+                return iter(iterable)
         from allcores.entry import segments
 
-        pieces = segments(self.site, sys._getframe(1), self.iterable, settings)
-        return iter(self.iterable) if pieces is None else chain.from_iterable(pieces)
+        pieces = segments(self.site, sys._getframe(1), iterable, settings, self.errors)
+        return iter(iterable) if pieces is None else chain.from_iterable(pieces)
 
 
 __all__ = [

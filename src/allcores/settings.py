@@ -33,6 +33,24 @@ class Settings(NamedTuple):
         marked = self.resume is not None and self.asked
         return self.on_error != "raise" or self.limits.only_in_workers or marked
 
+    @property
+    def keeps_workers(self) -> bool:
+        """Whether iterations stay with workers even where that costs more than it saves."""
+        return self.force or self.only_in_workers
+
+    def in_vain(self) -> str:
+        """To be added to why there are no workers: what was asked for that only they can do."""
+        given = {
+            "on_error": self.on_error != "raise",
+            "timeout": self.limits.timeout is not None,
+            "memory": self.limits.memory is not None,
+            "resume": self.resume is not None and self.asked,
+        }
+        names = [name for name, asked in given.items() if asked]
+        if not names:
+            return ""
+        return f"; {' and '.join(names)} {'has' if len(names) == 1 else 'have'} no effect there"
+
 
 def settings_of(
     workers: Any = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from itertools import count
 from types import FrameType
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from allcores.build import frames
 from allcores.build.travel import ATOMS
+from allcores.engine.job import Skipped
 from allcores.engine.relay import no_logging
 from allcores.plan.model import Plan
 from allcores.plan.quiet import no_warnings
@@ -33,7 +34,8 @@ class Again(NamedTuple):
     """Iterations to be worked again for their temporaries, and what was sent of each."""
 
     items: list[Any]
-    sent: list[list[Any]]
+    sent: list[list[Any] | None]
+    """None for an iteration that is left out."""
     first: int
     """The number of the first one in the loop."""
 
@@ -55,10 +57,20 @@ class Variables:
         self.kept_up = [*sent, *([SEEDED] if plan.seeded else ())]
         self.last_item: Any = None
         self.by_worker = False
+        self.left_out: tuple[Any, ...] = ()
+        """The last item, where its iteration raised and is left out."""
 
     def done_by_worker(self, item: Any) -> None:
         """The last iteration so far was done by a worker, with this item."""
-        self.last_item, self.by_worker = item, True
+        self.last_item, self.by_worker, self.left_out = item, True, ()
+
+    def leave_out(self, item: Any) -> None:
+        """The last iteration so far has raised and is left out: it binds the targets alone."""
+        self.left_out = (item,)
+
+    def unsettled(self) -> bool:
+        """Whether `settle` has anything to do."""
+        return bool(self.by_worker or self.pending or self.left_out)
 
     def bind(self, values: dict[str, Any], gone: Iterable[str] = ()) -> None:
         """Bind variables of the loop, and unbind those in `gone`, where the loop has them."""
@@ -75,12 +87,16 @@ class Variables:
 
         first: the number of the first item in the loop.
         """
+        self.note(items, results, done, first)
+        self.settle()
+
+    def note(self, items: Any, results: list[Any], done: int, first: int) -> None:
+        """As `settle_before`, without binding them yet."""
         if done:
-            sent = [self.job.sent(results[done - 1])]
+            sent: list[list[Any] | None] = [self.job.sent(results[done - 1])]
             again = Again([items[done - 1]], sent, first + done - 1)
             self.pending = dict.fromkeys(self.kept_up, again)
             self.done_by_worker(items[done - 1])
-        self.settle()
 
     def keep(self, batch: Batch, end: int) -> None:
         """Bring home the temporaries that came with a batch; note those that did not.
@@ -88,7 +104,12 @@ class Variables:
         end: the number of the iteration after it.
         """
         plan = self.plan
-        if not self.kept_up or not len(batch.items):
+        if not self.kept_up:
+            return
+        good: Sequence[int] = range(len(batch.items))
+        if self.job.on_error != "raise":
+            good = [k for k, result in enumerate(batch.results) if type(result) is not Skipped]
+        if not good:
             return
         extra = batch.extra or {}
         stuck = extra.get("", ())
@@ -100,8 +121,9 @@ class Variables:
             n for n in self.kept_up if n not in values and (n in stuck or n not in plan.kept)
         ]
         # One list for all of them: they are found in one go, so that shared objects stay shared.
-        first = 0 if any(n in plan.kept for n in missing) else len(batch.items) - 1
-        sent = [self.job.sent(r) for r in batch.results[first:]] if missing else []
+        first = 0 if any(n in plan.kept for n in missing) else good[-1]
+        results = batch.results[first:] if missing else []
+        sent = [None if type(r) is Skipped else self.job.sent(r) for r in results]
         place = end - len(batch.items) + first
         again = Again(list(batch.items[first:]), sent, place)
         self.pending.update(dict.fromkeys(missing, again))
@@ -127,6 +149,9 @@ class Variables:
         pending, self.pending = self.pending, {}
         if pending:
             self.recover(pending)
+        left_out, self.left_out = self.left_out, ()
+        for item in left_out:
+            self.bind(self.job.functions.targets(item))
 
     def recover(self, pending: dict[str, Again]) -> None:
         """Work an iteration again, here, for the temporaries that could not be sent."""
@@ -143,6 +168,8 @@ class Variables:
             for again in {id(a): a for a in pending.values()}.values():
                 wanted = {n for n, a in pending.items() if a is again}
                 for item, sent, place in zip(again.items, again.sent, count(again.first)):
+                    if sent is None:
+                        continue
                     values = self.worked_again(item, sent, place)
                     found.update({n: v for n, v in values.items() if n in wanted})
         for n in mine:
@@ -185,11 +212,10 @@ class ItemVariables(Variables):
     """Variables of a loop that changes its items: each iteration sends its temporaries along, for
     it cannot be worked again."""
 
-    def settle_before(self, items: Any, results: list[Any], done: int, first: int) -> None:
+    def note(self, items: Any, results: list[Any], done: int, first: int) -> None:
         if done:
             self.returned(items, done)
             self.done_by_worker(items[done - 1])
-        self.settle()
 
     def keep(self, batch: Batch, end: int) -> None:
         """They were bound when the iterations were committed."""

@@ -22,7 +22,7 @@ from allcores.build.reached import Reached
 from allcores.build.travel import ATOMS, WHY_STUCK, stuck_ones
 from allcores.build.watch import Watch
 from allcores.engine import wire
-from allcores.engine.job import LEFT, Cut
+from allcores.engine.job import LEFT, Cut, Skipped
 from allcores.engine.schedule import Batch
 from allcores.plan.live import changed_objects, lookup, owners_of, plain_attribute
 from allcores.plan.model import Plan
@@ -347,6 +347,8 @@ class ItemsJob(LoopJob):
             record = self.inner(item)
             if record is LEFT:
                 return LEFT
+            if type(record) is Skipped:
+                return Done(record, (), {})
             holding.spoilt = False
             temporaries = self.take()
             return Done(record, holding.changes_of(nodes), temporaries)
@@ -355,6 +357,9 @@ class ItemsJob(LoopJob):
         finally:
             if holding.spoilt:
                 self.spoilt.add(id(item))
+
+    def note_temporaries(self) -> None:
+        """They go along with each iteration."""
 
     def enter_worker(self) -> None:
         super().enter_worker()

@@ -11,7 +11,7 @@ from allcores.build.runtime import Functions
 from allcores.build.settings import Flags
 from allcores.build.travel import ATOMS, WHY_STUCK, stuck_ones
 from allcores.build.watch import Watch, watch_items
-from allcores.engine.job import Cut
+from allcores.engine.job import LEFT, Cut, Skipped
 from allcores.engine.own_streams import OwnStreams
 from allcores.engine.randomness import new_clock_sequence
 from allcores.engine.relay import Relay, put_out
@@ -98,20 +98,29 @@ class LoopJob:
         fixed: Callable[[frozenset[str]], Watch],
         streams: OwnStreams | None,
         first: int,
+        on_error: str = "raise",
     ) -> None:
         """watched: the states of random streams. fixed: looks at what work can reach that outlives
         iterations, but for the global names it is given. streams: those that each iteration has of
-        its own. first: the number in the loop of the first one.
+        its own. first: the number in the loop of the first one. on_error: "skip" or "collect" has
+        an iteration that raises stand among the results as `Skipped`.
         """
         self.functions = functions
         self.streams, self.first, self.place = streams, first, first
         self.work = functions.work if streams is None else self.draw_and_work
+        self.on_error = on_error
+        self.last_good: dict[str, Any] = {}
+        """The temporaries that the iterations of the chunk left which did not raise."""
+        if on_error != "raise":
+            self.attempt, self.work = self.work, self.work_or_skip
         self.namespace = namespace
         self.global_names = global_names
         self.passing_names = passing_names
         self.kept = kept
-        self.leaves_last: frozenset[str] = frozenset()
+        self.not_sent: frozenset[str] = frozenset()
         """Temporaries that cannot be sent; the last iteration is done where they are wanted."""
+        self.leaves_last: frozenset[str] = frozenset()
+        """The same, where the last iteration need not be done in a worker before."""
         self.traced = traced
         self.watched = watched
         self.fixed = fixed
@@ -159,9 +168,31 @@ class LoopJob:
         self.place += 1
         return self.functions.work(item)
 
+    def work_or_skip(self, item: Any) -> Any:
+        """Work of which it does no harm if it raises."""
+        said = len(self.relay.pieces)
+        try:
+            result = self.attempt(item)
+        except Exception as error:
+            self.take()
+            del self.relay.pieces[said:]
+            if self.on_error == "skip":
+                return Skipped(None)
+            from allcores.engine.errors import pack
+
+            return Skipped(pack(error))
+        if result is not LEFT:
+            self.note_temporaries()
+        return result
+
+    def note_temporaries(self) -> None:
+        """An iteration is over, which did not raise: the next one may."""
+        self.last_good.update(self.take())
+
     def before_chunk(self) -> None:
         self.relay.before_chunk()
         self.take()
+        self.last_good = {}
 
     def look_at(self, chunk: list[Any]) -> None:
         """Keep what the items hold that are worked on next."""
@@ -194,12 +225,14 @@ class LoopJob:
     ) -> tuple[dict[str, Any] | None, Cut | None]:
         """Make a chunk's results ready to travel, if they may; gives what goes along with them."""
         temporaries = self.take()
-        for name in self.leaves_last:
+        if self.on_error != "raise":
+            temporaries, self.last_good = self.last_good, {}
+        for name in self.not_sent:
             temporaries.pop(name, None)
         odd = self.odd_output()
         if odd is not None:
             return None, odd
-        if cut is not None and results:
+        if cut is not None and results and self.on_error == "raise":
             # The iteration that stopped has put its own variables over those of the last good
             # one; where a result may share objects with these, that one is done natively as well.
             if any(type(v) not in ATOMS for v in temporaries.values()):
@@ -208,10 +241,13 @@ class LoopJob:
                 extra = ship(results, {}, self.simple)
                 return names, Cut(len(results) if extra is not None else 0, "shared")
         extra = ship(results, temporaries, self.simple)
-        if extra and last and results and "" in extra:
+        wanted = self.not_sent and not self.leaves_last
+        if last and results and extra is not None and ("" in extra or wanted):
             # The last iteration's variables are wanted, and can be had only by doing it at home.
-            results.pop()
-            return self.lighten(extra, True), Cut(len(results), "shared")
+            good = [k for k, result in enumerate(results) if type(result) is not Skipped]
+            if good:
+                del results[good[-1] :]
+                return self.lighten(extra, True), Cut(len(results), "shared")
         if extra is None:
             return None, Cut(0, "unshippable", WHY_STUCK)
         return extra, None
@@ -228,6 +264,8 @@ class LoopJob:
 
     def simple(self, result: Any, atoms: frozenset[type]) -> bool:
         """Whether an iteration's record holds nothing but atoms."""
+        if type(result) is Skipped:
+            return True
         if self.traced:
             return atoms.issuperset(map(type, chain.from_iterable(result)))
         if self.functions.lift_count > 1:

@@ -14,6 +14,10 @@ class RandomStreamWarning(ParallelWarning):
     """Each iteration of a loop draws from a random stream of its own: other numbers than plain."""
 
 
+class SkippedWarning(ParallelWarning):
+    """With `on_error="collect"`: so many iterations, or items, raised and were left out."""
+
+
 class NotParallel(RuntimeError):
     """Raised in place of a ParallelWarning where `strict=True`."""
 

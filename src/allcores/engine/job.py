@@ -15,6 +15,13 @@ LEFT: Final = _Left()
 """What `Job.work` returns for an iteration that leaves the loop."""
 
 
+class Skipped(NamedTuple):
+    """Stands where an iteration's result would have been, which raised and is left out."""
+
+    error: Any
+    """What it raised, as `errors.pack` makes it; None where nobody wants to know."""
+
+
 class Cut(NamedTuple):
     """Only the first `keep` results of a chunk are good; the iteration after them is special."""
 

@@ -204,6 +204,9 @@ class Relay(Tape):
 
     def home(self, frame: FrameType | None, filename: str, lineno: int) -> str | None:
         """The module that a warning is about; None where it is not one that has been called here."""
+        # A loop within this one may have given it, about its own line.
+        while frame is not None and frame.f_code.co_filename.startswith((_here, warnings.__file__)):
+            frame = frame.f_back
         while frame is not None:
             code = frame.f_code
             if code.co_filename.startswith(_here):

@@ -16,10 +16,11 @@ from allcores import sites
 from allcores.collector import collector_paused
 from allcores.engine.own_streams import inside_iteration
 from allcores.entry.course import Entry
-from allcores.entry.plans import say_serial, surely_small, why_serial
+from allcores.entry.plans import say_in_vain, say_serial, surely_small, why_serial
 from allcores.loop import in_worker
 from allcores.settings import Settings
 from allcores.sites import Site
+from allcores.skipping import Failure
 from allcores.streams import natively, own_streams, wanted
 
 if TYPE_CHECKING:
@@ -27,19 +28,25 @@ if TYPE_CHECKING:
 
 
 def segments(
-    site: Site | None, frame: FrameType, iterable: Any, settings: Settings
+    site: Site | None,
+    frame: FrameType,
+    iterable: Any,
+    settings: Settings,
+    failures: list[Failure] | None = None,
 ) -> Iterator[Iterable[Any]] | None:
     """The pieces that the user's loop body has to run; None: all of it, as the plain loop.
 
-    Raises NotParallel under `strict` when the loop has to run serially.
+    failures: is given what is left out because it raised. Raises NotParallel under `strict` when the loop has to run serially.
     """
     if in_worker():
+        say_in_vain("it runs in a worker, whose parent has all the cores", frame, settings)
         return None
     if site is None:
         with collector_paused():
             site = sites.site_at(frame)
     fits = site.plan is None or site.plan.own_streams == wanted(settings)
-    small = site.cost is not None and not settings.force and fits and surely_small(site, iterable)
+    may_be_small = site.cost is not None and not settings.keeps_workers and fits
+    small = may_be_small and surely_small(site, iterable)
     why: str | None = ""
     if not small:
         with collector_paused():
@@ -47,13 +54,14 @@ def segments(
     streams = None
     if site.plan is not None and site.plan.draws:
         if inside_iteration():
+            say_in_vain("it is part of an iteration that draws random numbers", frame, settings)
             return None
         streams = own_streams(site, frame, settings)
     if why is not None or settings.on == "serial":
         if why and settings.on != "serial":
             say_serial(site, why, settings)
         return natively(iterable, streams) if streams is not None else None
-    return Entry(site, frame, iterable, settings, streams).segments()
+    return Entry(site, frame, iterable, settings, streams, failures).segments()
 
 
 def outlook(

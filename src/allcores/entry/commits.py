@@ -5,23 +5,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from time import perf_counter
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from allcores import sites
 from allcores.build.job import FLAGS, LoopJob, immutable, own
 from allcores.build.runtime import compile_plan
 from allcores.build.settings import raise_decimal_flags
-from allcores.engine.job import LEFT
+from allcores.engine.job import LEFT, Skipped
 from allcores.engine.schedule import Batch, Halt
-from allcores.entry.obstacles import Obstacles
+from allcores.entry.raising import HALF_DONE, Raising
 from allcores.variables import Stop
 
 if TYPE_CHECKING:
     from allcores.build.runtime import Code
 
 
-class Commits(Obstacles):
+class Commits(Raising):
     """Adds the code made from the Plan, and running it in the user's process."""
 
     def prepare(self, traced: bool) -> None:
@@ -58,14 +57,13 @@ class Commits(Obstacles):
             lambda apart: self.look_at_fixed(values, apart),
             self.streams,
             self.done,
+            self.settings.on_error,
         )
         if self.place is None:
-            self.job.leaves_last = frozenset(plan.workers_own)
+            self.job.not_sent = frozenset(plan.workers_own)
+            if not self.settings.only_in_workers:
+                self.job.leaves_last = self.job.not_sent
         self.variables.job = self.job
-
-    def given(self, items: Iterable[Any], first: int) -> Iterable[Any]:
-        """Items for the loop's own body; first: the number of the first one's iteration."""
-        return items if self.streams is None else self.streams.given(items, first)
 
     def in_turn(self, items: Iterator[Any]) -> Iterator[Any]:
         """Items that are left to the plain loop."""
@@ -83,84 +81,19 @@ class Commits(Obstacles):
     def natively(self, event: Halt, base: int) -> Iterator[Iterable[Any]]:
         """Let the user's own loop body do one iteration."""
         self.variables.settle()
-        watching = event.kind == "raised" and self.watch(event, base)
+        watching = event.kind == "raised" and self.watch(event, base + event.place)
         if self.ahead is not None:
             self.ahead.say(self.done)
         start = perf_counter()
         self.begun = self.done + 1
-        yield self.given((event.item,), self.done)
-        if watching:
-            sys.settrace(None)
-            self.frame.f_trace = None
+        try:
+            yield self.given((event.item,), self.done)
+        finally:
+            if watching:
+                self.end_watch()
         self.report.native_seconds += perf_counter() - start
         self.variables.by_worker = False
         self.done += 1
-
-    def failed(self, event: Halt) -> None:
-        """Leave all as the plain loop does where the first line of an iteration raises."""
-        self.variables.settle()
-        if self.ahead is not None:
-            self.ahead.say(self.done)
-        self.begun = self.done + 1
-        self.variables.done_by_worker(event.item)
-        self.variables.settle()
-
-    def watch(self, event: Halt, base: int) -> bool:
-        """Have a note put on the exception that is about to be raised."""
-        if sys.gettrace() is not None or not self.settings.asked:
-            return False
-        frame, wanted = self.frame, event.detail
-        note = f"in iteration {base + event.place} of the parallel loop, with {self.values_of(event.item)}"
-        if event.text:
-            inner = "".join("  " + line for line in event.text.splitlines(keepends=True))
-            note += f"; a worker saw:\n{inner.rstrip()}"
-
-        def see(f: FrameType, what: str, arg: Any) -> Any:
-            if what == "exception" and f is frame:
-                kind, error = arg[0], arg[1]
-                if f"{kind.__module__}.{kind.__qualname__}" == wanted and isinstance(
-                    error, BaseException
-                ):
-                    sys.settrace(None)
-                    f.f_trace = None
-                    if not any(
-                        n.startswith("in iteration ") for n in getattr(error, "__notes__", ())
-                    ):
-                        error.add_note(note)
-            return see
-
-        frame.f_trace = see
-        frame.f_trace_lines = False
-        sys.settrace(lambda *_: None)
-        return True
-
-    def raised_in_body(self, error: StopIteration, item: Any) -> Iterable[Any]:
-        """An item that has the user's frame raise this in place of taking it.
-
-        Out of an iterator it would be the loop's end, and out of a generator another error.
-        """
-        frame = self.frame
-
-        def throw(f: FrameType, what: str, arg: Any) -> Any:
-            if f is frame and what in ("opcode", "line"):
-                sys.settrace(None)
-                f.f_trace_opcodes = False
-                f.f_trace = None
-                raise error
-            return throw
-
-        frame.f_trace, frame.f_trace_opcodes = throw, True
-        sys.settrace(lambda *_: None)
-        return (item,)
-
-    def values_of(self, item: Any) -> str:
-        import reprlib
-
-        try:
-            pairs = self.functions.targets(item)
-        except Exception:
-            return "an item that does not unpack"
-        return ", ".join(f"{n} = {reprlib.repr(v)}" for n, v in pairs.items())
 
     def commit(self, batch: Batch, base: int) -> Iterator[Iterable[Any]]:
         """Commit a batch's iterations in order."""
@@ -171,12 +104,12 @@ class Commits(Obstacles):
             self.site.cost = batch.seconds / len(batch.results)
         start = perf_counter()
         if self.ahead is None or not self.ahead.says(self.done, len(batch.items)):
-            yield from self.commit_items(batch, batch.items, batch.results, self.done)
+            yield from self.commit_or_skip(batch, batch.items, batch.results, self.done)
         else:
             for k in range(len(batch.items)):
                 self.ahead.say(self.done + k)
                 one = slice(k, k + 1)
-                yield from self.commit_items(
+                yield from self.commit_or_skip(
                     batch, batch.items[one], batch.results[one], self.done + k
                 )
                 if self.left_by_commit:
@@ -185,7 +118,34 @@ class Commits(Obstacles):
         if batch.extra and FLAGS in batch.extra:
             raise_decimal_flags(batch.extra[FLAGS])
         self.done += len(batch.items)
-        self.variables.keep(batch, self.done)
+        self.variables.keep(self.as_committed(batch), self.done)
+
+    def as_committed(self, batch: Batch) -> Batch:
+        """The batch, without the variables of iterations of which a commit was skipped."""
+        skipped, self.commits_skipped = self.commits_skipped, []
+        if not skipped:
+            return batch
+        results = list(batch.results)
+        for index in skipped:
+            results[index - self.done] = Skipped(None)
+        return batch._replace(results=results, extra={"": self.variables.kept_up})
+
+    def commit_or_skip(
+        self, batch: Batch, items: Any, results: list[Any], first: int
+    ) -> Iterator[Iterable[Any]]:
+        """Commit some of a batch's iterations; those that raised are left out."""
+        begin = 0
+        raised = [k for k, r in enumerate(results) if type(r) is Skipped] if self.skips else ()
+        for k in raised:
+            if k > begin:
+                yield from self.commit_items(batch, items[begin:k], results[begin:k], first + begin)
+                if self.left_by_commit:
+                    return
+                self.variables.note(items[begin:k], results[begin:k], k - begin, first + begin)
+            yield from self.leave_out(first + k, items[k], results[k].error)
+            begin = k + 1
+        if begin < len(results):
+            yield from self.commit_items(batch, items[begin:], results[begin:], first + begin)
 
     def commit_items(
         self, batch: Batch, items: Any, results: list[Any], first: int
@@ -200,14 +160,22 @@ class Commits(Obstacles):
                 break
             if applied or partly or not isinstance(error, Exception):
                 self.restore(items, results, done, applied, error, first)
-                if isinstance(error, StopIteration):
-                    yield self.raised_in_body(error, items[done])
-                raise error
-            self.variables.settle_before(items, results, done, first)
+                piece = self.raised(error, first + done, items[done])
+                if self.skips and isinstance(error, Exception):
+                    error.add_note(HALF_DONE)
+                yield piece
+            if self.skips:
+                self.variables.note(items, results, done, first)
+            else:
+                self.variables.settle_before(items, results, done, first)
             if self.place is not None:
                 items.take_back()
-            yield self.given((items[done],), first + done)
-            self.variables.by_worker = False
+            if self.skips:
+                self.commits_skipped.append(first + done)
+                yield from self.leave_out(first + done, items[done], error)
+            else:
+                yield self.given((items[done],), first + done)
+                self.variables.by_worker = False
             items, results = items[done + 1 :], results[done + 1 :]
             first += done + 1
         if len(items):

@@ -7,7 +7,7 @@ from itertools import chain, islice
 from time import perf_counter
 from typing import Any, Literal, NamedTuple
 
-from allcores.ahead import Ahead, first_read
+from allcores.ahead import Ahead, first_read, sendable
 from allcores.collector import collector_paused
 from allcores.engine import per_worker
 from allcores.engine.failures import CannotFork
@@ -52,6 +52,8 @@ class Entry(Tasting):
                     self.steady = Steady(self.look_around())
                 if not (yield from taste(iterator)):
                     return
+            elif not plain:
+                self.peek((), iterator)
             items = chain(self.peeked, iterator) if self.peeked else iterator
             rest: Rest | None = Rest(items, "workers")
             while rest is not None:
@@ -69,6 +71,8 @@ class Entry(Tasting):
                 if why is None and not plain and self.ahead is None:
                     self.ahead = Ahead(rest.items, self.done)
                     items, why = first_read(self.ahead)
+                    if why is None and self.settings.only_in_workers:
+                        items, why = sendable(items)
                     rest = Rest(items, "workers")
                 if why is None and self.plan.in_place:
                     with collector_paused():
@@ -179,14 +183,14 @@ class Entry(Tasting):
                     if self.slow_commits():
                         return Rest(run.rest(), "plain")
                     self.stay.wait(*waited)
-                    if self.stay.too_cheap() and not self.settings.force:
+                    if self.stay.too_cheap() and not self.settings.keeps_workers:
                         return Rest(run.rest(), "taste")
-                    if self.stay.too_slow() and not self.settings.force:
+                    if self.stay.too_slow() and not self.settings.keeps_workers:
                         return Rest(run.rest(), "plain")
                     continue
                 if event.error is not None:
-                    self.failed(event)
-                    raise event.error
+                    yield from self.failed(event)
+                    continue
                 if event.kind == "spilled":
                     self.site.warned.add("spilled")
                     return Rest(run.rest(event), "workers")
@@ -227,7 +231,7 @@ class Entry(Tasting):
 
     def slow_commits(self) -> bool:
         """Whether committing costs about as much as the workers save."""
-        if self.settings.force or self.report.in_workers < 200:
+        if self.settings.keeps_workers or self.report.in_workers < 200:
             return False
         return self.commit_seconds > 0.05 and self.commit_seconds > 0.8 * self.report.worker_seconds
 
@@ -235,7 +239,7 @@ class Entry(Tasting):
         """The loop is over, in whatever way."""
         self.site.seconds = self.tasted + self.report.worker_seconds
         normally = not self.ended_early
-        if normally and (self.variables.by_worker or self.variables.pending):
+        if normally and self.variables.unsettled():
             self.variables.settle()
         if self.streams is not None:
             self.streams.end()
@@ -246,6 +250,7 @@ class Entry(Tasting):
             taken = None if normally else self.begun - self.held_from
             for _ in islice(self.iterator, taken):
                 pass
+        self.say_what_was_left_out()
         if listeners:
             self.tell()
         # A generator that nobody holds is closed now, as by the plain loop, and not by and by.

@@ -18,6 +18,7 @@ from allcores.loop import LoopReport
 from allcores.plan.live import changed_objects, owners_of
 from allcores.settings import Settings
 from allcores.sites import Site
+from allcores.skipping import Failure
 from allcores.steady import Steady
 from allcores.streams import random_state, streams_at
 from allcores.variables import variables_of
@@ -50,6 +51,7 @@ class Looks:
         iterable: Any,
         settings: Settings,
         streams: OwnStreams | None = None,
+        failures: list[Failure] | None = None,
     ) -> None:
         assert site.plan is not None
         self.streams = streams
@@ -68,6 +70,13 @@ class Looks:
         self.ended_early = False
         """Whether the loop was left at an item, or by an exception."""
         self.left_by_commit = False
+        self.failures = [] if failures is None else failures
+        """What was left out because it raised, where that is collected."""
+        self.commits_skipped: list[int] = []
+        """The numbers of those iterations of the batch of which a commit raised and was skipped."""
+        self.seen: BaseException | None = None
+        """What the loop's own body raised last, in the iteration that is watched."""
+        self.watched_for: tuple[int, Any] = 0, None
         self.commit_seconds = self.tasted = 0.0
         self.job: LoopJob
         self.iterator: Any = None

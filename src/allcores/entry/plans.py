@@ -46,7 +46,8 @@ def why_serial(site: Site, frame: FrameType, settings: Settings) -> str | None:
         return site.problem
     plan = site.plan
     assert plan is not None
-    if plan.verdict == "parallel" or (plan.verdict == "nothing to gain" and settings.force):
+    gain = plan.verdict == "nothing to gain"
+    if plan.verdict == "parallel" or (gain and settings.keeps_workers):
         return None
     if plan.verdict == "nothing to gain" and not settings.strict:
         return ""
@@ -90,12 +91,24 @@ def _plan_again(site: Site, frame: FrameType, own_streams: bool) -> None:
 
 
 def say_serial(site: Site, why: str, settings: Settings) -> None:
-    text = f"this loop runs serially: {why}"
+    text = f"this loop runs serially: {why}{settings.in_vain()}"
     if settings.strict:
         raise NotParallel(f"{site.filename}:{site.line}: {text}")
     if settings.asked and why not in site.warned:
         site.warned.add(why)
         warnings.warn_explicit(text, ParallelWarning, site.filename, site.line)
+
+
+def say_in_vain(why: str, frame: FrameType, settings: Settings) -> None:
+    """Where a loop runs serially without a word: one if what was asked for needs workers."""
+    if not settings.only_in_workers:
+        return
+    file, line = frame.f_code.co_filename, frame.f_lineno
+    text = f"this loop runs serially: {why}{settings.in_vain()}"
+    if settings.strict:
+        raise NotParallel(f"{file}:{line}: {text}")
+    registry = frame.f_globals.setdefault("__warningregistry__", {})
+    warnings.warn_explicit(text, ParallelWarning, file, line, registry=registry)
 
 
 def surely_small(site: Site, iterable: Any) -> bool:

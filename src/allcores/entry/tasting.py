@@ -22,6 +22,8 @@ class Tasting(Items):
 
     def at_once(self, iterator: Any, plain: bool) -> bool:
         """Whether to bring in workers before anything has been run here."""
+        if self.settings.only_in_workers:
+            return True
         if self.settings.force:
             return plain
         number = items_left(iterator) if plain else None
