@@ -1,0 +1,112 @@
+"""Whether what a run left is what the plain loop leaves, or a prefix of that."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any, NamedTuple
+
+from tests.chaos.scenario import ENDS_IT, INTERRUPTS, Scenario
+
+SLOW_INTERRUPT = 3.0
+"""Seconds from Ctrl-C to the end of the loop, on a machine that may be busy, that are too many."""
+
+
+class Left(NamedTuple):
+    """What there was when a program had ended."""
+
+    code: int | None
+    """None: it had to be killed after the time was over."""
+    report: dict[str, Any]
+    """What the program wrote; empty when it came to no end of its own."""
+    out: str
+    err: str
+    log: str
+    seconds: float
+    """From the outer fault, or the start, to the end."""
+    orphans: list[str]
+    shared_memory: list[str]
+    files: list[str]
+    acted: bool
+    """Whether the outer fault came before the program's end."""
+
+
+def verdict(scenario: Scenario, plain: Left, ours: Left) -> tuple[str, list[str]]:
+    """The outcome in a few words, and every way in which it is wrong."""
+    wrong = list(leaks(ours))
+    if ours.code is None:
+        return "hang", ["hangs", *wrong]
+    if not ours.out == plain.out[: len(ours.out)]:
+        wrong.append(f"printed {ours.out[-200:]!r}")
+    if not ours.log == plain.log[: len(ours.log)]:
+        wrong.append(f"wrote {ours.log[-200:]!r}")
+    if not ours.report:
+        outcome, found = without_report(scenario, ours)
+    else:
+        outcome, found = with_report(scenario, plain, ours)
+    return outcome, wrong + found
+
+
+def leaks(ours: Left) -> list[str]:
+    """What should not be there any more."""
+    found = [
+        f"orphans: {ours.orphans}" if ours.orphans else "",
+        f"in /dev/shm: {ours.shared_memory}" if ours.shared_memory else "",
+        f"files: {ours.files}" if ours.files else "",
+    ]
+    for what in ("descriptors", "children", "threads", "memory files"):
+        if ours.report.get(what):
+            found.append(f"{what}: {ours.report[what]}")
+    if ours.report and "descriptors" not in ours.report:
+        found.append("did not come to its end after the loop")
+    return [f for f in found if f]
+
+
+def without_report(scenario: Scenario, ours: Left) -> tuple[str, list[str]]:
+    """The program was ended before the loop was over."""
+    ended_by = {
+        "SIGTERM": {-signal.SIGTERM},
+        "program killed": {-signal.SIGKILL},
+        "Ctrl-C twice": {-signal.SIGINT},
+    }.get(scenario.outer, set())
+    if scenario.outer in INTERRUPTS and ours.code == -signal.SIGINT and "__enter__" in ours.err:
+        return "interrupted beside the loop", []
+    if ours.code not in ended_by:
+        return "died", [f"ended with {ours.code}: {ours.err[-1500:]}"]
+    if scenario.outer in ENDS_IT and ours.err:
+        return "ended", [f"said: {ours.err[-1500:]}"]
+    return "ended, nothing left over", []
+
+
+def with_report(scenario: Scenario, plain: Left, ours: Left) -> tuple[str, list[str]]:
+    """The program saw the loop's end, or an exception of it."""
+    report, truth = ours.report, plain.report
+    error = report["error"]
+    wrong = [f"said: {ours.err[-1500:]}"] if ours.err else []
+    if error == truth["error"]:
+        for what in ("state", "left"):
+            if report[what] != truth[what]:
+                wrong.append(f"{what}: {report[what][-300:]} != {truth[what][-300:]}")
+        if not error and (ours.out, ours.log) != (plain.out, plain.log):
+            wrong.append("output is missing")
+        return f"{error} as planned" if error else "same as plain", wrong
+    if error is None or not allowed(scenario, error):
+        wrong.append(f"{error}: {report['said']} (plain: {truth['error']})\n{report['traceback']}")
+        return f"{error}", wrong
+    if report["state"] not in truth["states"]:
+        wrong.append(f"after {error} no prefix: {report['state'][-300:]}")
+    if error == "KeyboardInterrupt" and ours.seconds > SLOW_INTERRUPT:
+        wrong.append(f"KeyboardInterrupt after {ours.seconds:.1f} s")
+    return f"{error}, a prefix", wrong
+
+
+def allowed(scenario: Scenario, error: str) -> bool:
+    """Whether the outer fault may end in that exception."""
+    if scenario.outer in INTERRUPTS:
+        return error == "KeyboardInterrupt"
+    if error == "WorkerDied":
+        # Pool and Executor try nothing twice; loops and map do so once.
+        return scenario.outer == "workers killed" or (
+            scenario.outer == "worker killed"
+            and (scenario.face == "pool" or "dies once" in scenario.faults.values())
+        )
+    return scenario.outer == "full disk" and error in ("OSError", "JournalError")

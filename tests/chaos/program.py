@@ -1,0 +1,321 @@
+"""What a program of the chaos runs imports: the loop's parts, its work with planned faults, and
+`watched`, which writes down what the program left.
+
+$CHAOS holds a `Plan` of the run as JSON. In a plain run (`plan["plain"]`) the names `parallel`,
+`map`, `Pool` and so on stand for the plain loop, which the others are compared with.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import gc
+import json
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+import traceback
+import warnings
+import zlib
+from builtins import map as plain_map
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+__all__ = ["Executor", "Pool", "imap", "items", "map", "options", "parallel", "stop", "watched", "work"]
+
+PLAN: dict[str, Any] = json.loads(os.environ["CHAOS"])
+PLAIN: bool = PLAN["plain"]
+HOME = os.getpid()
+POOL: bool = PLAN["face"] in ("Pool", "Executor")
+"""Whether nothing is tried twice, or done in this process."""
+COST: float = PLAN["cost"]
+FAULTS: dict[int, str] = {int(k): v for k, v in PLAN["faults"].items()}
+SKIPPED = {k for k, v in FAULTS.items() if PLAIN and PLAN["skips"] and v in PLAN["skips"]}
+SCRIPT = os.path.abspath(sys.argv[0])
+
+items = [x for x in range(PLAN["count"]) if x not in SKIPPED]
+options: dict[str, Any] = PLAN["options"]
+stop: int = PLAN["stop"]
+
+
+# -- the work, and what goes wrong in it
+
+
+class Stays(float):
+    """A result that cannot be pickled."""
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError("stays where it is")
+
+
+class WorkerDied(RuntimeError):
+    """In plain runs: what a parallel one raises for an item that kills its worker."""
+
+
+class MaybeEncodingError(Exception):
+    """In plain runs: what Pool and Executor raise for a result that cannot be pickled."""
+
+
+def work(x: int) -> float:
+    """A number that costs COST seconds to find."""
+    until = time.perf_counter() + COST
+    while time.perf_counter() < until:
+        pass
+    if x in FAULTS:
+        return go_wrong(x, FAULTS[x])
+    return x * 1.5
+
+
+def go_wrong(x: int, how: str) -> float:
+    """What the plan has for an item that is to go wrong."""
+    if how == "raises":
+        raise ValueError("planned", x)
+    if how == "exits":
+        if PLAIN and POOL:
+            raise WorkerDied(x)
+        sys.exit(3)
+    if how == "stays":
+        if PLAIN and POOL:
+            raise MaybeEncodingError(x)
+        return Stays(x * 1.5)
+    if PLAIN and (how == "dies" or (POOL and how == "dies once")):
+        raise WorkerDied(x)
+    if PLAIN and how == "hangs":
+        raise TimeoutError(x)
+    if os.getpid() != HOME and (not how.endswith("once") or first_time(x)):
+        if how.startswith("hangs"):
+            time.sleep(60)
+        die(x)
+    return x * 1.5
+
+
+def first_time(x: int) -> bool:
+    """Whether no worker has been here before."""
+    try:
+        os.close(os.open(f"{PLAN['notes']}/{x}", os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    return True
+
+
+def die(x: int) -> None:
+    """End this process in one way or another."""
+    how = x % 4
+    if how == 0:
+        os._exit(7)
+    os.kill(os.getpid(), (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT)[how - 1])
+
+
+# -- the plain loop's faces
+
+
+class PlainPool:
+    """Pool and Executor in plain runs."""
+
+    def __init__(self, workers: int) -> None: ...
+    def __enter__(self) -> PlainPool:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+    def map(self, function: Any, xs: Any) -> Any:
+        return [function(x) for x in xs]
+
+    def imap(self, function: Any, xs: Any) -> Any:
+        return plain_map(function, xs)
+
+    def submit(self, function: Any, x: Any) -> Any:
+        return PlainFuture(function, x)
+
+
+class PlainExecutor(PlainPool):
+    def map(self, function: Any, xs: Any) -> Any:
+        return plain_map(function, xs)
+
+
+class PlainFuture:
+    """Does its call when it is asked for the result."""
+
+    def __init__(self, *call: Any) -> None:
+        self.call = call
+
+    def result(self) -> Any:
+        return self.call[0](self.call[1])
+
+
+def plain_parallel(xs: Any, **_: Any) -> Any:
+    return xs
+
+
+def plain_list(function: Any, xs: Any, **_: Any) -> Any:
+    return [function(x) for x in xs]
+
+
+def plain_lazy(function: Any, xs: Any, **_: Any) -> Any:
+    return plain_map(function, xs)
+
+
+parallel: Any
+map: Any
+imap: Any
+Pool: Any
+Executor: Any
+REPORTS: list[Any] = []
+if PLAIN:
+    parallel, map, imap = plain_parallel, plain_list, plain_lazy
+    Pool, Executor = PlainPool, PlainExecutor
+else:
+    from allcores import Executor, Pool, imap, map, parallel
+    from allcores.loop import listeners
+
+    listeners.append(REPORTS.append)
+
+
+# -- writing down what is left
+
+
+def told(value: Any) -> str:
+    """A value in words; equal for equal values of the same types."""
+    if isinstance(value, (list, tuple)):
+        return f"{type(value).__name__}[{', '.join([told(v) for v in value])}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join([f'{k!r}: {told(v)}' for k, v in value.items()])}}}"
+    if type(value).__module__ == "numpy":
+        return f"array {value.dtype} {value.shape} {zlib.crc32(value)}"
+    if hasattr(value, "__dict__") and not isinstance(value, float):
+        return f"{type(value).__name__}{told(vars(value))}"
+    return repr(value)
+
+
+def descriptors() -> set[str]:
+    """The open descriptors of this process, as number and what it is."""
+    found = set()
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            found.add(f"{fd} {os.readlink(f'/proc/self/fd/{fd}')}")
+        except OSError:
+            pass
+    return {f for f in found if "/proc/" not in f}
+
+
+class watched:
+    """Marks the part of the program that is compared, and writes down how it ended."""
+
+    def __enter__(self) -> None:
+        self.states: list[str] = []
+        self.warned: list[str] = []
+        self.main: FrameType | None = None
+        faulthandler.register(signal.SIGUSR1, all_threads=True)
+        warnings.simplefilter("always")
+        warnings.showwarning = self.warn
+        self.before = descriptors()
+        frame = sys._getframe(1)
+        if PLAIN:
+            sys.settrace(self.trace)
+            frame.f_trace = self.trace
+        self.module = frame
+        limit(PLAN["limits"])
+        Path("ready").touch()
+
+    def warn(self, message: Any, *_: Any) -> None:
+        self.warned.append(str(message))
+
+    def trace(self, frame: FrameType, event: str, argument: Any) -> Any:
+        """Notes the state at each line of the program: an interrupt may find any of these."""
+        if frame.f_code.co_filename != SCRIPT:
+            return None
+        if frame.f_code.co_name == "program" or (frame is self.module and not self.main):
+            self.main = frame
+        if event == "line" and self.main is not None:
+            self.note(self.main.f_locals)
+        return self.trace
+
+    def note(self, found: dict[str, Any]) -> None:
+        state = told({name: found.get(name) for name in PLAN["carried"]})
+        if not self.states or self.states[-1] != state:
+            self.states.append(state)
+
+    def __exit__(
+        self, kind: Any, error: BaseException | None, tb: TracebackType | None
+    ) -> bool:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        ended = time.time()
+        sys.settrace(None)
+        for name, hard in HARD.items():
+            resource.setrlimit(name, (hard, hard))
+        found = self.found(tb)
+        self.note(found)
+        report = {
+            "ended": ended,
+            "state": self.states[-1],
+            "left": told({n: found.get(n, "unbound") for n in PLAN["left"]}) if not error else None,
+            "error": type(error).__name__ if error is not None else None,
+            "said": str(error),
+            "traceback": "".join(traceback.format_exception(error)) if error else "",
+            "warned": self.warned,
+            "in_workers": sum(r.in_workers for r in REPORTS),
+        }
+        if PLAIN:
+            report["states"] = self.states
+        self.write(report)
+        if "log" in found:
+            found["log"].close()
+        # Every check after this one needs what the loop held to be let go.
+        found.clear()
+        del found, tb, kind
+        if error is not None:
+            traceback.clear_frames(error.__traceback__)
+            error.__traceback__ = None
+        error = None
+        gc.collect()
+        report.update(self.leaks())
+        self.write(report)
+        return True
+
+    def write(self, report: dict[str, Any]) -> None:
+        Path("report.new").write_text(json.dumps(report))
+        os.rename("report.new", "report")
+
+    def found(self, tb: TracebackType | None) -> dict[str, Any]:
+        """The variables of the loop's frame: the one of an exception, or those that are left."""
+        module = self.module.f_locals
+        while tb is not None:
+            if tb.tb_frame.f_code.co_filename == SCRIPT and tb.tb_frame.f_code.co_name == "program":
+                return dict(tb.tb_frame.f_locals)
+            tb = tb.tb_next
+        return dict(module.get("left") or module)
+
+    def leaks(self) -> dict[str, Any]:
+        """What is there that was not: descriptors, children, threads, memory files."""
+        self.module.f_locals.get("left", {}).clear()
+        for name in [*PLAN["carried"], *PLAN["left"], "pool", "executor", "future", "image", "star"]:
+            self.module.f_locals.pop(name, None)
+        gc.collect()
+        children = Path(f"/proc/self/task/{HOME}/children").read_text().split()
+        maps = Path("/proc/self/maps").read_text()
+        threads = [t.name for t in threading.enumerate() if t is not threading.main_thread()]
+        log = {f for f in descriptors() - self.before if not f.endswith("/log.txt")}
+        return {
+            "descriptors": sorted(log),
+            "children": children,
+            "threads": threads,
+            "memory files": sorted({m for m in maps.split() if "memfd" in m}),
+        }
+
+
+HARD: dict[int, int] = {}
+
+
+def limit(limits: dict[str, int]) -> None:
+    """Lower what the system allows this program. "descriptors": so many more than are open now."""
+    if "descriptors" in limits:
+        top = max(int(fd) for fd in os.listdir("/proc/self/fd"))
+        HARD[resource.RLIMIT_NOFILE] = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        hard = HARD[resource.RLIMIT_NOFILE]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (top + limits["descriptors"], hard))
+    if "file size" in limits:
+        HARD[resource.RLIMIT_FSIZE] = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        hard = HARD[resource.RLIMIT_FSIZE]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limits["file size"], hard))
