@@ -27,7 +27,9 @@ def limits(s: Scenario, mounts: bool) -> dict[str, int]:
     return {}
 
 
-def act(s: Scenario, process: subprocess.Popen[bytes], home: Path, patience: float) -> tuple[bool, float]:
+def act(
+    s: Scenario, process: subprocess.Popen[bytes], home: Path, patience: float
+) -> tuple[bool, float]:
     """Do what is planned when the loop has begun; whether it was in time, and when that was."""
     began = time.monotonic()
     while not (home / "ready").exists():

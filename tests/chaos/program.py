@@ -24,7 +24,18 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
-__all__ = ["Executor", "Pool", "imap", "items", "map", "options", "parallel", "stop", "watched", "work"]
+__all__ = [
+    "Executor",
+    "Pool",
+    "imap",
+    "items",
+    "map",
+    "options",
+    "parallel",
+    "stop",
+    "watched",
+    "work",
+]
 
 PLAN: dict[str, Any] = json.loads(os.environ["CHAOS"])
 PLAIN: bool = PLAN["plain"]
@@ -237,9 +248,7 @@ class watched:
         if not self.states or self.states[-1] != state:
             self.states.append(state)
 
-    def __exit__(
-        self, kind: Any, error: BaseException | None, tb: TracebackType | None
-    ) -> bool:
+    def __exit__(self, kind: Any, error: BaseException | None, tb: TracebackType | None) -> bool:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         ended = time.time()
         sys.settrace(None)
@@ -290,7 +299,15 @@ class watched:
     def leaks(self) -> dict[str, Any]:
         """What is there that was not: descriptors, children, threads, memory files."""
         self.module.f_locals.get("left", {}).clear()
-        for name in [*PLAN["carried"], *PLAN["left"], "pool", "executor", "future", "image", "star"]:
+        for name in [
+            *PLAN["carried"],
+            *PLAN["left"],
+            "pool",
+            "executor",
+            "future",
+            "image",
+            "star",
+        ]:
             self.module.f_locals.pop(name, None)
         gc.collect()
         children = Path(f"/proc/self/task/{HOME}/children").read_text().split()

@@ -225,7 +225,10 @@ def main(runs: int, seed: int) -> int:
                     print(f"{n}: {s.said()} -> {outcome}", flush=True)
                 if wrong:
                     bad.append(n)
-                    print(f"=== seed {n}: {s.said()} -> {outcome}\n  " + "\n  ".join(wrong), flush=True)
+                    print(
+                        f"=== seed {n}: {s.said()} -> {outcome}\n  " + "\n  ".join(wrong),
+                        flush=True,
+                    )
                     if len(bad) >= int(os.environ.get("CHAOS_STOP", "50")):
                         break
         finally:

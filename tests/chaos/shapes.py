@@ -175,9 +175,7 @@ SHAPES: dict[str, Shape] = {
         """,
         "x y",
     ),
-    "map": _shape(
-        "results", "results = None", "results = map(work, items, **options)", face="map"
-    ),
+    "map": _shape("results", "results = None", "results = map(work, items, **options)", face="map"),
     "imap": _shape(
         "results",
         "results = []",
