@@ -77,7 +77,10 @@ class Executor(_Base):
             self._check_running()
             task = _Task(self._staff, fn, function, args, kwargs)
             self._staff.add(task)
-            self._staff.need_helper()
+            helped = self._staff.need_helper()
+        if not helped:
+            # Nobody would see to it while the program does something else.
+            self._staff.wait_for(task.future.done)
         return task.future
 
     def map(

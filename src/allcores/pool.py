@@ -19,7 +19,7 @@ from allcores.engine.failures import WorkerDied
 from allcores.engine.functions import try_dumps
 from allcores.engine.orders import Job, Order
 from allcores.engine.service import CALL, MAP, STAR
-from allcores.engine.staff import TINY_SECONDS, Staff
+from allcores.engine.staff import TINY_SECONDS, Staff, started
 from allcores.inputs import as_is, plain_source
 from allcores.settings import count, worker_count
 
@@ -207,9 +207,14 @@ class Pool:
             if not result.exhausted() or self._staff.inline is not None:
                 self._staff.need_helper()
         if not plain:
-            threading.Thread(
+            feeder = threading.Thread(
                 target=_feed, args=(result, iterator), name="allcores-feeder", daemon=True
-            ).start()
+            )
+            if not started(feeder):
+                # Whoever waits for results reads the input as well.
+                with self._staff.interrupts.held_back(), self._staff.changed:
+                    result._iterator = iterator
+                    self._staff.dispatch()
         return result
 
     # -- the end

@@ -172,11 +172,19 @@ def fork_worker(live: Callable[[socket.socket], None]) -> tuple[int, socket.sock
     Gives its id, our end of the socket and its lifeline: the worker dies when that is closed.
     Raises CannotFork when the system makes no more processes.
     """
-    ours, theirs = socket.socketpair()
+    try:
+        ours, theirs = socket.socketpair()
+    except OSError as error:
+        raise _refused(error) from None
     # Workers die with this process even in the middle of an iteration: the kernel sends
     # SIGIO to the holder of the other end when this end is closed. A pipe for each worker,
     # for a pipe remembers one process to tell.
-    life, line = os.pipe()
+    try:
+        life, line = os.pipe()
+    except OSError as error:
+        ours.close()
+        theirs.close()
+        raise _refused(error) from None
     held = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
     try:
         # From 3.12 on, a warning is given where threads are running; they have been looked at.
@@ -188,9 +196,7 @@ def fork_worker(live: Callable[[socket.socket], None]) -> tuple[int, socket.sock
         os.close(life)
         os.close(line)
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
-        raise CannotFork(
-            error.errno, f"the system refused to make a worker: {error.strerror}"
-        ) from None
+        raise _refused(error) from None
     if pid == 0:
         try:
             os.close(line)
@@ -203,6 +209,10 @@ def fork_worker(live: Callable[[socket.socket], None]) -> tuple[int, socket.sock
     os.close(life)
     ours.setblocking(False)
     return pid, ours, line
+
+
+def _refused(error: OSError) -> CannotFork:
+    return CannotFork(error.errno, f"the system refused to make a worker: {error.strerror}")
 
 
 def _be_worker(

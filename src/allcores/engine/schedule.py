@@ -21,6 +21,7 @@ from allcores.engine.failures import CannotFork, worker_died
 from allcores.engine.job import Cut, Job
 from allcores.engine.limits import NO_LIMITS, Limits
 from allcores.engine.source import Indexed, Streamed
+from allcores.engine.wire import Lost
 
 CHUNK_SECONDS = 0.010
 CHUNK_BYTES = 4 << 20
@@ -361,11 +362,13 @@ class Run:
         except (EOFError, ConnectionError):
             self.bury(worker)
 
-    def accept(self, worker: Worker, body: memoryview, buffers: list[memoryview]) -> None:
+    def accept(self, worker: Worker, body: memoryview, buffers: list[memoryview] | Lost) -> None:
         chunk = worker.assigned.popleft()
-        chunk.size = len(body) + sum(b.nbytes for b in buffers)
-        self.held += chunk.size
         try:
+            if isinstance(buffers, Lost):
+                raise buffers
+            chunk.size = len(body) + sum(b.nbytes for b in buffers)
+            self.held += chunk.size
             chunk.answer = self.decode(body, buffers=buffers)
         except Exception as error:
             chunk.answer = (

@@ -26,6 +26,7 @@ from allcores.engine.functions import dumps
 from allcores.engine.interrupts import Interrupts
 from allcores.engine.orders import Job, Order, died_at, unpicklable_item
 from allcores.engine.service import FUNCTION, ORDER, STARTING, TOKEN, do
+from allcores.engine.wire import Lost
 from allcores.engine.workforce import Member, Workforce, wait_a_little
 
 AHEAD, AHEAD_TINY, AHEAD_BYTES = 4, 8, 1 << 20
@@ -312,11 +313,13 @@ class Staff(Workforce):
         except (EOFError, ConnectionError):
             self.bury(member)
 
-    def accept(self, member: Member, body: memoryview, buffers: list[memoryview]) -> None:
+    def accept(self, member: Member, body: memoryview, buffers: list[memoryview] | Lost) -> None:
         order = member.orders.popleft() if member.orders else None
-        if order is not None:
-            order.size = len(body) + sum(b.nbytes for b in buffers)
         try:
+            if isinstance(buffers, Lost):
+                raise buffers
+            if order is not None:
+                order.size = len(body) + sum(b.nbytes for b in buffers)
             kind, outcomes, seconds = pickle.loads(body, buffers=buffers)
         except Exception as error:
             error.add_note("while a worker's result was unpickled")
@@ -447,11 +450,16 @@ class Staff(Workforce):
 
     # -- the helper thread
 
-    def need_helper(self) -> None:
-        """Have everything go on though nobody may wait for it. With the lock held."""
+    def need_helper(self) -> bool:
+        """Have everything go on though nobody may wait for it. With the lock held.
+
+        False where the system makes no more threads: then it goes on only while somebody waits.
+        """
         if self.helper is None:
             self.helper = threading.Thread(target=_help, args=(self,), name="allcores-helper")
-            self.helper.start()
+            if not started(self.helper):
+                self.helper = None
+        return self.helper is not None
 
     def help(self) -> None:
         """The life of the helper: drives while there is work and nobody else waits for it."""
@@ -531,6 +539,9 @@ class Staff(Workforce):
                 completed, self.completed = self.completed, []
                 self.tell()
             self.report(completed)
+            with self.changed:
+                if self.helper is None:
+                    self.close_files()
 
     def free_all(self) -> None:
         """After the end: no descriptor is left, no thread either."""
@@ -541,10 +552,14 @@ class Staff(Workforce):
         if helper is not None and helper is not threading.current_thread():
             helper.join()
         with self.changed:
-            if self.epoll.closed or self.members or self.leaving or self.driver is not None:
-                return
-            self.epoll.close()
-            os.close(self.alarm)
+            self.close_files()
+
+    def close_files(self) -> None:
+        """Close what is there to wait on, if nobody waits. With the lock held."""
+        if self.epoll.closed or self.members or self.leaving or self.driver is not None:
+            return
+        self.epoll.close()
+        os.close(self.alarm)
 
     def disown(self) -> None:
         """In a forked child: these workers belong to the parent."""
@@ -552,6 +567,15 @@ class Staff(Workforce):
         self.changed = threading.Condition(threading.RLock())
         self.interrupts = Interrupts(self.wake_main)
         self.helper = self.driver = None
+
+
+def started(thread: threading.Thread) -> bool:
+    """Start a thread; False where the system makes no more of them."""
+    try:
+        thread.start()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _help(staff: Staff) -> None:

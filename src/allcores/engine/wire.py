@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import array
 import copyreg
+import errno
 import io
 import mmap
 import os
@@ -26,7 +27,13 @@ BIG = 256 * 1024
 PAGE = mmap.PAGESIZE
 AT_A_TIME = 16 * 1024
 MAX_MAPS = 20_000
+NOT_COME = -1
+"""In place of the descriptor of a memory file that this process could not take."""
 _live_maps: set[weakref.ref[mmap.mmap]] = set()
+
+
+class Lost(OSError):
+    """A message came without its buffers: this process had no descriptor or no room for them."""
 
 
 class _Pinning(pickle.Pickler):
@@ -115,7 +122,11 @@ def send_frame(sock: socket.socket, body: bytes, big: list[pickle.PickleBuffer])
     if not big:
         sock.sendall(small_frame(body))
         return
-    fd, sizes, total = _memory_file(big)
+    try:
+        fd, sizes, total = _memory_file(big)
+    except OSError:
+        _send_all_in_one(sock, body, big)
+        return
     try:
         table = struct.pack(f"<{len(sizes)}Q", *sizes)
         header = HEADER.pack(len(body), len(table), total)
@@ -124,6 +135,16 @@ def send_frame(sock: socket.socket, body: bytes, big: list[pickle.PickleBuffer])
         sock.sendall(header[sent:] + table + body)
     finally:
         os.close(fd)
+
+
+def _send_all_in_one(sock: socket.socket, body: bytes, big: list[pickle.PickleBuffer]) -> None:
+    """Send a frame where the system has no memory file for it: the buffers follow the pickle."""
+    raws = [buffer.raw() for buffer in big]
+    table = struct.pack(f"<{len(raws)}Q", *[raw.nbytes for raw in raws])
+    length = len(body) + sum(raw.nbytes for raw in raws)
+    sock.sendall(HEADER.pack(length, len(table), 0) + table + body)
+    for raw in raws:
+        sock.sendall(raw)
 
 
 def _memory_file(big: list[pickle.PickleBuffer]) -> tuple[int, list[int], int]:
@@ -163,7 +184,7 @@ class Reader:
         """Of a frame that is longer than what is read at a time."""
         self.have = 0
 
-    def read(self) -> tuple[memoryview, list[memoryview]] | None:
+    def read(self) -> tuple[memoryview, list[memoryview] | Lost] | None:
         """A whole frame (pickle, buffers), or None when more must come.
 
         Raises EOFError when the other side is gone.
@@ -174,11 +195,13 @@ class Reader:
             except BlockingIOError:
                 return None
         length, table, total = self.lengths
-        buffers: list[memoryview] = []
-        if table:
-            sizes = struct.unpack(f"<{table // 8}Q", whole[:table])
-            buffers = self.map_buffers(sizes, total)
-        return whole[table : table + length], buffers
+        body = whole[table : table + length]
+        if not table:
+            return body, []
+        sizes = struct.unpack(f"<{table // 8}Q", whole[:table])
+        if not total:
+            return cut_up(body, sizes)
+        return body, self.map_buffers(sizes, total)
 
     def whole_frame(self) -> memoryview | None:
         """The table and pickle of the next frame, if all of it has come."""
@@ -210,19 +233,25 @@ class Reader:
                 raise EOFError
             self.have += got
             return
-        data, rights, _, _ = self.sock.recvmsg(AT_A_TIME, 64)
+        data, rights, flags, _ = self.sock.recvmsg(AT_A_TIME, 64)
         if not data:
             raise EOFError
         for _level, _kind, raw in rights:
             fds = array.array("i")
             fds.frombytes(raw[: len(raw) - len(raw) % fds.itemsize])
             self.fds.extend(fds)
+        if flags & socket.MSG_CTRUNC:
+            self.fds.append(NOT_COME)
         self.there = memoryview(bytes(self.there) + data if self.there else data)
 
-    def map_buffers(self, sizes: tuple[int, ...], total: int) -> list[memoryview]:
+    def map_buffers(self, sizes: tuple[int, ...], total: int) -> list[memoryview] | Lost:
         fd = self.fds.popleft()
+        if fd == NOT_COME:
+            return Lost(errno.EMFILE, "too many files are open in this process")
         try:
             mapped = mmap.mmap(fd, total, flags=mmap.MAP_SHARED)
+        except OSError as error:
+            return Lost(error.errno, f"memory could not be mapped: {error.strerror}")
         finally:
             os.close(fd)
         whole = memoryview(mapped)
@@ -239,7 +268,19 @@ class Reader:
 
     def close(self) -> None:
         while self.fds:
-            os.close(self.fds.popleft())
+            fd = self.fds.popleft()
+            if fd != NOT_COME:
+                os.close(fd)
+
+
+def cut_up(body: memoryview, sizes: tuple[int, ...]) -> tuple[memoryview, list[memoryview]]:
+    """A pickle and the buffers that follow it: copies, so that they are aligned."""
+    at = length = len(body) - sum(sizes)
+    buffers = []
+    for size in sizes:
+        buffers.append(memoryview(bytearray(body[at : at + size])))
+        at += size
+    return body[:length], buffers
 
 
 def receive(sock: socket.socket) -> Any:

@@ -24,7 +24,7 @@ from typing import Any
 
 from allcores.engine import crew, per_worker, service, wire
 from allcores.engine.crew import Worker
-from allcores.engine.failures import CannotFork, ParallelWarning, WorkerDied
+from allcores.engine.failures import ParallelWarning, WorkerDied
 from allcores.engine.forkable import why_not_forkable
 from allcores.engine.functions import Snapshot, dumps, functions_in
 from allcores.engine.interrupts import Interrupts
@@ -120,7 +120,11 @@ class Workforce:
         self.waiting: set[threading.Thread] = set()
         """Threads that wait for workers."""
         self.epoll = select.epoll()
-        self.alarm = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        try:
+            self.alarm = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        except OSError:
+            self.epoll.close()
+            raise
         self.epoll.register(self.alarm, select.EPOLLIN)
 
     def ring(self) -> None:
@@ -157,24 +161,26 @@ class Workforce:
         initializer = partial(self.initializer, *self.initargs) if self.initializer else None
         memory = mmap.mmap(-1, mmap.PAGESIZE)
         # One token for each order: who takes it, worker or coordinator, has the order.
-        tokens = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        tokens: tuple[int, int] = (-1, -1)
         struct.pack_into("<qq", memory, 0, STARTING, 0)
         number = next(_serial)
         taken = {m.place for m in [*self.members, *self.leaving]}
         place = next(n for n in itertools.count(1) if n not in taken)
         try:
+            tokens = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
             with thread_limits.held(self.size):
                 made = crew.fork_worker(
                     lambda sock: service.live(
                         sock, memory, tokens, number, place, initializer, self.inherited
                     )
                 )
-        except CannotFork as error:
+        except OSError as error:
             memory.close()
             for fd in tokens:
-                os.close(fd)
+                if fd >= 0:
+                    os.close(fd)
             if not self.members:
-                self.no_workers(str(error))
+                self.no_workers(error.strerror or str(error))
             return None
         member = Member(*made, number, (self.generation, memory, place, tokens))
         self.members.append(member)
@@ -301,7 +307,7 @@ class Workforce:
         return everyone
 
     def __del__(self) -> None:
-        if not self.epoll.closed:
+        if hasattr(self, "alarm") and not self.epoll.closed:
             self.epoll.close()
             os.close(self.alarm)
 
