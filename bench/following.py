@@ -35,11 +35,11 @@ WORK = Work(
 
 def read(program: str) -> tuple[float, str]:
     """Seconds for reading the program's loop, and the verdict."""
-    from allcores import entry
+    from allcores.entry import plans
 
     taken = []
     verdicts = []
-    real = entry._make_plan
+    real = plans.make_plan
 
     def timed(site: Any, *rest: Any) -> None:
         started = time.process_time()
@@ -47,7 +47,7 @@ def read(program: str) -> tuple[float, str]:
         taken.append(time.process_time() - started)
         verdicts.append(site.plan.verdict + "".join(f"; {r.text}" for r in site.plan.reasons[:2]))
 
-    entry._make_plan = timed
+    plans.make_plan = timed
     importlib.import_module(f"followed.{program}").main()
     return taken[0], verdicts[0]
 

@@ -22,7 +22,7 @@ sys.path.insert(0, {here!r})
 from neighbours import our_seconds
 from one_ms import STEPS, frequencies, integral
 from allcores import parallel
-import allcores.build.job as job, allcores.entry as entry, allcores.build.watch as watch
+import allcores.build.job as job, allcores.build.watch as watch
 if not {watched}:
     class Nothing:
         def __init__(self, *_, **__): pass

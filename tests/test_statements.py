@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from allcores import entry, parallel
+from allcores import parallel
 from allcores.commands.files import plans_in
+from allcores.entry import obstacles
 from tests.same import assert_same
 
 BASE = """\
@@ -229,7 +230,7 @@ def test_where_the_stack_is_nearly_full_the_loop_is_the_plain_one(
     def too_deep(*_: object) -> None:
         raise RecursionError
 
-    monkeypatch.setattr(entry, "entangled", too_deep)
+    monkeypatch.setattr(obstacles, "entangled", too_deep)
     program = "out = []\nfor x in parallel(iter(range(5))):\n    out.append(x + 1)\n"
     assert_same(program, places=("closure",))
     program = "out = []\nfor x in parallel(k for k in range(5)):\n    out.append(x + 1)\n"

@@ -24,6 +24,7 @@ from allcores.plan.effects import (
     item_root,
     outer,
 )
+from allcores.plan.files import looked_at_by_others
 from allcores.plan.implicit import SPECIAL
 from allcores.plan.items import sources_of, touches_items
 from allcores.plan.model import Commit, Plan, Reason, Step
@@ -360,6 +361,8 @@ def _refuse_early(
                 node.target,
                 f"the loop's target `{ast.unparse(t)}` is part of an object; use a plain name",
             )
+    for where, text in looked_at_by_others(node):
+        reader.refuse(where, text)
     functions = [n for n in chain if isinstance(n, FUNCTIONS)]
     if functions:
         _refuse_shared(node, functions, reader)

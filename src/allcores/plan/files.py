@@ -1,0 +1,97 @@
+"""Files that one iteration writes and another one looks at, as far as a loop's own body shows it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from allcores.plan.names import path_of, target_names, walk
+
+LISTS = frozenset({"os.listdir", "os.scandir", "os.walk", "glob.glob", "glob.iglob"})
+LISTING_METHODS = frozenset({"iterdir", "glob", "rglob"})
+WRITES = frozenset(
+    "os.mkdir os.makedirs os.remove os.unlink os.rename os.renames os.replace os.rmdir os.link "
+    "os.symlink os.truncate shutil.copy shutil.copy2 shutil.copyfile shutil.copytree shutil.move "
+    "shutil.rmtree os.system subprocess.run subprocess.call subprocess.check_call "
+    "subprocess.check_output subprocess.Popen".split()
+)
+WRITING_METHODS = frozenset(
+    "write_text write_bytes touch mkdir unlink rmdir rename symlink_to hardlink_to savefig save "
+    "savez savetxt imsave imwrite to_csv to_parquet to_pickle to_json to_excel dump".split()
+)
+SAYS = frozenset({"print", "debug", "info", "warning", "error", "exception", "log", "write"})
+ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod)
+
+
+def looked_at_by_others(node: ast.For) -> Iterator[tuple[ast.AST, str]]:
+    """Where the body looks at files that other iterations may have written, and a reason.
+
+    Only what stands in the body itself is looked at: which files a called function writes is one of
+    the promise's limits.
+    """
+    targets = set(target_names(node.target))
+    calls = [n for stmt in node.body for n in walk(stmt) if isinstance(n, ast.Call)]
+    writing = next((n for n in calls if _writes(n)), None)
+    if writing is None:
+        return
+    for call in calls:
+        if _lists(call) and not targets & _names(call):
+            shown = ast.unparse(call)
+            yield (
+                call,
+                f"`{shown}` sees what other iterations have written (line {writing.lineno}); "
+                "list it before the loop or after it",
+            )
+    names = {ast.unparse(n): n for n in _numbers_in_names(calls, node.body, targets)}
+    odd = [n for n in names.values() if isinstance(n, ast.BinOp)]
+    if odd and len(names) > 1:
+        others = ", ".join(f"`{text}`" for text in names if names[text] is not odd[0])
+        yield (
+            odd[0],
+            f"a name made with `{ast.unparse(odd[0])}` may be that of a file which another iteration "
+            f"writes, for others are made with {others}; keep what is handed on in a variable",
+        )
+
+
+def _writes(call: ast.Call) -> bool:
+    name = path_of(call.func) or ""
+    if name == "open":
+        modes = [*call.args[1:2], *(k.value for k in call.keywords if k.arg == "mode")]
+        mode = modes[0].value if modes and isinstance(modes[0], ast.Constant) else ""
+        return isinstance(mode, str) and bool(set(mode) & set("wax+"))
+    method = isinstance(call.func, ast.Attribute) and call.func.attr in WRITING_METHODS
+    return name in WRITES or method
+
+
+def _lists(call: ast.Call) -> bool:
+    method = isinstance(call.func, ast.Attribute) and call.func.attr in LISTING_METHODS
+    return method or path_of(call.func) in LISTS
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {n.id for n in walk(node) if isinstance(n, ast.Name)}
+
+
+def _numbers_in_names(
+    calls: list[ast.Call], body: list[ast.stmt], targets: set[str]
+) -> Iterator[ast.expr]:
+    """What stands for the loop's target in texts that may name files."""
+    said = {id(n) for c in calls if _says(c) for a in c.args for n in walk(a)}
+    for n in (n for stmt in body for n in walk(stmt)):
+        if id(n) in said:
+            continue
+        found: ast.expr | None = None
+        if isinstance(n, ast.FormattedValue):
+            found = n.value
+        elif isinstance(n, ast.Call) and path_of(n.func) == "str" and n.args:
+            found = n.args[0]
+        plain = isinstance(found, ast.Name)
+        moved = isinstance(found, ast.BinOp) and isinstance(found.op, ARITHMETIC)
+        if found is not None and (plain or moved) and targets & _names(found):
+            yield found
+
+
+def _says(call: ast.Call) -> bool:
+    function = call.func
+    name = function.attr if isinstance(function, ast.Attribute) else path_of(function)
+    return name in SAYS

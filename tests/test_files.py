@@ -1,0 +1,43 @@
+"""Loops whose body writes files and looks at files: one iteration may see what another one wrote."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.same import assert_same
+
+HELPERS = "import glob, os, pathlib, shutil\n"
+SEEN_BY_OTHERS = {
+    "a chain of files": "p = pathlib.Path(f'{i - 1}.txt')\nn = int(p.read_text()) if p.exists() else 1\n"
+    "pathlib.Path(f'{i}.txt').write_text(str(n * 2))\nout.append(n)",
+    "a folder that fills": "os.makedirs('d', exist_ok=True)\nopen(f'd/{i}', 'w').close()\n"
+    "out.append(sorted(os.listdir('d')))",
+    "files found by a pattern": "open(f'{i}.txt', 'w').close()\nout.append(len(glob.glob('*.txt')))",
+    "a file that moves": "if not i:\n    open('0', 'w').close()\nos.rename(f'{i}', f'{i + 1}')\n"
+    "out.append(os.path.exists('5'))",
+    "by the path's own methods": "pathlib.Path(f'{i}.txt').touch()\n"
+    "out.append(len(list(pathlib.Path('.').iterdir())))",
+}
+OWN = {
+    "each its own": "with open(f'{i}.txt', 'w') as f:\n    f.write(str(i ** 2))\n"
+    "with open(f'{i}.txt') as f:\n    out.append(f.read())",
+    "numbered from one": "pathlib.Path(f'{i + 1}.txt').write_text('x')\n"
+    "print(f'{i} done')\nout.append(pathlib.Path(f'{i + 1}.txt').read_text())",
+    "a pattern of its own": "open(f'{i}_a', 'w').close()\nout.append(glob.glob(f'{i}_*'))",
+    "nothing written": "out.append((os.path.exists(f'{i - 1}'), len(os.listdir('.'))))",
+}
+
+
+@pytest.mark.parametrize("body", SEEN_BY_OTHERS.values(), ids=SEEN_BY_OTHERS.keys())
+def test_files_that_other_iterations_write_keep_the_loop_serial(body: str) -> None:
+    assert_same(in_loop(body), "serial", helpers=HELPERS, data="out = []\n")
+
+
+@pytest.mark.parametrize("body", OWN.values(), ids=OWN.keys())
+def test_files_of_an_iterations_own_do_not(body: str) -> None:
+    assert_same(in_loop(body), "parallel", helpers=HELPERS, data="out = []\n")
+
+
+def in_loop(body: str) -> str:
+    lines = "".join(f"    {line}\n" for line in body.splitlines())
+    return f"# open(\nfor i in parallel(range(9)):\n{lines}"
