@@ -20,7 +20,7 @@ class Package(NamedTuple):
     """What else is installed, with all that it needs and the development environment lacks."""
     options: tuple[str, ...] = ()
     """More options for pytest."""
-    minutes: float = 4
+    minutes: float = 12
     """How long a run may take."""
 
 
