@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import resource
 import socket
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,6 +104,20 @@ def test_a_memory_file_that_could_not_be_taken_is_not_mistaken_for_another() -> 
     theirs.close()
 
 
+def test_a_pool_that_a_helper_worked_for_leaves_no_descriptor() -> None:
+    before = open_now()
+    gc.disable()
+    try:
+        with allcores.Pool(2) as pool:
+            next(pool.imap(work, range(1000)))
+        deadline = time.monotonic() + 10
+        while open_now() != before and time.monotonic() < deadline:
+            pass
+        assert open_now() == before
+    finally:
+        gc.enable()
+
+
 @pytest.fixture
 def no_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(thread: threading.Thread) -> None:
@@ -118,6 +135,21 @@ def test_an_executor_without_a_thread_does_tasks_at_once() -> None:
         assert list(executor.map(work, range(5))) == [0, 1, 4, 9, 16]
         refused = executor.submit(divmod, 1, 0)
         assert isinstance(refused.exception(), ZeroDivisionError)
+
+
+@pytest.mark.usefixtures("no_more_threads")
+@pytest.mark.parametrize("how", [lambda x: x, iter])
+def test_a_pool_without_threads_and_workers(how: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> int:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", refuse)
+    with pytest.warns(ParallelWarning, match="serially"):
+        pool = allcores.Pool(2)
+    with pool:
+        assert list(pool.imap(work, how(range(5)))) == [0, 1, 4, 9, 16]
+        assert list(pool.imap(work, how(range(5)), 2)) == [0, 1, 4, 9, 16]
+        assert pool.map(work, how(range(5))) == [0, 1, 4, 9, 16]
 
 
 @pytest.mark.usefixtures("no_more_threads")

@@ -40,7 +40,9 @@ __all__ = [
 PLAN: dict[str, Any] = json.loads(os.environ["CHAOS"])
 PLAIN: bool = PLAN["plain"]
 HOME = os.getpid()
-POOL: bool = PLAN["face"] in ("Pool", "Executor")
+NATIVE: bool = PLAN["native"]
+"""In plain runs: whether the parallel run may have had no workers, so that none dies."""
+POOL: bool = PLAN["face"] in ("Pool", "Executor") and not NATIVE
 """Whether nothing is tried twice, or done in this process."""
 COST: float = PLAN["cost"]
 FAULTS: dict[int, str] = {int(k): v for k, v in PLAN["faults"].items()}
@@ -85,14 +87,14 @@ def go_wrong(x: int, how: str) -> float:
     if how == "raises":
         raise ValueError("planned", x)
     if how == "exits":
-        if PLAIN and POOL:
+        if PLAIN and (POOL or PLAN["face"] == "Pool"):
             raise WorkerDied(x)
         sys.exit(3)
     if how == "stays":
         if PLAIN and POOL:
             raise MaybeEncodingError(x)
         return Stays(x * 1.5)
-    if PLAIN and (how == "dies" or (POOL and how == "dies once")):
+    if PLAIN and not NATIVE and (how == "dies" or (POOL and how == "dies once")):
         raise WorkerDied(x)
     if PLAIN and how == "hangs":
         raise TimeoutError(x)

@@ -437,7 +437,8 @@ class Staff(Workforce):
             if order is not None:
                 break
         if order is None:
-            self.changed.wait(timeout)
+            if not self.completed:
+                self.changed.wait(timeout)
             return
         self.changed.release()
         try:
@@ -478,6 +479,8 @@ class Staff(Workforce):
                         self.helper = None
                         if self.last:
                             self.release()
+                        if self.ended is not None:
+                            self.close_files()
                         self.changed.notify_all()
                         return
                     napping = self.help_once()
