@@ -1,8 +1,9 @@
 # `make demo` and `make test` are the two to start with. Each sets up all it needs.
 .POSIX:
-.PHONY: help demo test slow fuzz corpus bench clean
+.PHONY: help demo test slow fuzz chaos soak corpus bench clean
 
 N = 100000
+RUNS = 500
 PACKAGES =
 
 help:
@@ -10,6 +11,8 @@ help:
 	@echo "make test    lint, types, and the tests on every Python from 3.11 to 3.13 found here"
 	@echo "make slow    the tests that take minutes"
 	@echo "make fuzz    N random loops ($(N)), each compared with the plain loop: make fuzz N=5000"
+	@echo "make chaos   RUNS loops ($(RUNS)) under kills, Ctrl-C, full disks and other faults: make chaos RUNS=50"
+	@echo "make soak    10,000,000 iterations and 10,000 loops in one process, which must not grow"
 	@echo "make corpus  other projects' own tests with their loops in workers: make corpus PACKAGES=\"toolz mpmath\""
 	@echo "make bench   the table of the README, measured on this machine"
 	@echo "make clean   remove what the others made"
@@ -29,6 +32,12 @@ slow:
 
 fuzz:
 	@venv=$$(sh .ci/venv dev) && "$$venv/bin/python" -m tests.fuzz.run $(N)
+
+chaos:
+	@venv=$$(sh .ci/venv dev) && "$$venv/bin/python" -m tests.chaos.run $(RUNS)
+
+soak:
+	@venv=$$(sh .ci/venv dev) && "$$venv/bin/python" -m tests.soak
 
 corpus:
 	@venv=$$(sh .ci/venv dev) && "$$venv/bin/python" -m tests.corpus.run $(PACKAGES)

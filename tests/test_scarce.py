@@ -7,6 +7,7 @@ import gc
 import os
 import resource
 import socket
+import sys
 import threading
 import time
 import warnings
@@ -116,6 +117,14 @@ def test_a_pool_that_a_helper_worked_for_leaves_no_descriptor() -> None:
         assert open_now() == before
     finally:
         gc.enable()
+
+
+def test_an_exception_arrives_where_no_module_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    with allcores.Executor(2) as executor:
+        monkeypatch.setitem(sys.modules, "multiprocessing.pool", None)
+        error = executor.submit(divmod, 1, 0).exception(20)
+    assert isinstance(error, ZeroDivisionError)
+    assert "Traceback" in error.__notes__[0]
 
 
 @pytest.fixture

@@ -33,6 +33,8 @@ class Left(NamedTuple):
 def verdict(scenario: Scenario, plain: Left, ours: Left) -> tuple[str, list[str]]:
     """The outcome in a few words, and every way in which it is wrong."""
     wrong = list(leaks(ours))
+    if scenario.outer not in ENDS_IT and ours.report and "descriptors" not in ours.report:
+        wrong.append("did not come to its end after the loop")
     if ours.code is None:
         return "hang", ["hangs", *wrong]
     if not ours.out == plain.out[: len(ours.out)]:
@@ -56,8 +58,6 @@ def leaks(ours: Left) -> list[str]:
     for what in ("descriptors", "children", "threads", "memory files"):
         if ours.report.get(what):
             found.append(f"{what}: {ours.report[what]}")
-    if ours.report and "descriptors" not in ours.report:
-        found.append("did not come to its end after the loop")
     return [f for f in found if f]
 
 

@@ -72,9 +72,13 @@ def unpack(raised: Raised) -> BaseException:
 def with_cause(error: BaseException, text: str) -> BaseException:
     """The exception with the worker's traceback as its cause."""
     if text:
-        # The name that programs and tools know it by.
-        from multiprocessing.pool import RemoteTraceback  # type: ignore[attr-defined]
-
+        try:
+            # The name that programs and tools know it by.
+            from multiprocessing.pool import RemoteTraceback  # type: ignore[attr-defined]
+        except Exception:
+            # Reading a module takes a descriptor, and there may be none left.
+            error.add_note(f"a worker saw:\n{text}")
+            return error
         error.__cause__ = RemoteTraceback(f'\n"""\n{text}"""')
     return error
 
