@@ -30,6 +30,7 @@ __all__ = [
     "imap",
     "items",
     "map",
+    "np",
     "options",
     "parallel",
     "stop",
@@ -170,6 +171,9 @@ def plain_lazy(function: Any, xs: Any, **_: Any) -> Any:
     return plain_map(function, xs)
 
 
+np: Any = None
+if PLAN["face"] == "arrays":
+    import numpy as np
 parallel: Any
 map: Any
 imap: Any

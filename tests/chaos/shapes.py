@@ -138,7 +138,7 @@ SHAPES: dict[str, Shape] = {
     ),
     "arrays": _shape(
         "images",
-        "import numpy as np\nimages = []",
+        "images = []",
         """
         for x in parallel(items, **options):
             y = work(x)

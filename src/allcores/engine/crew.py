@@ -101,7 +101,7 @@ class Crew:
         self.closing = -1
         """A file for what goes wrong while workers close what they have of their own."""
         if per_worker.any_exist():
-            self.closing = os.memfd_create("allcores-closing", os.MFD_CLOEXEC)
+            self.closing = wire.memory_file("allcores-closing")
 
     def add(self, number: int) -> Worker:
         """Fork one more worker."""

@@ -19,6 +19,8 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
+from allcores.engine.wire import memory_file
+
 STDOUT, STDERR, WARNING, FORGET, RECORD, CONFIGURE, LATER = range(1, 8)
 """Kinds of pieces. FORGET: warnings once shown may be shown again, as after `catch_warnings`.
 CONFIGURE: `logging.warning(·)` and the like, which set up logging where nobody has. LATER: something
@@ -117,7 +119,7 @@ class Relay(Tape):
 
     def install(self) -> None:
         """Take over the standard streams, warnings and logging of this (worker) process."""
-        self.file = os.memfd_create("allcores-output", os.MFD_CLOEXEC)
+        self.file = memory_file("allcores-output")
         targets = {1, 2}
         for number, name in ((STDOUT, "stdout"), (STDERR, "stderr")):
             old = getattr(sys, name)

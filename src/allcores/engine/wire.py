@@ -147,8 +147,15 @@ def _send_all_in_one(sock: socket.socket, body: bytes, big: list[pickle.PickleBu
         sock.sendall(raw)
 
 
+def memory_file(name: str) -> int:
+    """A descriptor of a file in memory that has no name in any folder, for this user alone."""
+    fd = os.memfd_create(name, os.MFD_CLOEXEC)
+    os.fchmod(fd, 0o600)
+    return fd
+
+
 def _memory_file(big: list[pickle.PickleBuffer]) -> tuple[int, list[int], int]:
-    fd = os.memfd_create("allcores", os.MFD_CLOEXEC)
+    fd = memory_file("allcores")
     sizes: list[int] = []
     at = 0
     try:
