@@ -11,6 +11,7 @@ from concurrent.futures import Executor as _Base
 from concurrent.futures import Future
 from functools import partial
 from itertools import islice
+from types import TracebackType
 from typing import Any, TypeVar
 
 from allcores.engine.errors import Raised, unpack, with_cause
@@ -19,6 +20,7 @@ from allcores.engine.orders import Function, Job, Order
 from allcores.engine.service import CALL
 from allcores.engine.staff import Staff
 from allcores.settings import count, worker_count
+from allcores.tracebacks import trimmed
 
 T = TypeVar("T")
 
@@ -32,8 +34,8 @@ class Executor(_Base):
     max_workers: how many (default: the cores this process may use, or $ALLCORES_WORKERS).
     initializer, initargs: called in each worker before its first task.
 
-    As with the standard library's, what was submitted is finished before the program ends. A worker
-    that dies fails only the task it was on, with WorkerDied. Raises ValueError or TypeError for
+    As with the standard library's, what was submitted is finished before the program ends; Ctrl-C
+    ends it at once, in a `with` block or uncaught. A worker that dies fails only the task it was on, with WorkerDied. Raises ValueError or TypeError for
     arguments that make no sense.
 
     >>> with Executor(2) as executor:
@@ -120,9 +122,7 @@ class Executor(_Base):
         with staff.interrupts.held_back(), staff.changed:
             self._shut = True
             if cancel_futures:
-                for job in list(staff.jobs):
-                    if isinstance(job, _Task):
-                        job.future.cancel()
+                self._cancel_waiting()
             if staff.ended is None:
                 staff.dispatch()
                 staff.last = True
@@ -136,6 +136,38 @@ class Executor(_Base):
             staff.wait_for(lambda: not staff.unfinished)
             staff.terminate("the executor has been shut down")
             staff.free_all()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """As `shutdown`, but Ctrl-C ends what the workers are at."""
+        try:
+            if not isinstance(error, KeyboardInterrupt):
+                self.shutdown()
+        except KeyboardInterrupt as interrupt:
+            error = trimmed(interrupt)
+            raise
+        finally:
+            if isinstance(error, KeyboardInterrupt):
+                self._stop()
+
+    def _stop(self) -> None:
+        """End the workers now; what they had not begun is cancelled."""
+        staff = self._staff
+        if staff.owner == os.getpid():
+            with staff.interrupts.held_back(), staff.changed:
+                self._shut = True
+                self._cancel_waiting()
+            staff.terminate("the executor was interrupted before this was done", hurried=True)
+            staff.free_all()
+
+    def _cancel_waiting(self) -> None:
+        for job in list(self._staff.jobs):
+            if isinstance(job, _Task):
+                job.future.cancel()
 
     def __del__(self) -> None:
         if not self._shut and self._staff.owner == os.getpid():
@@ -164,6 +196,9 @@ def _results(
             results.reverse()
             while results:
                 yield results.pop()
+    except KeyboardInterrupt as interrupt:
+        trimmed(interrupt)
+        raise
     finally:
         for future in futures:
             future.cancel()

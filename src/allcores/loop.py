@@ -167,8 +167,12 @@ class _Parallel:
             if in_worker() or not (may_draw() and wanted(settings)):
                 return iter(iterable)
         from allcores.entry import segments
+        from allcores.tracebacks import raises, trimmed
 
-        pieces = segments(self.site, sys._getframe(1), iterable, settings, self.errors)
+        try:
+            pieces = segments(self.site, sys._getframe(1), iterable, settings, self.errors)
+        except KeyboardInterrupt as interrupt:
+            pieces = iter([raises(trimmed(interrupt))])
         return iter(iterable) if pieces is None else chain.from_iterable(pieces)
 
 

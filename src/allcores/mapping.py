@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -19,6 +19,7 @@ from allcores.build.travel import reorders_a_set
 from allcores.engine import per_worker
 from allcores.engine.failures import CannotFork
 from allcores.engine.forkable import why_not_forkable
+from allcores.engine.interrupts import Interrupts, closed_undisturbed, undisturbed
 from allcores.engine.own_streams import enter_iteration, inside_iteration, leave_iteration
 from allcores.engine.randomness import Streams, new_clock_sequence
 from allcores.engine.relay import STDOUT, Piece, Relay, put_out
@@ -28,6 +29,7 @@ from allcores.inputs import as_is, as_sequence, items_left, plain_source
 from allcores.loop import ParallelWarning, in_worker
 from allcores.plan.handles import used_by_function
 from allcores.settings import Settings, settings_of
+from allcores.tracebacks import trimmed
 from allcores.worth import FEW, WORTH_ITERATION, WORTH_SECONDS, Stay, Taste, worth_workers
 
 if TYPE_CHECKING:
@@ -60,7 +62,11 @@ def map(
     [32, 9]
     """
     call = _call("map", fn, iterables, False, settings_of(workers, on, False, chunk))
-    return call.all()
+    try:
+        return call.all()
+    except KeyboardInterrupt as interrupt:
+        trimmed(interrupt)
+        raise
 
 
 def imap(
@@ -100,13 +106,21 @@ def starmap(
     [32, 9]
     """
     call = _call("starmap", fn, (iterable,), True, settings_of(workers, on, False, chunk))
-    return call.all()
+    try:
+        return call.all()
+    except KeyboardInterrupt as interrupt:
+        trimmed(interrupt)
+        raise
 
 
 def _one_by_one(call: _Call) -> Iterator[Any]:
     """A generator, whose `close` ends the call."""
-    for piece in call.pieces(whole=False):
-        yield from piece
+    try:
+        for piece in closed_undisturbed(call.interrupts, call.pieces(whole=False)):
+            yield from piece
+    except KeyboardInterrupt as interrupt:
+        trimmed(interrupt)
+        raise
 
 
 def _left_generator(error: RuntimeError) -> bool:
@@ -114,7 +128,7 @@ def _left_generator(error: RuntimeError) -> bool:
     tb = error.__traceback__
     while tb is not None and tb.tb_next is not None:
         tb = tb.tb_next
-    ours = tb is not None and tb.tb_frame.f_globals is globals()
+    ours = tb is not None and tb.tb_frame.f_globals.get("__name__", "").startswith("allcores.")
     return ours and isinstance(error.__cause__, StopIteration)
 
 
@@ -151,6 +165,7 @@ class _Call:
         self.plain = plain_source(iterable)
         self.key = getattr(getattr(fn, "__func__", fn), "__code__", None)
         self.done = 0
+        self.interrupts = Interrupts()
         self.first_own = per_worker.newest()
         self.streams = Streams.of(fn)
         self.came_home = False
@@ -164,7 +179,7 @@ class _Call:
         """The results in order."""
         results: list[Any] = []
         try:
-            for piece in self.pieces(whole=True):
+            for piece in closed_undisturbed(self.interrupts, self.pieces(whole=True)):
                 if type(piece) is list and len(piece) > len(results):
                     # The longer one grows, for that copies less.
                     piece[:0] = results
@@ -177,7 +192,7 @@ class _Call:
             raise
         return results
 
-    def pieces(self, whole: bool) -> Iterator[Iterable[Any]]:
+    def pieces(self, whole: bool) -> Generator[Iterable[Any], None, None]:
         """The results in order, in pieces. whole: all of them are wanted, and none before."""
         settings = self.settings
         serial = settings.on == "serial" or settings.workers < 2 or in_worker() or self.nested
@@ -204,7 +219,7 @@ class _Call:
                     self.say(why)
                     yield from self.taste_items(for_ever=True)
                     return
-                yield from self.in_workers()
+                yield from undisturbed(self.interrupts, self.in_workers())
                 if not self.came_home:
                     return
                 at_once = self.came_home = False
@@ -310,7 +325,9 @@ class _Call:
 
     def say(self, why: str) -> None:
         level, frame = 1, sys._getframe()
-        while frame.f_back is not None and frame.f_globals.get("__name__") == __name__:
+        while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(
+            "allcores."
+        ):
             level, frame = level + 1, frame.f_back
         text = f"{self.name}() runs serially: {why}"
         warnings.warn(text, ParallelWarning, stacklevel=level)
@@ -323,7 +340,7 @@ class _Call:
             return Streamed(numbered), None
         return Indexed(_Numbered(rest, self.done)), rest
 
-    def in_workers(self) -> Iterator[Iterable[Any]]:
+    def in_workers(self) -> Generator[Iterable[Any], None, None]:
         """The rest of the results, from workers; items that no worker can do are done here."""
         per_worker.close_since(self.first_own)
         job = _FunctionJob(self.fn, self.star, self.streams, self.seeded)
@@ -339,6 +356,7 @@ class _Call:
             estimate=estimate,
             limits=settings.limits,
             first=first,
+            interrupts=self.interrupts,
         )
         stuck = 0
         stay = Stay(WORTH_ITERATION)  # of which the worker itself takes 1 or 2 µs
@@ -368,14 +386,28 @@ class _Call:
                 if event.error is not None:
                     raise event.error
                 stuck += 1
-                yield [self.one_here(event)]
+                with self.interrupts.let_through():
+                    result = self.one_here(event)
+                yield [result]
                 if stuck > 8 and not settings.force:
                     self.say(f"{event.text}, so results cannot be sent from workers")
                     break
-            for item in run.rest():
-                yield [self.one(item.value)]
+            yield from self.rest_here(run.rest())
+        except KeyboardInterrupt:
+            run.interrupted = True
+            raise
         finally:
             run.close()
+
+    def rest_here(self, items: Iterator[Any]) -> Iterator[Iterable[Any]]:
+        """The results of items that workers have left."""
+        while True:
+            with self.interrupts.let_through():
+                item = next(items, None)
+                if item is None:
+                    return
+                result = self.one(item.value)
+            yield [result]
 
     def one_here(self, event: Halt) -> Any:
         states = self.streams.states()
@@ -401,8 +433,9 @@ class _Call:
             if type(result) is _Said:
                 yield ready
                 ready = []
-                for piece in result.said:
-                    put_out(*piece)
+                with self.interrupts.let_through():
+                    for piece in result.said:
+                        put_out(*piece)
                 result = result.result
             if type(result) is Raised:
                 yield ready

@@ -22,6 +22,7 @@ from allcores.engine.service import CALL, MAP, STAR
 from allcores.engine.staff import TINY_SECONDS, Staff, started
 from allcores.inputs import as_is, plain_source
 from allcores.settings import count, worker_count
+from allcores.tracebacks import interrupted_here
 
 T = TypeVar("T")
 
@@ -68,6 +69,7 @@ class Pool:
 
     # -- one call
 
+    @interrupted_here
     def apply(
         self,
         func: Callable[..., T],
@@ -106,6 +108,7 @@ class Pool:
 
     # -- many calls
 
+    @interrupted_here
     def map(
         self, func: Callable[[Any], T], iterable: Iterable[Any], chunksize: int | None = None
     ) -> list[T]:
@@ -117,6 +120,7 @@ class Pool:
             results: list[T] = self._map(func, iterable, chunksize, MAP)._waited()
         return results
 
+    @interrupted_here
     def starmap(
         self,
         func: Callable[..., T],
@@ -233,9 +237,12 @@ class Pool:
 
     def terminate(self) -> None:
         """End the workers now. What they had not finished raises RuntimeError when asked for."""
+        self._terminate()
+
+    def _terminate(self, hurried: bool = False) -> None:
         if self._state != "TERMINATE":
             self._state = "TERMINATE"
-            self._staff.terminate("the pool was terminated before this was done")
+            self._staff.terminate("the pool was terminated before this was done", hurried)
 
     def join(self) -> None:
         """Wait until all tasks are done and the workers have ended.
@@ -261,8 +268,8 @@ class Pool:
         self._check_running()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.terminate()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._terminate(hurried=kind is KeyboardInterrupt)
 
     def __del__(self, _warn: Any = warnings.warn, _pid: Any = os.getpid) -> None:
         if self._state == "RUN" and self._staff.owner == _pid():
@@ -314,6 +321,7 @@ class ApplyResult(Job, Generic[T]):
 
     # -- for the user
 
+    @interrupted_here
     def get(self, timeout: float | None = None) -> T:
         """The result, when it is there; raises what the function raised.
 
@@ -329,6 +337,7 @@ class ApplyResult(Job, Generic[T]):
         value: T = self._value
         return value
 
+    @interrupted_here
     def wait(self, timeout: float | None = None) -> None:
         """Return when the result is there, or after `timeout` seconds."""
         self.staff.wait_for(lambda: self.done, timeout)
@@ -501,9 +510,11 @@ class IMapIterator(Job, Iterator[T]):
     def __iter__(self) -> IMapIterator[T]:
         return self
 
+    @interrupted_here
     def __next__(self) -> T:
         return self.next()
 
+    @interrupted_here
     def next(self, timeout: float | None = None) -> T:
         """The next result; raises what the function raised for it, and StopIteration at the end.
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import functools
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_HELPING = frozenset({contextlib.__file__, threading.__file__})
+_FUTURES = os.path.join(os.path.dirname(os.__file__), "concurrent", "futures", "_base.py")
+_HELPING = frozenset({contextlib.__file__, threading.__file__, _FUTURES})
 """Files of the standard library whose frames say nothing where our own code has called them."""
 
 
@@ -31,9 +36,31 @@ def without_own_frames(traceback: TracebackType | None) -> TracebackType | None:
     return kept[0] if kept else None
 
 
+def shows_users_code(error: BaseException) -> bool:
+    """Whether this was raised in the program's own code, or a library's, that ours has called."""
+    each = error.__traceback__
+    while each is not None and each.tb_next is not None:
+        each = each.tb_next
+    return each is not None and not each.tb_frame.f_code.co_filename.startswith(_PACKAGE)
+
+
 def trimmed(error: BaseException) -> BaseException:
     """The exception, with a traceback that has no frame of this package."""
     return error.with_traceback(without_own_frames(error.__traceback__))
+
+
+def interrupted_here(function: Callable[P, R]) -> Callable[P, R]:
+    """A function that is the only one of ours in the traceback of a KeyboardInterrupt."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except KeyboardInterrupt as interrupt:
+            trimmed(interrupt)
+            raise
+
+    return call
 
 
 def raises(error: BaseException) -> Iterable[Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from allcores.build import frames
 from allcores.build.travel import ATOMS
+from allcores.engine.interrupts import Interrupts, from_handler
 from allcores.engine.job import Skipped
 from allcores.engine.relay import no_logging
 from allcores.plan.model import Plan
@@ -48,6 +49,7 @@ class Variables:
     """
 
     job: LoopJob
+    interrupts: Interrupts
 
     def __init__(self, plan: Plan, frame: FrameType) -> None:
         self.plan, self.frame = plan, frame
@@ -137,6 +139,12 @@ class Variables:
         self.pending = dict.fromkeys(self.kept_up, again)
         self.settle()
 
+    def settle_at_once(self) -> None:
+        """As `settle`, where no iteration is to be worked again for it: what was not brought home
+        stays as an earlier iteration left it."""
+        self.pending.clear()
+        self.settle()
+
     def settle(self) -> None:
         """Give targets and temporaries the values that the last iteration left."""
         plan = self.plan
@@ -159,22 +167,24 @@ class Variables:
         mine = [*self.job.global_names, *self.job.passing_names]
         saved = {n: namespace[n] for n in mine if n in namespace}
         found: dict[str, Any] = {}
-        with (
-            redirect_stdout(io.StringIO()),
-            redirect_stderr(io.StringIO()),
-            no_warnings(),
-            no_logging(),
-        ):
-            for again in {id(a): a for a in pending.values()}.values():
-                wanted = {n for n, a in pending.items() if a is again}
-                for item, sent, place in zip(again.items, again.sent, count(again.first)):
-                    if sent is None:
-                        continue
-                    values = self.worked_again(item, sent, place)
-                    found.update({n: v for n, v in values.items() if n in wanted})
-        for n in mine:
-            namespace.pop(n, None)
-        namespace.update(saved)
+        try:
+            with (
+                redirect_stdout(io.StringIO()),
+                redirect_stderr(io.StringIO()),
+                no_warnings(),
+                no_logging(),
+            ):
+                for again in {id(a): a for a in pending.values()}.values():
+                    wanted = {n for n, a in pending.items() if a is again}
+                    for item, sent, place in zip(again.items, again.sent, count(again.first)):
+                        if sent is None:
+                            continue
+                        values = self.worked_again(item, sent, place)
+                        found.update({n: v for n, v in values.items() if n in wanted})
+        finally:
+            for n in mine:
+                namespace.pop(n, None)
+            namespace.update(saved)
         self.bind(found)
 
     def worked_again(self, item: Any, sent: list[Any], place: int) -> dict[str, Any]:
@@ -191,11 +201,13 @@ class Variables:
         if streams is not None:
             streams.begin(place)
         try:
-            result = self.job.functions.work(item)
+            with self.interrupts.let_through():
+                result = self.job.functions.work(item)
         except Stop as stop:
             result = stop.args[0]
-        except (Exception, MustRunNatively):
-            pass
+        except (Exception, MustRunNatively) as error:
+            if from_handler(error):
+                raise
         finally:
             if streams is not None:
                 streams.leave()

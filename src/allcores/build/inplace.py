@@ -22,6 +22,7 @@ from allcores.build.reached import Reached
 from allcores.build.travel import ATOMS, WHY_STUCK, stuck_ones
 from allcores.build.watch import Watch
 from allcores.engine import wire
+from allcores.engine.interrupts import Interrupts
 from allcores.engine.job import LEFT, Cut, Skipped
 from allcores.engine.schedule import Batch
 from allcores.plan.live import changed_objects, lookup, owners_of, plain_attribute
@@ -76,6 +77,7 @@ class InPlace:
         """What the iteration at work may change, by id."""
         self.spoilt = False
         """Whether the last item is not as it was before the iteration."""
+        self.interrupts = Interrupts()
 
     def look(
         self, items: list[Any], targets: Callable[[Any], dict[str, Any]], seconds: float
@@ -433,6 +435,8 @@ class Returned(Sequence[Any]):
         self.place, self.items, self.done = place, items, done
         self.old: list[tuple[Node, Any]] = []
         """What the parts of the last item held that have been changed."""
+        self.given = 0
+        """How many items have been handed out, or were about to be."""
 
     def __len__(self) -> int:
         return len(self.items)
@@ -446,11 +450,13 @@ class Returned(Sequence[Any]):
         place = self.place
         index = place.items.index
         for item, done in zip(self.items, self.done, strict=True):
-            self.old = []
-            if done.changes:
-                # Without commits there is nothing that could fail half way.
-                old = self.old if place.plan.steps else None
-                place.put(index[id(item)], done.changes, old)
+            with place.interrupts.held_back():
+                self.old = []
+                if done.changes:
+                    # Without commits there is nothing that could fail half way.
+                    old = self.old if place.plan.steps else None
+                    place.put(index[id(item)], done.changes, old)
+                self.given += 1
             yield item
 
     def take_back(self) -> None:

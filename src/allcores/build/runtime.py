@@ -332,14 +332,14 @@ class _Writer:
         for n in sorted(local):
             out += _parse(f"if {n!r} in __s:\n    {n} = __s[{n!r}]")
         out += _parse("__n = __k = __p = 0")
-        [attempt] = _parse(
-            "try: pass\nfinally: __s['__at'] = __n, __k, __s.pop('__spoke', -1) == __n or __p"
-        )
+        # Nothing is called at the end: where a call returns, a signal's handler may raise.
+        [attempt] = _parse("try: pass\nfinally: __s['__at'] = __n, __k, __p")
         assert isinstance(attempt, ast.Try)
         attempt.body = [self.replay_loop()]
         for n in sorted(local):
             attempt.finalbody += _parse(
-                f"try: __s[{n!r}] = {n}\nexcept NameError: __s.pop({n!r}, None)"
+                f"try: __s[{n!r}] = {n}\nexcept NameError:\n"
+                f"    try: del __s[{n!r}]\n    except KeyError: pass"
             )
         return [*out, attempt]
 

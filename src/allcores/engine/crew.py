@@ -15,8 +15,10 @@ from collections.abc import Callable
 from typing import Any
 
 from allcores.engine import per_worker, wire
+from allcores.engine.descendants import descendants, kill_all, kill_tree
 from allcores.engine.errors import pack
 from allcores.engine.failures import CannotFork
+from allcores.engine.interrupts import HELD
 from allcores.engine.job import LEFT, Cut, Job
 from allcores.engine.thread_limits import thread_limits
 from allcores.plan.quiet import no_warnings
@@ -25,9 +27,14 @@ in_worker = False
 """True in a worker process: a loop in a loop runs natively there."""
 
 
+F_SETSIG = getattr(fcntl, "F_SETSIG", 10)
 CLOSING, CLOSING_BUSY = 30.0, 2.0
 """Seconds that workers have to close what is their own; those in the midst of work have less."""
+CLOSING_HURRIED = 0.3
+"""And all of them, where somebody has pressed Ctrl-C."""
 CLOSING_TEXT = 100_000
+UNKILLABLE = 20.0
+"""Seconds after which a worker that was killed and does not end is left to the kernel."""
 
 
 class Worker:
@@ -81,8 +88,13 @@ class Worker:
 
     def reap(self) -> None:
         """Wait for the (killed) process and close what belongs to it."""
+        pause, end = 0.0001, time.monotonic() + UNKILLABLE
+        while not self.ended() and time.monotonic() < end:
+            time.sleep(pause)
+            pause = min(pause * 2, 0.01)
         try:
-            self.status = os.waitpid(self.pid, 0)[1]
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self.status = status if pid else None
         except ChildProcessError:
             pass
         self.reader.close()
@@ -119,14 +131,24 @@ class Crew:
         self.workers.append(worker)
         return worker
 
-    def close(self) -> None:
-        """Kill and reap every worker; close every descriptor."""
+    def close(self, hurried: Callable[[], object] = bool) -> None:
+        """Kill and reap every worker, and what those in an iteration have started; close every
+        descriptor.
+
+        hurried: whether to give them little time to close what is their own.
+        """
+        busy = [w for w in self.workers if self.slots[w.number] >= 0]
+        started = [each for w in busy for each in descendants(w.pid)]
         try:
             if self.closing >= 0:
-                self.let_close()
+                self.let_close(hurried)
         finally:
             for w in self.workers:
-                w.kill()
+                if w in busy and not w.ended():
+                    kill_tree(w.pid)
+                else:
+                    w.kill()
+            kill_all(started)
             for w in self.workers:
                 w.reap()
             self.workers = []
@@ -141,7 +163,7 @@ class Crew:
                 text = f"a worker could not close what `per_worker` had made there:\n{said}"
                 warnings.warn(text, RuntimeWarning, stacklevel=2)
 
-    def let_close(self) -> None:
+    def let_close(self, hurried: Callable[[], object]) -> None:
         """Have workers close what they have of their own, as long as that may take."""
         began = time.monotonic()
         pause = 0.0005
@@ -153,10 +175,11 @@ class Crew:
                 w.signal(signal.SIGTERM)
             time.sleep(pause)
             pause = min(pause * 2, 0.05)
+            most = CLOSING_HURRIED if hurried() else CLOSING
             left = [
                 w
                 for w in left
-                if not w.ended() and spent < (CLOSING_BUSY if w.assigned else CLOSING)
+                if not w.ended() and spent < (min(CLOSING_BUSY, most) if w.assigned else most)
             ]
 
     def remove(self, worker: Worker) -> None:
@@ -177,7 +200,7 @@ def fork_worker(live: Callable[[socket.socket], None]) -> tuple[int, socket.sock
     except OSError as error:
         raise _refused(error) from None
     # Workers die with this process even in the middle of an iteration: the kernel sends
-    # SIGIO to the holder of the other end when this end is closed. A pipe for each worker,
+    # SIGKILL to the holder of the other end when this end is closed. A pipe for each worker,
     # for a pipe remembers one process to tell.
     try:
         life, line = os.pipe()
@@ -228,18 +251,12 @@ def _be_worker(
         gc.freeze()
         in_worker = True
         signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        for number in (
-            signal.SIGTERM,
-            signal.SIGIO,
-            signal.SIGCHLD,
-            signal.SIGALRM,
-            signal.SIGHUP,
-        ):
-            signal.signal(number, signal.SIG_DFL)
+        _leave_signals_to_the_parent()
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         ours.close()
         fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
+        # Not SIGIO, which user code may block or ignore.
+        fcntl.fcntl(life, F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(life, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
         try:
             if not os.read(life, 1):
@@ -253,6 +270,25 @@ def _be_worker(
         pass
     finally:
         os._exit(0)
+
+
+def _leave_signals_to_the_parent() -> None:
+    """What a terminal sends to all of its processes is for the program, not for its workers.
+
+    What the program handles they pass over, and Ctrl-C. They do so by a handler: what is ignored
+    would be ignored by programs that they start as well.
+    """
+    for number in map(signal.Signals, HELD):
+        handled = callable(signal.getsignal(number))
+        if handled or (number == signal.SIGINT and signal.getsignal(number) != signal.SIG_IGN):
+            signal.signal(number, _pass_over)
+            signal.siginterrupt(number, False)
+    for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _pass_over(number: int, frame: object) -> None:
+    pass
 
 
 def on_own_core(number: int) -> Callable[[], None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -45,9 +46,18 @@ def _disown_all() -> None:
         staff.disown()
 
 
+def _ends_by_interrupt() -> bool:
+    """Whether an uncaught Ctrl-C is why the program ends."""
+    last = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+    # At a prompt, the last exception may be long ago.
+    return isinstance(last, KeyboardInterrupt) and not hasattr(sys, "ps1")
+
+
 def _stop_helpers() -> None:
     for staff in list(_all):
         if staff.owner == os.getpid():
+            if _ends_by_interrupt():
+                staff.terminate("the program was interrupted before this was done", hurried=True)
             with staff.changed:
                 staff.exiting = True
                 if staff.helper is not None:

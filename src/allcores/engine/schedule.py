@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from allcores.engine.crew import Crew, Worker
 from allcores.engine.errors import unpack
 from allcores.engine.failures import CannotFork, worker_died
+from allcores.engine.interrupts import Interrupts, from_handler
 from allcores.engine.job import Cut, Job
 from allcores.engine.limits import NO_LIMITS, Limits
 from allcores.engine.source import Indexed, Streamed
@@ -95,7 +96,8 @@ class Run:
 
     job: what is done; source: `Indexed` or `Streamed`; workers: how many processes (1 or more);
     chunk: iterations a chunk, or None to go by time; estimate: seconds an iteration may take;
-    limits: what iterations may take; first: what the first one is called in errors.
+    limits: what iterations may take; first: what the first one is called in errors; interrupts: let
+    through where others' code runs, and while nothing is to be done.
 
     Raises CannotFork from `next()` when no worker can be made.
     """
@@ -110,8 +112,12 @@ class Run:
         estimate: float | None = None,
         limits: Limits = NO_LIMITS,
         first: int = 0,
+        interrupts: Interrupts | None = None,
     ) -> None:
         self.job, self.source, self.limits, self.first = job, source, limits, first
+        self.interrupts = interrupts or Interrupts()
+        self.interrupted = False
+        """Whether it is ended by Ctrl-C, which is not to wait for anything."""
         self.decode = getattr(job, "decode", pickle.loads)
         self.count = workers
         self.chunk = chunk
@@ -161,7 +167,8 @@ class Run:
     # -- making workers
 
     def start(self) -> None:
-        left = self.source.left()
+        with self.interrupts.let_through():
+            left = self.source.left()
         if left is not None:
             self.count = min(self.count, max(left, 1))
         memory = mmap.mmap(-1, 8 * (self.count + 1))
@@ -170,9 +177,11 @@ class Run:
             self.slots[i] = -1
         for stream in (sys.stdout, sys.stderr):
             try:
-                stream.flush()
-            except (AttributeError, OSError, ValueError):
-                pass
+                with self.interrupts.let_through():
+                    stream.flush()
+            except (AttributeError, OSError, ValueError) as error:
+                if from_handler(error):
+                    raise
         items = self.source.items if isinstance(self.source, Indexed) else None
         self.crew = Crew(self.job, items, self.slots)
         try:
@@ -287,7 +296,8 @@ class Run:
         if self.source.left() == 0:
             self.exhausted = True
             return None
-        start, items, last = self.source.take(self.chunk_size())
+        with self.interrupts.let_through():
+            start, items, last = self.source.take(self.chunk_size())
         if last:
             self.exhausted = True
         chunk = Chunk(start, items, last)
@@ -343,7 +353,9 @@ class Run:
 
     def wait(self, milliseconds: int | None = None) -> None:
         """Wait until a worker has something to say, for ever or so long, and listen."""
-        for fd, event in self.poll.poll(milliseconds):
+        with self.interrupts.let_through():
+            events = self.poll.poll(milliseconds)
+        for fd, event in events:
             worker = self.by_fd.get(fd)
             if worker is None:
                 continue
@@ -466,7 +478,7 @@ class Run:
         self.closed = True
         if self.crew is not None:
             crew, self.crew = self.crew, None
-            crew.close()
+            crew.close(hurried=lambda: self.interrupted or self.interrupts.came)
             self.by_fd.clear()
         self.order.clear()
         self.todo.clear()

@@ -7,6 +7,8 @@ from itertools import chain, islice
 from time import perf_counter
 from typing import Any
 
+from allcores.engine.interrupts import from_handler
+
 _END = object()
 
 
@@ -106,6 +108,8 @@ class Streamed:
         try:
             return next(self.iterator, _END)
         except Exception as error:
+            if from_handler(error):
+                raise
             self.error = error
             return _END
         finally:

@@ -526,15 +526,15 @@ class Staff(Workforce):
                 self.let_go(member)
         self.wait_for(lambda: not self.leaving)
 
-    def terminate(self, why: str) -> None:
-        """End all workers now. Outstanding jobs fail."""
+    def terminate(self, why: str, hurried: bool = False) -> None:
+        """End all workers now. Outstanding jobs fail. hurried: after Ctrl-C, with less time."""
         if self.owner != os.getpid() or self.ended is not None:
             return
         with self.interrupts.held_back():
             with self.changed:
                 self.ended = why
                 error = RuntimeError(why)
-                for member in self.end_all():
+                for member in self.end_all(hurried):
                     orders, member.orders = member.orders, deque()
                     for order in orders:
                         self.finished(order.job, order.job.fail(order, 0, error))

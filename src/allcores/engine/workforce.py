@@ -24,6 +24,7 @@ from typing import Any
 
 from allcores.engine import crew, per_worker, service, wire
 from allcores.engine.crew import Worker
+from allcores.engine.descendants import descendants, kill_all, kill_tree
 from allcores.engine.failures import ParallelWarning, WorkerDied
 from allcores.engine.forkable import why_not_forkable
 from allcores.engine.functions import Snapshot, dumps, functions_in
@@ -81,6 +82,10 @@ class Member(Worker):
         self.orders.remove(order)
         self.given -= 1
         return order
+
+    def at_work(self) -> bool:
+        """Whether it has begun an order and not finished it."""
+        return self.slots[0] >= 0
 
     def reap(self) -> None:
         super().reap()
@@ -228,6 +233,8 @@ class Workforce:
         for group in (self.members, self.leaving):
             if member in group:
                 group.remove(member)
+        if member.at_work() and not member.ended():
+            kill_tree(member.pid)
         member.kill()
         member.reap()
 
@@ -296,14 +303,16 @@ class Workforce:
 
     # -- ending
 
-    def end_all(self) -> list[Member]:
+    def end_all(self, hurried: bool = False) -> list[Member]:
         """End all workers now, and give them. With the lock held."""
         everyone = self.members + self.leaving
+        started = [each for m in everyone if m.at_work() for each in descendants(m.pid)]
         for member in everyone:
             _signal(member.pid, signal.SIGTERM)
-        wait_a_little(everyone)
+        wait_a_little(everyone, lambda: hurried or self.interrupts.came)
         for member in everyone:
             self.forget(member)
+        kill_all(started)
         return everyone
 
     def __del__(self) -> None:
@@ -347,12 +356,13 @@ def _signal(pid: int, number: int) -> None:
         pass
 
 
-def wait_a_little(members: list[Member]) -> None:
+def wait_a_little(members: list[Member], hurried: Callable[[], object] = bool) -> None:
     """Until all have ended, or the time is over."""
     closing = per_worker.any_exist()
-    end = time.monotonic() + (crew.CLOSING_BUSY if closing else GRACE)
+    most = crew.CLOSING_BUSY if closing else GRACE
+    began = time.monotonic()
     pause = 0.0002
-    while time.monotonic() < end:
+    while time.monotonic() - began < (min(most, crew.CLOSING_HURRIED) if hurried() else most):
         try:
             ended = [
                 os.waitid(os.P_PID, m.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) for m in members

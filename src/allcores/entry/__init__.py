@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from allcores import sites
 from allcores.collector import collector_paused
+from allcores.engine.interrupts import Interrupts
 from allcores.engine.own_streams import inside_iteration
 from allcores.entry.course import Entry
 from allcores.entry.plans import say_in_vain, say_serial, surely_small, why_serial
@@ -42,14 +43,14 @@ def segments(
         say_in_vain("it runs in a worker, whose parent has all the cores", frame, settings)
         return None
     if site is None:
-        with collector_paused():
+        with Interrupts().held_back(), collector_paused():
             site = sites.site_at(frame)
     fits = site.plan is None or site.plan.own_streams == wanted(settings)
     may_be_small = site.cost is not None and not settings.keeps_workers and fits
     small = may_be_small and surely_small(site, iterable)
     why: str | None = ""
     if not small:
-        with collector_paused():
+        with Interrupts().held_back(), collector_paused():
             why = why_serial(site, frame, settings)
     streams = None
     if site.plan is not None and site.plan.draws:

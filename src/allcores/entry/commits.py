@@ -11,6 +11,7 @@ from allcores import sites
 from allcores.build.job import FLAGS, LoopJob, immutable, own
 from allcores.build.runtime import compile_plan
 from allcores.build.settings import raise_decimal_flags
+from allcores.engine.interrupts import from_handler
 from allcores.engine.job import LEFT, Skipped
 from allcores.engine.schedule import Batch, Halt
 from allcores.entry.raising import HALF_DONE, Raising
@@ -18,6 +19,10 @@ from allcores.variables import Stop
 
 if TYPE_CHECKING:
     from allcores.build.runtime import Code
+
+
+AT_ONCE = 0.1
+"""Seconds that an iteration may take to be worked again for its variables, after Ctrl-C."""
 
 
 class Commits(Raising):
@@ -78,12 +83,17 @@ class Commits(Raising):
             self.begun += 1
             yield item
 
+    def say(self, index: int) -> None:
+        """Say what reading an item ahead has said."""
+        if self.ahead is not None:
+            with self.interrupts.let_through():
+                self.ahead.say(index)
+
     def natively(self, event: Halt, base: int) -> Iterator[Iterable[Any]]:
         """Let the user's own loop body do one iteration."""
         self.variables.settle()
         watching = event.kind == "raised" and self.watch(event, base + event.place)
-        if self.ahead is not None:
-            self.ahead.say(self.done)
+        self.say(self.done)
         start = perf_counter()
         self.begun = self.done + 1
         try:
@@ -107,7 +117,11 @@ class Commits(Raising):
             yield from self.commit_or_skip(batch, batch.items, batch.results, self.done)
         else:
             for k in range(len(batch.items)):
-                self.ahead.say(self.done + k)
+                try:
+                    self.say(self.done + k)
+                except BaseException:
+                    self.variables.settle_before(batch.items, batch.results, k, self.done)
+                    raise
                 one = slice(k, k + 1)
                 yield from self.commit_or_skip(
                     batch, batch.items[one], batch.results[one], self.done + k
@@ -158,6 +172,9 @@ class Commits(Raising):
                 self.streams.used = True
             if error is None:
                 break
+            if from_handler(error):
+                self.leave_off(items, results, done, applied, error, first)
+                raise error
             if applied or partly or not isinstance(error, Exception):
                 self.restore(items, results, done, applied, error, first)
                 piece = self.raised(error, first + done, items[done])
@@ -193,13 +210,58 @@ class Commits(Raising):
             before = set(state)
         error: BaseException | None = None
         try:
-            self.functions.commit(items, results, state)
+            with self.interrupts.let_through():
+                self.functions.commit(items, results, state)
         except BaseException as e:
             error = e.with_traceback(e.__traceback__.tb_next if e.__traceback__ else None)
         done, applied, partly = state.pop("__at", (0, 0, 0))
+        spoke = state.pop("__spoke", -1)
+        partly = partly or spoke == done
         self.left_by_commit = state.pop("__left", False)
         self.variables.bind(state, before - state.keys())
         return done, applied, partly, error
+
+    def settle_for(self, error: BaseException) -> None:
+        """Variables are up to date before this is raised; at once, if a signal is the reason."""
+        if from_handler(error) and (self.site.cost or 0) > AT_ONCE:
+            self.variables.settle_at_once()
+        else:
+            self.variables.settle()
+
+    def leave_off(
+        self,
+        items: Any,
+        results: list[Any],
+        done: int,
+        applied: int,
+        error: BaseException,
+        first: int,
+    ) -> None:
+        """A signal's handler has raised this in the midst of an iteration's commits.
+
+        As `restore`, but an iteration that takes long is not worked again for its temporaries.
+        """
+        if not len(items):
+            self.variables.settle()
+        elif self.place is not None and items.given > done + 1:
+            # The next item was changed already, and its iteration had not begun.
+            items.take_back()
+            self.variables.settle_before(items, results, done + 1, first)
+        elif (self.site.cost or 0) <= AT_ONCE:
+            self.restore(items, results, done, applied, error, first)
+        else:
+            if done:
+                self.variables.done_by_worker(items[done - 1])
+            self.variables.settle_at_once()
+            self.variables.returned(items, done + 1)
+            self.bind_targets(items[done])
+
+    def bind_targets(self, item: Any) -> None:
+        """The iteration with this item has begun."""
+        targets = self.functions.targets(item)
+        # Those that commits bind have been bound by them as far as they came.
+        mine = self.plan.parent_names
+        self.variables.bind({n: v for n, v in targets.items() if n not in mine})
 
     def restore(
         self,
@@ -229,8 +291,5 @@ class Commits(Raising):
 
         self.job.output = stop_there  # type: ignore[method-assign]
         self.variables.by_worker = False
-        targets = self.functions.targets(items[done])
-        # Those that commits bind have been bound by them as far as they came.
-        mine = self.plan.parent_names
-        self.variables.bind({n: v for n, v in targets.items() if n not in mine})
+        self.bind_targets(items[done])
         self.variables.work_up_to(items, sent, done, first)

@@ -11,6 +11,7 @@ from allcores.ahead import Ahead, first_read, sendable
 from allcores.collector import collector_paused
 from allcores.engine import per_worker
 from allcores.engine.failures import CannotFork
+from allcores.engine.interrupts import closed_undisturbed, undisturbed
 from allcores.engine.schedule import Batch, Halt, Run
 from allcores.engine.source import Indexed, Streamed
 from allcores.entry.looks import HOW_CHANGED
@@ -20,6 +21,7 @@ from allcores.holders import holders
 from allcores.inputs import as_is, as_sequence, copied, items_left, plain_source
 from allcores.loop import listeners
 from allcores.steady import Steady
+from allcores.tracebacks import raises, shows_users_code, trimmed
 from allcores.worth import WORTH_ITERATION, Stay
 
 
@@ -35,7 +37,24 @@ class Entry(Tasting):
     """One run through a loop, from its first item to its end."""
 
     def segments(self) -> Iterator[Iterable[Any]]:
-        """What the user's loop body gets: pieces of the input; the rest is done by workers."""
+        """What the user's loop body gets: pieces of the input; the rest is done by workers.
+
+        What is raised on the way is raised at the line of the `for` statement.
+        """
+        try:
+            yield from closed_undisturbed(self.interrupts, self.pieces())
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            if not shows_users_code(error) and not isinstance(error, KeyboardInterrupt):
+                raise
+            caught = trimmed(error)
+        else:
+            return
+        yield raises(caught)
+
+    def pieces(self) -> Generator[Iterable[Any], None, None]:
+        """As `segments`; interrupted anywhere."""
         iterator = self.iterator = iter(self.iterable)
         known = 2 + (iterator is self.iterable)
         self.holders = holders(self.iterable, iterator, known, self.frame)
@@ -83,12 +102,19 @@ class Entry(Tasting):
                 if why is not None:
                     yield self.plainly(self.give_up(rest.items, why).items)
                     return
-                rest = yield from self.in_workers(rest.items, plain)
+                steps = self.in_workers(rest.items, plain)
+                rest = yield from undisturbed(self.interrupts, steps)
         except BaseException:
             self.ended_early = True
             raise
         finally:
-            self.finish()
+            if self.report.workers:
+                with self.interrupts.held_back():
+                    if self.variables.unsettled():
+                        self.variables.settle()
+                    self.finish()
+            else:
+                self.finish()
 
     def plainly(self, items: Iterator[Any]) -> Iterable[Any]:
         """The rest of the loop as the plain loop."""
@@ -140,6 +166,7 @@ class Entry(Tasting):
             estimate=self.site.cost,
             limits=self.settings.limits,
             first=self.done,
+            interrupts=self.interrupts,
         )
 
     def in_workers(
@@ -153,6 +180,9 @@ class Entry(Tasting):
             run = self.run_of(rest, plain)
         base = self.done
         stuck = 0
+        self.variables.interrupts = self.interrupts
+        if self.place is not None:
+            self.place.interrupts = self.interrupts
         look = self.look_around() if self.blind else None
         fixed = look() if look is not None else None
         self.stay = Stay(WORTH_ITERATION / 2)
@@ -166,9 +196,9 @@ class Entry(Tasting):
                     return self.give_up(run.rest(), str(error))
                 except BaseException as error:
                     # What the input raises, Ctrl-C: variables are up to date first.
-                    self.variables.settle()
+                    self.settle_for(error)
                     if self.ahead is not None and error is self.ahead.error:
-                        self.ahead.say(self.done)
+                        self.say(self.done)
                     raise
                 if isinstance(event, Batch):
                     stuck = 0
@@ -208,6 +238,9 @@ class Entry(Tasting):
                 if stuck > (64 if self.settings.force else 8):
                     why = f"{event.text}, so results cannot be sent from workers"
                     return self.give_up(run.rest(), why)
+        except KeyboardInterrupt:
+            run.interrupted = True
+            raise
         finally:
             run.close()
 
@@ -244,15 +277,16 @@ class Entry(Tasting):
         if self.streams is not None:
             self.streams.end()
         if normally and self.ahead is not None and not self.left_by_commit:
-            self.ahead.say(self.done)
+            self.say(self.done)
         if self.held and self.held_from is not None:
             # The items came from a copy: the program's own iterator stands where it should.
             taken = None if normally else self.begun - self.held_from
             for _ in islice(self.iterator, taken):
                 pass
-        self.say_what_was_left_out()
-        if listeners:
-            self.tell()
+        with self.interrupts.let_through():
+            self.say_what_was_left_out()
+            if listeners:
+                self.tell()
         # A generator that nobody holds is closed now, as by the plain loop, and not by and by.
         self.iterable = self.iterator = self.ahead = None
         self.left_over, self.peeked = (None, None), []

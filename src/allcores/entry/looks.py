@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from allcores.ahead import Ahead
 from allcores.build.job import LoopJob
 from allcores.engine import per_worker
+from allcores.engine.interrupts import Interrupts
 from allcores.engine.own_streams import OwnStreams
 from allcores.engine.randomness import is_stream
 from allcores.entry.plans import locals_of
@@ -62,6 +63,7 @@ class Looks:
         self.first_own = per_worker.newest()
         self.report = LoopReport(site.filename, site.line, self.plan.verdict)
         self.done = 0
+        self.interrupts = Interrupts()
         self.variables = variables_of(self.plan, frame)
         self.place: InPlace | None = None
         """The items, where work changes them."""
