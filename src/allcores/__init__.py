@@ -5,6 +5,8 @@ ParallelWarning  says why a marked loop runs serially
 RandomStreamWarning  says that a marked loop draws other random numbers than the plain loop
 NotParallel      the same as an error, where `strict=True`
 SkippedWarning   says how many iterations `on_error="collect"` has left out; each is a `Failure`
+ResumeWarning    says what has changed since an earlier run, so that it cannot be resumed
+JournalError     a journal (`resume=`) must not be used: another run uses it, or it is not private
 WorkerDied       a worker process ended in the middle of an iteration, twice
 map              `[fn(x) for x in xs]` on every core; `imap` lazily, `starmap` with several arguments
 per_worker       what each worker has of its own: a connection, an open file
@@ -18,7 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 from allcores import entry as _entry  # noqa: F401  # here, lest the first loop waits for it
 from allcores.collector import collector_paused as _collector_paused
-from allcores.engine.failures import RandomStreamWarning, SkippedWarning, WorkerDied
+from allcores.engine.failures import (
+    JournalError,
+    RandomStreamWarning,
+    ResumeWarning,
+    SkippedWarning,
+    WorkerDied,
+)
 from allcores.engine.per_worker import PerWorker, per_worker
 from allcores.loop import NotParallel, ParallelWarning, parallel
 from allcores.mapping import imap, map, starmap
@@ -39,11 +47,13 @@ _LATER = {
 __all__ = [
     "Executor",
     "Failure",
+    "JournalError",
     "NotParallel",
     "ParallelWarning",
     "PerWorker",
     "Pool",
     "RandomStreamWarning",
+    "ResumeWarning",
     "SkippedWarning",
     "WorkerDied",
     "imap",

@@ -24,6 +24,7 @@ class LoopReport:
     def __init__(self, file: str, line: int, verdict: str) -> None:
         self.file, self.line, self.verdict = file, line, verdict
         self.iterations = self.in_workers = self.workers = 0
+        self.replayed = 0  # of those in workers, found in a journal
         self.seconds = self.worker_seconds = self.native_seconds = 0.0
         self.reason = ""
 

@@ -11,6 +11,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from allcores.build import frames
+from allcores.build.job import BOUND
 from allcores.build.travel import ATOMS
 from allcores.engine.interrupts import Interrupts, from_handler
 from allcores.engine.job import Skipped
@@ -122,6 +123,9 @@ class Variables:
         missing = [
             n for n in self.kept_up if n not in values and (n in stuck or n not in plan.kept)
         ]
+        bound = extra.get(BOUND)
+        if bound is not None:
+            missing = self.note_each(batch, bound, good, missing, end)
         # One list for all of them: they are found in one go, so that shared objects stay shared.
         first = 0 if any(n in plan.kept for n in missing) else good[-1]
         results = batch.results[first:] if missing else []
@@ -129,6 +133,20 @@ class Variables:
         place = end - len(batch.items) + first
         again = Again(list(batch.items[first:]), sent, place)
         self.pending.update(dict.fromkeys(missing, again))
+
+    def note_each(
+        self, batch: Batch, bound: Any, good: Sequence[int], missing: list[str], end: int
+    ) -> list[str]:
+        """Note those of the missing ones that some iterations leave unbound; gives the others."""
+        again: dict[int, Again] = {}
+        for name in self.plan.kept.intersection(missing):
+            k = next((k for k in reversed(good) if k < len(bound) and name in bound[k]), None)
+            if k is not None:
+                place = end - len(batch.items) + k
+                sent: list[list[Any] | None] = [self.job.sent(batch.results[k])]
+                one = Again([batch.items[k]], sent, place)
+                self.pending[name] = again.setdefault(k, one)
+        return [name for name in missing if name not in self.plan.kept]
 
     def returned(self, items: Any, done: int) -> None:
         """The first so many of these are committed."""

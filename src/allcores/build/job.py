@@ -34,6 +34,8 @@ def _calibrate() -> int:
 
 FLAGS = "<decimal flags>"
 """The name, no variable's, under which flags go along with results."""
+BOUND = "<bound>"
+"""And that for which of the temporaries in `LoopJob.kept` each iteration has bound."""
 ALONE = _calibrate()
 """The reference count of an object that one variable holds, as a helper sees it."""
 
@@ -111,6 +113,10 @@ class LoopJob:
         self.on_error = on_error
         self.last_good: dict[str, Any] = {}
         """The temporaries that the iterations of the chunk left which did not raise."""
+        self.noted = on_error != "raise"
+        """Whether temporaries are taken away after each iteration."""
+        self.bound: list[tuple[str, ...]] | None = None
+        """For each iteration of the chunk, which of `kept` it has bound; None: nobody asks."""
         if on_error != "raise":
             self.attempt, self.work = self.work, self.work_or_skip
         self.namespace = namespace
@@ -176,6 +182,8 @@ class LoopJob:
         except Exception as error:
             self.take()
             del self.relay.pieces[said:]
+            if self.bound is not None:
+                self.bound.append(())
             if self.on_error == "skip":
                 return Skipped(None)
             from allcores.engine.errors import pack
@@ -187,12 +195,32 @@ class LoopJob:
 
     def note_temporaries(self) -> None:
         """An iteration is over, which did not raise: the next one may."""
-        self.last_good.update(self.take())
+        found = self.take()
+        self.last_good.update(found)
+        if self.bound is not None:
+            self.bound.append(tuple(name for name in found if name in self.kept))
+
+    def note_bound(self) -> None:
+        """Have the names go along that each iteration has bound, where that differs."""
+        if not self.kept:
+            return
+        self.noted, self.bound = True, []
+        if self.on_error == "raise":
+            self.attempt, self.work = self.work, self.work_and_note
+
+    def work_and_note(self, item: Any) -> Any:
+        """Work, and what it has bound is noted."""
+        result = self.attempt(item)
+        if result is not LEFT:
+            self.note_temporaries()
+        return result
 
     def before_chunk(self) -> None:
         self.relay.before_chunk()
         self.take()
         self.last_good = {}
+        if self.bound is not None:
+            self.bound = []
 
     def look_at(self, chunk: list[Any]) -> None:
         """Keep what the items hold that are worked on next."""
@@ -217,22 +245,27 @@ class LoopJob:
         self, results: list[Any], last: bool, cut: Cut | None
     ) -> tuple[Any, Cut | None]:
         extra, more = self.pack(results, last, cut)
+        apart: dict[str, Any] = {}
         raised = self.flags.raised_since()
-        return ({**(extra or {}), FLAGS: raised} if raised else extra), more
+        if raised:
+            apart[FLAGS] = raised
+        if self.bound is not None:
+            apart[BOUND] = self.bound[: len(results)]
+        return ({**(extra or {}), **apart} if apart else extra), more
 
     def pack(
         self, results: list[Any], last: bool, cut: Cut | None
     ) -> tuple[dict[str, Any] | None, Cut | None]:
         """Make a chunk's results ready to travel, if they may; gives what goes along with them."""
         temporaries = self.take()
-        if self.on_error != "raise":
+        if self.noted:
             temporaries, self.last_good = self.last_good, {}
         for name in self.not_sent:
             temporaries.pop(name, None)
         odd = self.odd_output()
         if odd is not None:
             return None, odd
-        if cut is not None and results and self.on_error == "raise":
+        if cut is not None and results and not self.noted:
             # The iteration that stopped has put its own variables over those of the last good
             # one; where a result may share objects with these, that one is done natively as well.
             if any(type(v) not in ATOMS for v in temporaries.values()):
@@ -255,12 +288,34 @@ class LoopJob:
     def lighten(self, extra: Any, empty: bool) -> Any:
         if not extra:
             return extra
+        apart = {name: extra.pop(name) for name in (FLAGS, BOUND) if name in extra}
         left_out = list(extra.pop("", ()))
         stuck = [name for name, value in extra.items() if empty or not _encodes(value)]
         # What a stuck one shares with others must still be shared, so that all are found anew.
         light = {n: v for n, v in extra.items() if n not in stuck and (not stuck or _atomic(v))}
         light[""] = left_out + [n for n in extra if n not in light]
-        return light
+        return {**light, **apart}
+
+    # -- in the user's process, for a journal
+
+    def apart(self, results: list[Any], extra: Any) -> list[Any]:
+        """Of what came along with these results, that which is to be kept with each; None: nothing."""
+        extra = extra or {}
+        bound, flags = extra.get(BOUND, ()), extra.get(FLAGS)
+        found: list[Any] = [{FLAGS: flags} if flags else None for _ in results]
+        for k, names in enumerate(bound[: len(results)]):
+            if names:
+                found[k] = {**(found[k] or {}), BOUND: names}
+        return found
+
+    def together(self, apart: list[Any]) -> Any:
+        """What would have come along with results that were kept with these."""
+        bound = [(each or {}).get(BOUND, ()) for each in apart]
+        flags = frozenset[str]().union(*((each or {}).get(FLAGS, ()) for each in apart))
+        found: dict[str, Any] = {FLAGS: flags} if flags else {}
+        if self.kept:
+            found.update({"": sorted(set().union(*bound)), BOUND: bound})
+        return found or None
 
     def simple(self, result: Any, atoms: frozenset[type]) -> bool:
         """Whether an iteration's record holds nothing but atoms."""

@@ -29,6 +29,14 @@ class WorkerDied(RuntimeError):
     """
 
 
+class ResumeWarning(ParallelWarning):
+    """Finished iterations of an earlier run cannot be used again; the text says what has changed."""
+
+
+class JournalError(RuntimeError):
+    """A journal must not be used: another run uses it, or others may have written to it."""
+
+
 class CannotFork(OSError):
     """The system refused to make a worker; nothing has been run."""
 

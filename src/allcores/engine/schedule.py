@@ -12,8 +12,9 @@ import select
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from allcores.engine.crew import Crew, Worker
 from allcores.engine.errors import unpack
@@ -32,6 +33,8 @@ KEEP_LISTENING = 4
 """From so many workers on, what the first ones say is heard before another is made."""
 WINDOW = 16
 """Chunks a worker may be ahead of the oldest unfinished one."""
+KEPT_AT_ONCE = 512
+"""Of a journal, so many iterations are read in one go."""
 HELD_BYTES = 64 << 20
 """Results that wait for an earlier one may take this much before no more is handed out."""
 
@@ -62,6 +65,24 @@ class Halt(NamedTuple):
     detail: str
     error: BaseException | None = None
     """What to raise, or to put on a list."""
+
+
+class Journaled(Protocol):
+    """What a run asks of a journal (`engine/records.py`)."""
+
+    def find(self, start: int, items: Sequence[Any]) -> list[Any]:
+        """Of each of these iterations what is kept of it (seconds, record, extra, size), or None."""
+
+    def keep(
+        self, start: int, results: Sequence[Any], seconds: float, extras: Sequence[Any]
+    ) -> None:
+        """Keep these results, each with an extra."""
+
+    def due(self) -> float | None:
+        """In how many seconds `flush` is to be called; None: there is nothing to be written."""
+
+    def flush(self) -> None:
+        """Write what is to be written."""
 
 
 class Chunk:
@@ -97,7 +118,8 @@ class Run:
     job: what is done; source: `Indexed` or `Streamed`; workers: how many processes (1 or more);
     chunk: iterations a chunk, or None to go by time; estimate: seconds an iteration may take;
     limits: what iterations may take; first: what the first one is called in errors; interrupts: let
-    through where others' code runs, and while nothing is to be done.
+    through where others' code runs, and while nothing is to be done; journal: what has been done
+    before, and where what is done is kept.
 
     Raises CannotFork from `next()` when no worker can be made.
     """
@@ -113,11 +135,15 @@ class Run:
         limits: Limits = NO_LIMITS,
         first: int = 0,
         interrupts: Interrupts | None = None,
+        journal: Journaled | None = None,
     ) -> None:
         self.job, self.source, self.limits, self.first = job, source, limits, first
         self.interrupts = interrupts or Interrupts()
         self.interrupted = False
         """Whether it is ended by Ctrl-C, which is not to wait for anything."""
+        self.journal = journal
+        self.kept_at_once = 1
+        """So many iterations are looked up in the journal together."""
         self.decode = getattr(job, "decode", pickle.loads)
         self.count = workers
         self.chunk = chunk
@@ -148,6 +174,9 @@ class Run:
         if self.closed:
             raise StopIteration
         if self.crew is None:
+            ready = self.done_before() if self.journal is not None else None
+            if ready is not None:
+                return ready
             self.start()
         while True:
             ready = self.head()
@@ -170,7 +199,8 @@ class Run:
         with self.interrupts.let_through():
             left = self.source.left()
         if left is not None:
-            self.count = min(self.count, max(left, 1))
+            waiting = sum(len(chunk.items) for chunk in self.todo)
+            self.count = min(self.count, max(left + waiting, 1))
         memory = mmap.mmap(-1, 8 * (self.count + 1))
         self.slots = memoryview(memory).cast("q")
         for i in range(self.count):
@@ -259,6 +289,8 @@ class Run:
     def halt(self, chunk: Chunk, cut: Cut) -> Halt:
         self.order.popleft()
         self.held -= chunk.size
+        if self.journal is not None:
+            self.journal.flush()  # the caller may take long
         item = chunk.items[0]
         error = None if cut.error is None else unpack(cut.error)
         if cut.kind == "died":
@@ -283,10 +315,18 @@ class Run:
                     self.assign(worker, chunk)
 
     def next_chunk(self) -> Chunk | None:
-        if self.todo:
-            return self.todo.popleft()
-        assert self.crew is not None
-        busy = max(len(self.crew.workers), 1)
+        while not self.todo:
+            chunk = self.read_chunk()
+            if chunk is None:
+                return None
+            if self.journal is None:
+                return chunk
+            self.todo += self.not_done_before(chunk)
+        return self.todo.popleft()
+
+    def read_chunk(self) -> Chunk | None:
+        """The next piece of the input, if there is more and there is room for its results."""
+        busy = max(len(self.crew.workers), 1) if self.crew is not None else 1
         if (
             self.exhausted
             or len(self.order) >= WINDOW * busy
@@ -296,13 +336,74 @@ class Run:
         if self.source.left() == 0:
             self.exhausted = True
             return None
+        size = self.chunk_size()
+        if self.chunk is None:
+            size = max(size, self.kept_at_once)
         with self.interrupts.let_through():
-            start, items, last = self.source.take(self.chunk_size())
+            start, items, last = self.source.take(size)
         if last:
             self.exhausted = True
         chunk = Chunk(start, items, last)
         self.order.append(chunk)
         return chunk
+
+    # -- what was done before
+
+    def done_before(self) -> Batch | Halt | None:
+        """The next thing to give for which no worker is needed; None: there are to be workers."""
+        while not self.todo:
+            ready = self.head()
+            if ready is not None:
+                return ready
+            chunk = self.read_chunk()
+            if chunk is None:
+                return None
+            self.todo += self.not_done_before(chunk)
+        return self.head()
+
+    def not_done_before(self, chunk: Chunk) -> list[Chunk]:
+        """Take from the journal what it has of a chunk; gives the parts that are to be done."""
+        assert self.journal is not None
+        found = self.journal.find(chunk.start, chunk.items)
+        if chunk.last and getattr(self.job, "not_sent", None):
+            found[-1] = None
+        rows = [row for row in found if row is not None]
+        whole = len(rows) == len(found)
+        self.kept_at_once = min(2 * len(found), KEPT_AT_ONCE) if whole else 1
+        if not rows:
+            return [chunk]
+        self.estimate = sum(row.seconds for row in rows) / len(rows) or self.estimate
+        most = self.chunk_size()
+        parts: list[Chunk] = []
+        for kept, group in groupby(range(len(found)), lambda k: found[k] is not None):
+            places = list(group)
+            step = len(places) if kept else most
+            for first in range(places[0], places[-1] + 1, step):
+                end = min(first + step, places[-1] + 1)
+                part = Chunk(chunk.start + first, chunk.items[first:end], False)
+                part.last = chunk.last and end == len(found)
+                if kept:
+                    self.use(part, rows[: end - first])
+                    del rows[: end - first]
+                parts.append(part)
+        self.replace(chunk, parts)
+        return [part for part in parts if part.answer is None]
+
+    def use(self, chunk: Chunk, rows: list[Any]) -> None:
+        """Have a chunk finished by what was kept of its iterations."""
+        extra = self.job.together([row.extra for row in rows])  # type: ignore[attr-defined]
+        seconds = sum(row.seconds for row in rows)
+        chunk.answer = ([row.record for row in rows], extra, None, seconds)
+        chunk.size = sum(row.size for row in rows)
+        self.held += chunk.size
+
+    def keep(self, chunk: Chunk) -> None:
+        """Put what has come home of a chunk into the journal."""
+        assert self.journal is not None and chunk.answer is not None
+        results, extra, _, seconds = chunk.answer
+        if results:
+            apart = self.job.apart(results, extra)  # type: ignore[attr-defined]
+            self.journal.keep(chunk.start, results, seconds, apart)
 
     def chunk_size(self) -> int:
         if self.chunk is not None:
@@ -353,6 +454,9 @@ class Run:
 
     def wait(self, milliseconds: int | None = None) -> None:
         """Wait until a worker has something to say, for ever or so long, and listen."""
+        if milliseconds is None and self.journal is not None:
+            due = self.journal.due()
+            milliseconds = None if due is None else int(1000 * due) + 1
         with self.interrupts.let_through():
             events = self.poll.poll(milliseconds)
         for fd, event in events:
@@ -365,6 +469,8 @@ class Run:
                     self.poll.modify(fd, select.POLLIN)
             if event & ~select.POLLOUT:
                 self.listen(worker)
+        if self.journal is not None and self.journal.due() == 0:
+            self.journal.flush()
 
     def listen(self, worker: Worker) -> None:
         try:
@@ -390,6 +496,8 @@ class Run:
                 0.0,
             )
         assert chunk.answer is not None
+        if self.journal is not None:
+            self.keep(chunk)
         results, _, cut, seconds = chunk.answer
         self.work_seconds += seconds
         done = len(results) + (cut is not None)
@@ -476,6 +584,8 @@ class Run:
     def close(self) -> None:
         """End the workers and free everything. May be called again."""
         self.closed = True
+        if self.journal is not None:
+            self.journal.flush()
         if self.crew is not None:
             crew, self.crew = self.crew, None
             crew.close(hurried=lambda: self.interrupted or self.interrupts.came)

@@ -80,6 +80,18 @@ def encode(
     return out.getvalue(), big
 
 
+def whole(message: Any) -> bytes:
+    """A message with all its buffers in one pickle, for `pickle.loads`."""
+    np = sys.modules.get("numpy")
+    if np is None or not hasattr(np, "ndarray"):
+        return pickle.dumps(message, protocol=5)
+    out = io.BytesIO()
+    pickler = pickle.Pickler(out, protocol=5)
+    pickler.dispatch_table = {**copyreg.dispatch_table, np.ndarray: _reduce_array}
+    pickler.dump(message)
+    return out.getvalue()
+
+
 def travels_as_view(array: Any) -> bool:
     """Whether an array is sent as a view of its memory, strides and all."""
     base = array.base

@@ -62,7 +62,13 @@ def segments(
         if why and settings.on != "serial":
             say_serial(site, why, settings)
         return natively(iterable, streams) if streams is not None else None
-    return Entry(site, frame, iterable, settings, streams, failures).segments()
+    entry = Entry(site, frame, iterable, settings, streams, failures)
+    if settings.resume is not None:
+        from allcores.entry.resume import Resume, journal_of
+
+        journal = journal_of(settings, site)
+        entry.resume = Resume(journal, entry) if journal is not None else None
+    return entry.segments()
 
 
 def outlook(

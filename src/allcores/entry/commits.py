@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from allcores import sites
-from allcores.build.job import FLAGS, LoopJob, immutable, own
+from allcores.build.job import BOUND, FLAGS, LoopJob, immutable, own
 from allcores.build.runtime import compile_plan
 from allcores.build.settings import raise_decimal_flags
 from allcores.engine.interrupts import from_handler
@@ -37,8 +37,7 @@ class Commits(Raising):
             flags = self.frame.f_code.co_flags & sites.FUTURE_FLAGS
             code = compile_plan(plan, self.fixed, flags, traced, self.frame.f_code.co_qualname)
             self.site.code[key] = code
-        names = {} if plan.module_level else self.frame.f_locals
-        values = {n: names[n] for n in self.fixed}
+        values = self.fixed_values()
         helpers: dict[str, Any] = {
             "__LEFT": LEFT,
             "__own": own if self.place is None else self.place.own,
@@ -69,6 +68,11 @@ class Commits(Raising):
             if not self.settings.only_in_workers:
                 self.job.leaves_last = self.job.not_sent
         self.variables.job = self.job
+
+    def fixed_values(self) -> dict[str, Any]:
+        """The values of the variables around the loop that its body reads."""
+        names = {} if self.plan.module_level else self.frame.f_locals
+        return {n: names[n] for n in self.fixed}
 
     def in_turn(self, items: Iterator[Any]) -> Iterator[Any]:
         """Items that are left to the plain loop."""
@@ -142,7 +146,10 @@ class Commits(Raising):
         results = list(batch.results)
         for index in skipped:
             results[index - self.done] = Skipped(None)
-        return batch._replace(results=results, extra={"": self.variables.kept_up})
+        extra = {**(batch.extra or {}), "": self.variables.kept_up}
+        return batch._replace(
+            results=results, extra={n: extra[n] for n in ("", BOUND) if n in extra}
+        )
 
     def commit_or_skip(
         self, batch: Batch, items: Any, results: list[Any], first: int

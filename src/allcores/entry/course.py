@@ -125,6 +125,8 @@ class Entry(Tasting):
 
     def give_up(self, items: Iterator[Any], why: str) -> Rest:
         """What is left is for the plain loop, for a reason that is said if there is one."""
+        if self.resume is not None and self.site.problem:
+            self.resume.forget()
         if why:
             say_serial(self.site, why, self.settings)
         self.report.reason = why
@@ -154,8 +156,16 @@ class Entry(Tasting):
             source = Indexed(items, live) if items is not None else Streamed(left)
         else:
             source = Streamed(rest)
+        spilled = self.report.reason == "spilled" or "spilled" in self.site.warned
         if self.place is None:
-            self.prepare(self.report.reason == "spilled" or "spilled" in self.site.warned)
+            # A journal's records have one form.
+            self.prepare(spilled or self.resume is not None)
+        records = None
+        if self.resume is not None:
+            with self.interrupts.let_through():
+                records = self.resume.begin(self.functions.work, self.fixed_values())
+            if records is not None:
+                self.job.note_bound()
         self.report.workers = self.settings.workers
         return Run(
             self.job,
@@ -167,6 +177,7 @@ class Entry(Tasting):
             limits=self.settings.limits,
             first=self.done,
             interrupts=self.interrupts,
+            journal=records,
         )
 
     def in_workers(
@@ -200,6 +211,9 @@ class Entry(Tasting):
                     if self.ahead is not None and error is self.ahead.error:
                         self.say(self.done)
                     raise
+                if self.resume is not None:
+                    with self.interrupts.let_through():
+                        self.resume.say_problems()
                 if isinstance(event, Batch):
                     stuck = 0
                     if self.place is not None:
@@ -284,6 +298,8 @@ class Entry(Tasting):
             for _ in islice(self.iterator, taken):
                 pass
         with self.interrupts.let_through():
+            if self.resume is not None:
+                self.resume.end(self.ended_early)
             self.say_what_was_left_out()
             if listeners:
                 self.tell()
@@ -296,6 +312,8 @@ class Entry(Tasting):
         report = self.report
         items, count = self.left_over
         taken_plainly = 0 if count is None else count - (items_left(items) or 0)
+        if self.resume is not None and self.resume.records is not None:
+            report.replayed = self.resume.records.count
         report.iterations = self.done + taken_plainly
         report.seconds = perf_counter() - self.began
         report.native_seconds = max(

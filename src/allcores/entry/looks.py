@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from allcores.build.inplace import InPlace
     from allcores.build.runtime import Functions
     from allcores.build.watch import Watch
+    from allcores.entry.resume import Resume
 
 ITEM = "the item"
 HOW_CHANGED = (
@@ -69,6 +70,8 @@ class Looks:
         """The items, where work changes them."""
         self.unchanging = False
         """Whether there is nothing in the items that could be changed."""
+        self.resume: Resume | None = None
+        """What the loop has of a journal."""
         self.ended_early = False
         """Whether the loop was left at an item, or by an exception."""
         self.left_by_commit = False

@@ -1,0 +1,69 @@
+"""Files that are this user's alone: opened so that nobody else can have put them there."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+
+from allcores.engine.failures import JournalError
+
+
+def identity_of(about: os.stat_result) -> tuple[int, int]:
+    return about.st_dev, about.st_ino
+
+
+def open_privately(path: str) -> int:
+    """Open or make a file that nobody else can have put there or can write to."""
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise JournalError(
+                f"{path} is a symbolic link; a journal must be a file itself"
+            ) from None
+        if error.errno == errno.ENXIO:
+            raise JournalError(f"{path} is no regular file") from None
+        raise
+    try:
+        about = os.fstat(file)
+        if not stat.S_ISREG(about.st_mode):
+            raise JournalError(f"{path} is no regular file")
+        if about.st_uid != os.geteuid():
+            raise JournalError(
+                f"{path} belongs to another user: what a journal holds is run when it is read"
+            )
+        if about.st_mode & 0o022:
+            raise JournalError(
+                f"others may write to {path}: what a journal holds is run when it is read; "
+                f"`chmod go-w` it if you trust what it holds"
+            )
+    except BaseException:
+        os.close(file)
+        raise
+    return file
+
+
+def take_lock(file: int, path: str) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = _holder(os.fstat(file).st_ino)
+        by = f" (process {holder})" if holder else ""
+        raise JournalError(
+            f"another run{by} is using the journal {path}; wait for its end, or give this run another"
+        ) from None
+
+
+def _holder(inode: int) -> str:
+    """The id of the process that has locked a file, where the system tells."""
+    try:
+        with open("/proc/locks") as locks:
+            for line in locks:
+                words = line.split()
+                if "FLOCK" in words and words[-3].endswith(f":{inode}"):
+                    return words[-4]
+    except (OSError, IndexError):
+        pass
+    return ""
