@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 
 from allcores import ParallelWarning, Pool, WorkerDied
+from allcores.engine.staff import Staff
 from sessions import Session, group, run, wait_for
 
 PATIENCE = 20.0
@@ -1432,3 +1433,20 @@ def test_with_threads_of_unknown_kind_the_tasks_run_here() -> None:
     finally:
         stop.set()
         thread.join()
+
+
+def test_an_interrupt_as_the_workers_are_made_leaves_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    hire = Staff.hire
+
+    def interrupted(staff: Staff) -> Any:
+        if staff.members:
+            raise KeyboardInterrupt
+        return hire(staff)
+
+    monkeypatch.setattr(Staff, "hire", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Pool(2)
+
+
+def test_workers_that_nobody_holds_end() -> None:
+    Staff(2, None, (), None)

@@ -73,7 +73,11 @@ class Staff(Workforce):
         self.sent_back = False
         self.completed: list[Job] = []
         exits.see_to(self)
-        self.hire_all()
+        try:
+            self.hire_all()
+        except BaseException:
+            self.terminate("it could not be made")
+            raise
 
     # -- handing out
 

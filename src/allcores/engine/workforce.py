@@ -316,7 +316,13 @@ class Workforce:
         return everyone
 
     def __del__(self) -> None:
-        if hasattr(self, "alarm") and not self.epoll.closed:
+        if not hasattr(self, "alarm"):
+            return
+        if self.owner == os.getpid():
+            # An interrupt came between any two lines, and nobody holds the pool that had them.
+            for member in [*self.members, *self.leaving]:
+                self.forget(member)
+        if not self.epoll.closed:
             self.epoll.close()
             os.close(self.alarm)
 
