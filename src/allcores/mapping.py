@@ -20,6 +20,7 @@ from allcores.engine import per_worker
 from allcores.engine.failures import CannotFork
 from allcores.engine.forkable import why_not_forkable
 from allcores.engine.interrupts import Interrupts, closed_undisturbed, undisturbed
+from allcores.engine.memory import passed
 from allcores.engine.own_streams import enter_iteration, inside_iteration, leave_iteration
 from allcores.engine.randomness import Streams, new_clock_sequence
 from allcores.engine.relay import STDOUT, Piece, Relay, put_out
@@ -540,6 +541,8 @@ class _FunctionJob:
         except BaseException as error:
             from allcores.engine.errors import pack
 
+            if passed(error):
+                raise
             self.special = self.raised = True
             result = pack(error)
         self.again = self.again or _same_again(self.last, result)

@@ -12,6 +12,7 @@ from allcores.build.settings import Flags
 from allcores.build.travel import ATOMS, WHY_STUCK, stuck_ones
 from allcores.build.watch import Watch, watch_items
 from allcores.engine.job import LEFT, Cut, Skipped
+from allcores.engine.memory import passed
 from allcores.engine.own_streams import OwnStreams
 from allcores.engine.randomness import new_clock_sequence
 from allcores.engine.relay import Relay, put_out
@@ -180,6 +181,8 @@ class LoopJob:
         try:
             result = self.attempt(item)
         except Exception as error:
+            if passed(error):
+                raise
             self.take()
             del self.relay.pieces[said:]
             if self.bound is not None:

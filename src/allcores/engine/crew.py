@@ -16,10 +16,12 @@ from typing import Any
 
 from allcores.engine import per_worker, wire
 from allcores.engine.descendants import descendants, kill_all, kill_tree
-from allcores.engine.errors import pack
-from allcores.engine.failures import CannotFork
+from allcores.engine.failures import CannotFork, Ending
 from allcores.engine.interrupts import HELD
-from allcores.engine.job import LEFT, Cut, Job
+from allcores.engine.job import Job
+from allcores.engine.limits import NO_LIMITS, Limits
+from allcores.engine.serve import Server
+from allcores.engine.slots import Slots
 from allcores.engine.thread_limits import thread_limits
 from allcores.plan.quiet import no_warnings
 
@@ -48,7 +50,12 @@ class Worker:
         self.reader = wire.Reader(sock)
         self.outbox: deque[memoryview] = deque()
         self.assigned: deque[Any] = deque()
-        self.status: int | None = None
+        self.how = Ending(None)
+        """How it came to its end, when it has been reaped."""
+        self.overdue: tuple[int, int] | None = None
+        """What it was at for too long, and since when, if it was killed for that."""
+        # Its socket may be held open by what it has forked, but this tells of its end in any case.
+        self.pidfd = _pidfd(pid)
 
     def send(self, body: bytes) -> None:
         """Queue a message and send what the socket takes now."""
@@ -93,23 +100,36 @@ class Worker:
             time.sleep(pause)
             pause = min(pause * 2, 0.01)
         try:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            self.status = status if pid else None
+            pid, status, usage = os.wait4(self.pid, os.WNOHANG)
+            if pid:
+                self.how = Ending(status, usage.ru_maxrss * 1024)
         except ChildProcessError:
             pass
         self.reader.close()
+        self.close_descriptors()
+
+    def close_descriptors(self) -> None:
         self.sock.close()
         os.close(self.lifeline)
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+
+
+def _pidfd(pid: int) -> int:
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return -1
 
 
 class Crew:
     """The workers of one loop, and the means to make more of them."""
 
-    def __init__(self, job: Job, items: Any, slots: memoryview) -> None:
-        self.job, self.items, self.slots = job, items, slots
+    def __init__(self, job: Job, items: Any, slots: Slots, limits: Limits = NO_LIMITS) -> None:
+        self.job, self.items, self.slots, self.limits = job, items, slots, limits
         self.owner = os.getpid()
         self.workers: list[Worker] = []
-        self.holds_threads = thread_limits.hold(len(slots) - 1)
+        self.holds_threads = thread_limits.hold(slots.count)
         self.closing = -1
         """A file for what goes wrong while workers close what they have of their own."""
         if per_worker.any_exist():
@@ -120,13 +140,15 @@ class Crew:
 
         def live(sock: socket.socket) -> None:
             for other in self.workers:
-                other.sock.close()
-                os.close(other.lifeline)
+                other.close_descriptors()
             per_worker.errors = self.closing
             settled = on_own_core(number)
-            keep_freed_memory()
-            serve(self.job, self.items, sock, self.slots, number, settled)
+            if self.limits.memory is None:
+                keep_freed_memory()
+            self.job.enter_worker()
+            Server(self.job, self.items, sock, self.slots, number, self.limits).live(settled)
 
+        self.slots.is_new(number)
         worker = Worker(*fork_worker(live), number)
         self.workers.append(worker)
         return worker
@@ -137,7 +159,7 @@ class Crew:
 
         hurried: whether to give them little time to close what is their own.
         """
-        busy = [w for w in self.workers if self.slots[w.number] >= 0]
+        busy = [w for w in self.workers if self.slots.at[w.number] >= 0]
         started = [each for w in busy for each in descendants(w.pid)]
         try:
             if self.closing >= 0:
@@ -314,137 +336,3 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(-3, 32 << 20)  # M_MMAP_THRESHOLD
         mallopt(-1, 512 << 20)  # M_TRIM_THRESHOLD
-
-
-def serve(
-    job: Job,
-    items: Any,
-    sock: socket.socket,
-    slots: memoryview,
-    number: int,
-    settled: Callable[[], None],
-) -> None:
-    """Do chunks until there are no more. settled: called when the first one is there."""
-    job.enter_worker()
-    brings_errors = bool(getattr(job, "brings_errors", False))
-    look_at = getattr(job, "look_at", None)
-    starts_at = getattr(job, "starts_at", None)
-    begun = looked = False
-    while True:
-        try:
-            start, stop, given, last = wire.receive(sock)
-        except EOFError:
-            return
-        if not begun:
-            settled()
-            begun = True
-        chunk = given if given is not None else [items[i] for i in range(start, stop)]
-        left = last and bool(getattr(job, "leaves_last", ()))
-        if left:
-            del chunk[-1]
-        slots[number] = start
-        if starts_at is not None:
-            starts_at(start)
-        job.before_chunk()
-        if look_at is not None:
-            look_at(chunk)
-        results: list[Any] = []
-        began = time.perf_counter()
-        if look_at is None or looked or len(chunk) == 1:
-            cut = do_chunk(job.work, chunk, results, slots, number, start, brings_errors)
-        else:
-            # What changes to and fro may be as it was when the chunk ends.
-            looked = True
-            cut = do_chunk(job.work, chunk[:1], results, slots, number, start, brings_errors)
-            cut = cut or job.look_between()  # type: ignore[attr-defined]
-            cut = cut or do_chunk(
-                job.work, chunk[1:], results, slots, number, start + 1, brings_errors
-            )
-        seconds = time.perf_counter() - began
-        slots[number] = -1
-        extra, more = job.after_chunk(results, last and cut is None and not left, cut)
-        # A worker that has changed what outlives iterations is of no more use.
-        if more is not None and (cut is None or more.keep < cut.keep or more.kind == "changed"):
-            cut = more
-        if left and cut is None:
-            cut = Cut(len(results), "shared")
-        answer(sock, job, results, extra, cut, seconds)
-
-
-def do_chunk(
-    work: Any,
-    chunk: list[Any],
-    results: list[Any],
-    slots: memoryview,
-    number: int,
-    start: int,
-    brings_errors: bool,
-) -> Cut | None:
-    """Work on the items in turn; says why it stopped early, if it did."""
-    append = results.append
-    at = start
-    try:
-        for item in chunk:
-            slots[number] = at
-            append(work(item))
-            at += 1
-            if results[-1] is LEFT:
-                results.pop()
-                return Cut(len(results), "left")
-    except BaseException as error:
-        kind = type(error)
-        return Cut(
-            len(results),
-            "raised",
-            worker_traceback(error),
-            f"{kind.__module__}.{kind.__qualname__}",
-            pack(error) if brings_errors else None,
-        )
-    return None
-
-
-def worker_traceback(error: BaseException) -> str:
-    """The traceback as the worker saw it, without this module's frames."""
-    tb = error.__traceback__
-    while tb is not None and tb.tb_frame.f_globals.get("__name__") == __name__:
-        tb = tb.tb_next
-    import traceback
-
-    try:
-        return "".join(traceback.format_exception(type(error), error, tb))
-    except Exception:
-        return f"{type(error).__name__}\n"
-
-
-def answer(
-    sock: socket.socket, job: Job, results: list[Any], extra: Any, cut: Cut | None, seconds: float
-) -> None:
-    """Send a chunk's results, as many as can be pickled."""
-    encode = getattr(job, "encode", wire.encode)
-    if cut is not None:
-        del results[cut.keep :]
-    try:
-        body, big = encode((results, extra, cut, seconds))
-    except Exception:
-        extra = job.lighten(extra, False)
-        try:
-            body, big = encode((results, extra, cut, seconds))
-        except Exception as error:
-            keep, why = first_unpicklable(results, error, encode)
-            # What goes along belongs to the chunk's end, so that the last good one is done again.
-            keep = max(keep - 1, 0)
-            cut = Cut(keep, "unshippable", why)
-            body, big = encode((results[:keep], job.lighten(extra, True), cut, seconds))
-    wire.send_frame(sock, body, big)
-
-
-def first_unpicklable(
-    results: list[Any], error: Exception, encode: Callable[[Any], Any]
-) -> tuple[int, str]:
-    """How many results can be pickled one by one, and why the next one cannot."""
-    for k, result in enumerate(results):
-        try:
-            encode(result)
-        except Exception as e:
-            return k, f"a result of type {type(result).__name__} cannot be pickled: {e}"
-    return 0, f"{error}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class ParallelWarning(UserWarning):
@@ -41,6 +41,28 @@ class CannotFork(OSError):
     """The system refused to make a worker; nothing has been run."""
 
 
+class Ending(NamedTuple):
+    """How a worker came to its end."""
+
+    status: int | None
+    """What waiting for it gave."""
+    peak: int = 0
+    """The most memory that it had, in bytes; what it shared with its parent is counted."""
+    out_of_memory: bool = False
+    """Whether the kernel has killed a process for want of memory meanwhile."""
+
+    def in_words(self) -> str:
+        """As in "a worker ·"."""
+        by_kernel = self.status is not None and os.WIFSIGNALED(self.status)
+        if by_kernel and self.out_of_memory and os.WTERMSIG(self.status) == 9:  # type: ignore[arg-type]
+            return "was killed by SIGKILL, by the kernel's out-of-memory killer,"
+        return how_it_ended(self.status)
+
+    def memory(self) -> str:
+        """As in "a worker died·"."""
+        return f"; its memory had peaked at {size(self.peak)}" if self.peak else ""
+
+
 def how_it_ended(status: int | None) -> str:
     """A wait status in words."""
     if status is None:
@@ -61,13 +83,39 @@ def how_it_ended(status: int | None) -> str:
     return f"exited with code {os.waitstatus_to_exitcode(status)}"
 
 
-def worker_died(index: int, item: Any, status: int | None, deaths: int) -> WorkerDied:
+def worker_died(index: int, item: Any, how: Ending, deaths: int) -> WorkerDied:
     """The error for the iteration that workers died on, each time that it was tried."""
     times = {1: "", 2: ", twice"}.get(deaths, f", {deaths} times")
     return WorkerDied(
-        f"a worker {how_it_ended(status)} in iteration {index} (item {shown(item)}){times}. "
+        f"a worker {how.in_words()} in iteration {index} (item {shown(item)}){times}{how.memory()}. "
         f"The {index} iterations before it are done. Run that item alone to see why."
     )
+
+
+def took_too_long(index: int, item: Any, seconds: float) -> TimeoutError:
+    """The error for an iteration that its worker was killed for."""
+    return TimeoutError(
+        f"iteration {index} (item {shown(item)}) took longer than timeout={seconds:g} seconds. "
+        f"The {index} iterations before it are done."
+    )
+
+
+def passed_memory(index: int, item: Any, allowed: int) -> str:
+    """What is noted on the MemoryError of an iteration."""
+    return (
+        f"in iteration {index} (item {shown(item)}), which took more than memory={allowed} bytes "
+        f"({size(allowed)}) beyond what its worker began with"
+    )
+
+
+def size(count: int) -> str:
+    """Bytes in words."""
+    amount, unit = float(count), "bytes"
+    for unit in ("bytes", "KiB", "MiB", "GiB", "TiB"):
+        if amount < 1024 or unit == "TiB":
+            break
+        amount /= 1024
+    return f"{amount:.0f} {unit}" if amount >= 100 or unit == "bytes" else f"{amount:.1f} {unit}"
 
 
 def shown(item: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from allcores.engine.failures import WorkerDied, how_it_ended
+from allcores.engine.failures import Ending, WorkerDied, shown
 from allcores.engine.functions import dumps
 
 if TYPE_CHECKING:
@@ -76,16 +76,11 @@ class Job:
         """Tell those who want to know that it is finished. Called without the lock."""
 
 
-def died_at(order: Order, at: int, status: int | None) -> WorkerDied:
-    import reprlib
-
-    items = order.items
-    try:
-        shown = reprlib.repr(items[at]) if at < len(items) else "?"
-    except Exception:
-        shown = f"<{type(items[at]).__name__}>"
+def died_at(order: Order, at: int, how: Ending) -> WorkerDied:
+    """The error for the task that a worker died on."""
+    item = shown(order.items[at]) if at < len(order.items) else "?"
     return WorkerDied(
-        f"a worker {how_it_ended(status)} in task {order.start + at} (item {shown}). "
+        f"a worker {how.in_words()} in task {order.start + at} (item {item}){how.memory()}. "
         "The pool goes on with a new worker; run that item alone to see why."
     )
 

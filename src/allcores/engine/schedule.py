@@ -5,23 +5,26 @@ It runs in the calling thread and only while the caller asks for the next batch.
 
 from __future__ import annotations
 
-import mmap
+import math
 import os
 import pickle
 import select
 import sys
-from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from time import perf_counter
+from time import monotonic, monotonic_ns, perf_counter
 from typing import Any, NamedTuple, Protocol
 
+from allcores.engine import memory
+from allcores.engine.chunks import Chunk, Chunks
 from allcores.engine.crew import Crew, Worker
+from allcores.engine.descendants import kill_tree
 from allcores.engine.errors import unpack
-from allcores.engine.failures import CannotFork, worker_died
+from allcores.engine.failures import CannotFork, passed_memory, took_too_long, worker_died
 from allcores.engine.interrupts import Interrupts, from_handler
 from allcores.engine.job import Cut, Job
 from allcores.engine.limits import NO_LIMITS, Limits
+from allcores.engine.slots import BESIDE, IDLE, SENDING, Slots
 from allcores.engine.source import Indexed, Streamed
 from allcores.engine.wire import Lost
 
@@ -35,6 +38,12 @@ WINDOW = 16
 """Chunks a worker may be ahead of the oldest unfinished one."""
 KEPT_AT_ONCE = 512
 """Of a journal, so many iterations are read in one go."""
+FALSE_STARTS = 5
+"""Workers that may be lost before they have begun anything, for each worker, one after the other."""
+LONGEST_WAIT = 100_000_000
+"""Milliseconds: what `poll` takes."""
+STEADY_LOOK, MUCH_TOO_LATE = 0.25, 0.5
+"""With a limit of time the coordinator looks up so often; so much later it was stopped meanwhile."""
 HELD_BYTES = 64 << 20
 """Results that wait for an earlier one may take this much before no more is handed out."""
 
@@ -85,29 +94,6 @@ class Journaled(Protocol):
         """Write what is to be written."""
 
 
-class Chunk:
-    """Neighbouring iterations that a worker does in one go, and what came of them."""
-
-    __slots__ = ("answer", "deaths", "items", "last", "size", "start", "status")
-
-    def __init__(
-        self,
-        start: int,
-        items: Sequence[Any],
-        last: bool,
-        deaths: int = 0,
-        status: int | None = None,
-    ) -> None:
-        self.start, self.items, self.last = start, items, last
-        self.deaths, self.status = deaths, status
-        self.size = 0
-        self.answer: tuple[list[Any], Any, Cut | None, float] | None = None
-
-    @property
-    def stop(self) -> int:
-        return self.start + len(self.items)
-
-
 class Run:
     """The iterations of one loop, done by workers.
 
@@ -151,13 +137,18 @@ class Run:
         self.item_bytes = 0.0
         self.crew: Crew | None = None
         self.fork_seconds = self.work_seconds = 0.0
-        self.order: deque[Chunk] = deque()
-        self.todo: deque[Chunk] = deque()
-        self.halted: Chunk | None = None
+        self.chunks = Chunks(limits.retries)
+        self.order = self.chunks.order
         self.held = 0
+        self.lost = 0
+        """Workers lost before they had begun anything, since the last one that had."""
+        self.refused: CannotFork | None = None
+        """Why no worker could be made in the place of one that is gone."""
+        self.holds_back = False
+        """Whether a worker waits because the machine has hardly any memory left."""
         self.exhausted = False
         self.closed = False
-        self.slots = memoryview(b"")
+        self.slots = Slots(0)
         self.poll = select.poll()
         self.by_fd: dict[int, Worker] = {}
 
@@ -199,12 +190,10 @@ class Run:
         with self.interrupts.let_through():
             left = self.source.left()
         if left is not None:
-            waiting = sum(len(chunk.items) for chunk in self.todo)
+            waiting = sum(len(chunk.items) for chunk in self.chunks.todo)
             self.count = min(self.count, max(left + waiting, 1))
-        memory = mmap.mmap(-1, 8 * (self.count + 1))
-        self.slots = memoryview(memory).cast("q")
-        for i in range(self.count):
-            self.slots[i] = -1
+        self.slots = Slots(self.count)
+        self.machine = memory.machine()
         for stream in (sys.stdout, sys.stderr):
             try:
                 with self.interrupts.let_through():
@@ -213,7 +202,7 @@ class Run:
                 if from_handler(error):
                     raise
         items = self.source.items if isinstance(self.source, Indexed) else None
-        self.crew = Crew(self.job, items, self.slots)
+        self.crew = Crew(self.job, items, self.slots, self.limits)
         try:
             self.grow()
         except BaseException:
@@ -223,7 +212,11 @@ class Run:
     def grow(self) -> None:
         """Make workers, up to the number asked for, while one more saves more than it costs."""
         assert self.crew is not None
+        if self.refused is not None:
+            return
         while len(self.crew.workers) < self.count and self.worth_another():
+            if self.crew.workers and self.machine.nearly_full():
+                return
             began = perf_counter()
             try:
                 self.watch(self.crew.add(len(self.crew.workers)))
@@ -242,7 +235,7 @@ class Run:
         """Whether one more worker would shorten what is left by more than it takes to make it."""
         assert self.crew is not None
         left, number = self.source.left(), len(self.crew.workers)
-        if left == 0 and not self.todo:
+        if left == 0 and not self.chunks.todo:
             return False
         if self.estimate is None or number < 2:
             return True
@@ -254,16 +247,15 @@ class Run:
         return ahead > number * (number + 1) * self.fork_seconds
 
     def watch(self, worker: Worker) -> None:
-        fd = worker.sock.fileno()
-        self.by_fd[fd] = worker
-        self.poll.register(fd, select.POLLIN)
+        for fd in (worker.sock.fileno(), worker.pidfd):
+            if fd >= 0:
+                self.by_fd[fd] = worker
+                self.poll.register(fd, select.POLLIN)
 
     # -- in order
 
     def head(self) -> Batch | Halt | None:
         """The next thing to give, if the oldest chunk is finished."""
-        if self.halted is not None:
-            self.halted = None
         if not self.order or self.order[0].answer is None:
             return None
         chunk = self.order[0]
@@ -291,38 +283,53 @@ class Run:
         self.held -= chunk.size
         if self.journal is not None:
             self.journal.flush()  # the caller may take long
-        item = chunk.items[0]
-        error = None if cut.error is None else unpack(cut.error)
-        if cut.kind == "died":
-            error = worker_died(self.first + chunk.start, item, chunk.status, chunk.deaths)
         if len(chunk.items) > 1:
             rest = Chunk(chunk.start + 1, chunk.items[1:], chunk.last)
             self.order.appendleft(rest)
-            self.todo.appendleft(rest)
-        return Halt(chunk.start, item, cut.kind, cut.text, cut.detail, error)
+            self.chunks.again([rest])
+        error = self.error_of(chunk, cut)
+        return Halt(chunk.start, chunk.items[0], cut.kind, cut.text, cut.detail, error)
+
+    def error_of(self, chunk: Chunk, cut: Cut) -> BaseException | None:
+        """What is to be raised for a chunk's first iteration, where the caller is not to do it."""
+        place, item = self.first + chunk.start, chunk.items[0]
+        if cut.kind == "died":
+            assert chunk.how is not None
+            return worker_died(place, item, chunk.how, chunk.deaths)
+        if cut.kind == "timeout":
+            assert self.limits.timeout is not None
+            return took_too_long(place, item, self.limits.timeout)
+        error = None if cut.error is None else unpack(cut.error)
+        if isinstance(error, MemoryError) and self.limits.memory is not None:
+            error.add_note(passed_memory(place, item, self.limits.memory))
+        return error
 
     # -- handing out
 
     def hand_out(self, ahead: int = AHEAD) -> None:
         """Give every worker with fewer than so many chunks another one."""
         assert self.crew is not None
+        self.holds_back = False
         for level in range(ahead):
             for worker in self.crew.workers:
                 if len(worker.assigned) <= level:
+                    if self.machine.nearly_full() and any(w.assigned for w in self.crew.workers):
+                        self.holds_back = True
+                        return
                     chunk = self.next_chunk()
                     if chunk is None:
                         return
                     self.assign(worker, chunk)
 
     def next_chunk(self) -> Chunk | None:
-        while not self.todo:
+        while not self.chunks.todo:
             chunk = self.read_chunk()
             if chunk is None:
                 return None
             if self.journal is None:
                 return chunk
-            self.todo += self.not_done_before(chunk)
-        return self.todo.popleft()
+            self.chunks.again(self.not_done_before(chunk))
+        return self.chunks.next(self.by_time() if self.chunk is None else None)
 
     def read_chunk(self) -> Chunk | None:
         """The next piece of the input, if there is more and there is room for its results."""
@@ -351,14 +358,14 @@ class Run:
 
     def done_before(self) -> Batch | Halt | None:
         """The next thing to give for which no worker is needed; None: there are to be workers."""
-        while not self.todo:
+        while not self.chunks.todo:
             ready = self.head()
             if ready is not None:
                 return ready
             chunk = self.read_chunk()
             if chunk is None:
                 return None
-            self.todo += self.not_done_before(chunk)
+            self.chunks.again(self.not_done_before(chunk))
         return self.head()
 
     def not_done_before(self, chunk: Chunk) -> list[Chunk]:
@@ -386,7 +393,7 @@ class Run:
                     self.use(part, rows[: end - first])
                     del rows[: end - first]
                 parts.append(part)
-        self.replace(chunk, parts)
+        self.chunks.replace(chunk, parts)
         return [part for part in parts if part.answer is None]
 
     def use(self, chunk: Chunk, rows: list[Any]) -> None:
@@ -410,7 +417,7 @@ class Run:
             return self.chunk
         left = self.source.left()
         # Half-size first chunks: the estimate may be wrong, and all workers should start at once.
-        size = int(CHUNK_SECONDS / self.estimate) if self.estimate else 1
+        size = self.by_time() or 1
         if left is not None:
             size = min(size, -(-left // (self.count * 4)))
         elif self.item_bytes:
@@ -419,10 +426,15 @@ class Run:
             size = min(size, 16)
         return max(1, min(size, 100_000))
 
+    def by_time(self) -> int | None:
+        """How many iterations take about as long as a chunk should, as far as is known."""
+        return max(int(CHUNK_SECONDS / self.estimate), 1) if self.estimate else None
+
     def assign(self, worker: Worker, chunk: Chunk) -> None:
         given = None if self.source.by_index else list(chunk.items)
+        message = chunk.start, chunk.stop, given, chunk.last, chunk.alone
         try:
-            body = pickle.dumps((chunk.start, chunk.stop, given, chunk.last), protocol=5)
+            body = pickle.dumps(message, protocol=5)
         except Exception as error:
             self.cannot_send(chunk, error)
             return
@@ -442,26 +454,35 @@ class Run:
                 break
         else:
             k = 0
+        stuck = chunk
         if k:
-            first = Chunk(chunk.start, chunk.items[:k], False)
-            self.order.insert(self.order.index(chunk), first)
-            self.todo.appendleft(first)
-            self.cut_off(chunk, k)
-        why = f"an item of type {type(chunk.items[0]).__name__} cannot be pickled: {error}"
-        chunk.answer = ([], None, Cut(0, "unshippable", why), 0.0)
+            stuck = self.chunks.split(chunk, k)
+            self.chunks.again([chunk])
+        why = f"an item of type {type(stuck.items[0]).__name__} cannot be pickled: {error}"
+        stuck.stopped("unshippable", why)
 
     # -- waiting
 
     def wait(self, milliseconds: int | None = None) -> None:
         """Wait until a worker has something to say, for ever or so long, and listen."""
+        if self.refused is not None and self.crew is not None and not self.crew.workers:
+            raise self.refused
         if milliseconds is None and self.journal is not None:
             due = self.journal.due()
             milliseconds = None if due is None else int(1000 * due) + 1
+        longest = self.next_look(milliseconds)
+        began = monotonic()
         with self.interrupts.let_through():
-            events = self.poll.poll(milliseconds)
+            events = self.poll.poll(longest)
+        late = 0.0 if longest is None else monotonic() - began - longest / 1000
         for fd, event in events:
             worker = self.by_fd.get(fd)
             if worker is None:
+                continue
+            if fd == worker.pidfd:
+                # Its number may be another one's by now, whose worker was made a moment ago.
+                if worker.ended():
+                    self.listen(worker, gone=True)
                 continue
             if event & select.POLLOUT:
                 worker.flush()
@@ -471,13 +492,18 @@ class Run:
                 self.listen(worker)
         if self.journal is not None and self.journal.due() == 0:
             self.journal.flush()
+        if self.limits.timeout is not None:
+            self.end_overdue(late)
 
-    def listen(self, worker: Worker) -> None:
+    def listen(self, worker: Worker, gone: bool = False) -> None:
+        """Take in what a worker says. gone: it is not there any more, and this was its last."""
         try:
             while (frame := worker.reader.read()) is not None:
                 self.accept(worker, *frame)
                 self.hand_out()
         except (EOFError, ConnectionError):
+            gone = True
+        if gone:
             self.bury(worker)
 
     def accept(self, worker: Worker, body: memoryview, buffers: list[memoryview] | Lost) -> None:
@@ -489,84 +515,94 @@ class Run:
             self.held += chunk.size
             chunk.answer = self.decode(body, buffers=buffers)
         except Exception as error:
-            chunk.answer = (
-                [],
-                None,
-                Cut(0, "unshippable", f"a result cannot be unpickled: {error}"),
-                0.0,
-            )
+            chunk.stopped("unshippable", f"a result cannot be unpickled: {error}")
         assert chunk.answer is not None
         if self.journal is not None:
             self.keep(chunk)
         results, _, cut, seconds = chunk.answer
+        self.lost = 0
         self.work_seconds += seconds
-        done = len(results) + (cut is not None)
+        put_back = cut is not None and cut.kind in ("unfinished", "crowded")
+        done = len(results) + (cut is not None and not put_back)
         if done:
             cost = max(seconds / done, 1e-7)
             self.estimate = cost if self.estimate is None else 0.6 * self.estimate + 0.4 * cost
+        if cut is not None and put_back:
+            if not cut.keep:
+                self.held -= chunk.size
+            self.chunks.put_back(chunk, cut)
 
-    # -- deaths
+    # -- lost workers
 
     def bury(self, worker: Worker) -> None:
-        """A worker is gone: try its chunks again; the iteration it was on gets one more chance."""
+        """A worker is gone: what it had is done by others, but for what it cannot be done."""
         assert self.crew is not None
-        fd = worker.sock.fileno()
-        self.poll.unregister(fd)
-        del self.by_fd[fd]
-        at = self.slots[worker.number]
+        for fd in (worker.sock.fileno(), worker.pidfd):
+            if self.by_fd.pop(fd, None) is not None:
+                self.poll.unregister(fd)
         self.crew.remove(worker)
-        again: list[Chunk] = []
+        at, since = self.slots.at[worker.number], self.slots.since[worker.number]
+        overdue = worker.overdue == (at, since)
+        if worker.overdue is not None and not overdue:
+            at = IDLE  # it was too late: that iteration was over
+        how = worker.how._replace(out_of_memory=self.machine.has_killed())
         for k, chunk in enumerate(worker.assigned):
-            if chunk.start <= at < chunk.stop:
-                again += self.isolate(chunk, at, worker.status)
-            elif k == 0 and at < 0:
-                again += self.halve(chunk, worker.status)
+            if k == 0 and chunk.start <= at < chunk.stop:
+                self.chunks.lose(chunk, at, None if overdue else how)
+            elif k == 0 and at in (BESIDE, SENDING):
+                self.chunks.lose_beside(chunk, None if overdue else how)
+            elif k == 0 and worker.overdue is None and self.false_start():
+                self.chunks.lose(chunk, chunk.start, how)
             else:
-                again.append(chunk)
-        self.todo.extendleft(c for c in reversed(again) if c.answer is None)
-        self.slots[worker.number] = -1
-        self.watch(self.crew.add(worker.number))
+                self.chunks.again([chunk])
+        self.make_up_for(worker)
+
+    def false_start(self) -> bool:
+        """One more was lost before it began anything; whether there is no use in going on so."""
+        self.lost += 1
+        return self.lost > FALSE_STARTS * self.count
+
+    def make_up_for(self, worker: Worker) -> None:
+        """Make a new worker in the place of one that is gone."""
+        assert self.crew is not None
+        try:
+            self.watch(self.crew.add(worker.number))
+        except CannotFork as error:
+            self.refused = error
+            return
         self.hand_out()
 
-    def halve(self, chunk: Chunk, status: int | None) -> list[Chunk]:
-        """A worker died beside its iterations, such as packing their results: find out by which."""
-        if len(chunk.items) == 1:
-            chunk.deaths += 1
-            chunk.status = status
-            if chunk.deaths > self.limits.retries:
-                chunk.answer = ([], None, Cut(0, "died"), 0.0)
-            return [chunk]
-        middle = len(chunk.items) // 2
-        parts = [
-            Chunk(chunk.start, chunk.items[:middle], False),
-            Chunk(chunk.start + middle, chunk.items[middle:], chunk.last),
-        ]
-        self.replace(chunk, parts)
-        return parts
+    def next_look(self, milliseconds: int | None) -> int | None:
+        """How long to wait for workers: until one may have taken too long at what it is at."""
+        assert self.crew is not None
+        least = None if milliseconds is None else milliseconds / 1000
+        if self.holds_back:
+            least = memory.LOOK_SECONDS if least is None else min(least, memory.LOOK_SECONDS)
+        if self.limits.timeout is not None:
+            now = monotonic_ns()
+            begun = [self.slots.busy(worker.number) for worker in self.crew.workers]
+            spent = max((now - busy[1] for busy in begun if busy is not None), default=0)
+            due = min(max(self.limits.timeout - spent / 1e9, 0.0), STEADY_LOOK)
+            least = due if least is None else min(least, due)
+        return None if least is None else min(math.ceil(least * 1000), LONGEST_WAIT)
 
-    def replace(self, chunk: Chunk, parts: list[Chunk]) -> None:
-        place = self.order.index(chunk)
-        self.order.remove(chunk)
-        for i, part in enumerate(parts):
-            self.order.insert(place + i, part)
+    def end_overdue(self, late: float) -> None:
+        """Kill workers whose iterations take too long.
 
-    def isolate(self, chunk: Chunk, at: int, status: int | None) -> list[Chunk]:
-        """Split a chunk so that the iteration a worker died on stands alone."""
-        k = at - chunk.start
-        parts = [
-            Chunk(chunk.start, chunk.items[:k], False),
-            Chunk(at, chunk.items[k : k + 1], False, deaths=chunk.deaths + 1, status=status),
-            Chunk(at + 1, chunk.items[k + 1 :], chunk.last),
-        ]
-        parts[1].last = chunk.last and not len(parts[2].items)
-        parts = [p for p in parts if len(p.items)]
-        culprit = next(p for p in parts if p.start == at)
-        if len(chunk.items) > 1:
-            culprit.deaths = 1
-        if culprit.deaths > self.limits.retries:
-            culprit.answer = ([], None, Cut(0, "died"), 0.0)
-        self.replace(chunk, parts)
-        return parts
+        late: how much longer than it was to this process has waited, as when all were stopped.
+        """
+        assert self.crew is not None and self.limits.timeout is not None
+        now = monotonic_ns()
+        for worker in list(self.crew.workers):
+            busy = self.slots.busy(worker.number)
+            if busy is None:
+                continue
+            if late > MUCH_TOO_LATE:
+                self.slots.since[worker.number] += int(late * 1e9)
+            elif now - busy[1] > self.limits.timeout * 1e9:
+                worker.overdue = busy
+                kill_tree(worker.pid)
+                self.listen(worker, gone=True)
 
     # -- ending
 
@@ -591,7 +627,7 @@ class Run:
             crew.close(hurried=lambda: self.interrupted or self.interrupts.came)
             self.by_fd.clear()
         self.order.clear()
-        self.todo.clear()
+        self.chunks.todo.clear()
 
     def __del__(self) -> None:
         crew = getattr(self, "crew", None)

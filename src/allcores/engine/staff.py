@@ -21,7 +21,7 @@ from typing import Any
 
 from allcores.engine import exits, per_worker
 from allcores.engine.errors import Raised, unpack
-from allcores.engine.failures import WorkerDied, how_it_ended
+from allcores.engine.failures import WorkerDied
 from allcores.engine.functions import dumps
 from allcores.engine.interrupts import Interrupts
 from allcores.engine.orders import Job, Order, died_at, unpicklable_item
@@ -384,20 +384,20 @@ class Staff(Workforce):
         self.forget(member)
         seq, at = member.last
         if not left:
-            self.lost = how_it_ended(member.status)
+            self.lost = member.how.in_words()
         if seq == STARTING and not left:
             self.false_starts += 1
             if self.false_starts >= FALSE_STARTS:
                 what = "in the pool's initializer" if self.initializer else "as it started"
                 text = f"workers died {what}, {self.false_starts} times in a row: the last one"
-                self.broken = WorkerDied(f"{text} {how_it_ended(member.status)}.")
+                self.broken = WorkerDied(f"{text} {member.how.in_words()}.")
         for k, order in enumerate(orders):
             order.deaths += k == 0
             if seq != order.seq and order.deaths < FALSE_STARTS:
                 # It had not begun, so nothing is done twice.
                 self.again.append(order)
                 continue
-            error = self.broken or died_at(order, at, member.status)
+            error = self.broken or died_at(order, at, member.how)
             self.finished(order.job, order.job.fail(order, at, error))
 
     def finished(self, job: Job, whole: bool) -> None:

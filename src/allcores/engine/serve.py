@@ -1,0 +1,207 @@
+"""The worker's side of a loop: does chunks until there are no more."""
+
+from __future__ import annotations
+
+import pickle
+import socket
+import time
+from collections.abc import Callable
+from time import monotonic_ns
+from typing import Any
+
+from allcores.engine import memory, wire
+from allcores.engine.errors import pack
+from allcores.engine.job import LEFT, Cut, Job
+from allcores.engine.limits import Limits
+from allcores.engine.slots import BESIDE, IDLE, SENDING, Slots
+
+ANSWER_NS = 100_000_000
+"""After so long a worker sends what it has of a chunk, lest much be lost if it dies."""
+
+
+class Server:
+    """A worker of a loop. number: which of them; items: what it holds of the input, if anything."""
+
+    def __init__(
+        self, job: Job, items: Any, sock: socket.socket, slots: Slots, number: int, limits: Limits
+    ) -> None:
+        self.job, self.items, self.sock = job, items, sock
+        self.at, self.since, self.number = slots.at, slots.since, number
+        self.starts_at = getattr(job, "starts_at", None)
+        self.look_at = getattr(job, "look_at", None)
+        self.leaves_last = bool(getattr(job, "leaves_last", ()))
+        self.brings_errors = bool(getattr(job, "brings_errors", False))
+        self.looked = False
+        self.memory = None if limits.memory is None else memory.OwnLimit(limits.memory)
+
+    def is_at(self, what: int) -> None:
+        """Say what this worker is at from now on."""
+        self.since[self.number] = monotonic_ns()
+        self.at[self.number] = what
+
+    def live(self, settled: Callable[[], None]) -> None:
+        """Do chunks until there are no more. settled: called when the first one is there."""
+        while True:
+            self.is_at(IDLE)
+            try:
+                message = wire.receive_bytes(self.sock)
+            except EOFError:
+                return
+            self.is_at(BESIDE)
+            settled()
+            settled = _nothing
+            start, stop, given, last, alone = pickle.loads(message)
+            chunk = given if given is not None else [self.items[i] for i in range(start, stop)]
+            if alone and self.memory is not None and self.memory.worn():
+                # What earlier iterations have left behind must not count against this one.
+                self.send([], None, Cut(0, "crowded"), 0.0)
+                break
+            if not self.serve(chunk, start, last, alone):
+                break
+        self.is_at(IDLE)
+
+    def serve(self, chunk: list[Any], start: int, last: bool, alone: bool) -> bool:
+        """Do a chunk, and send what came of it; whether this worker is of use for another one."""
+        left = last and self.leaves_last
+        if left:
+            del chunk[-1]
+        if self.starts_at is not None:
+            self.starts_at(start)
+        self.job.before_chunk()
+        if self.look_at is not None:
+            self.look_at(chunk)
+        results: list[Any] = []
+        began = time.perf_counter()
+        cut = self.do_looking(chunk, results, start, alone)
+        seconds = time.perf_counter() - began
+        self.is_at(BESIDE)
+        if cut is not None and cut.kind in ("unfinished", "crowded"):
+            # As if the chunk ended here: nothing is wrong.
+            extra, more = self.job.after_chunk(results, False, None)
+        else:
+            extra, more = self.job.after_chunk(results, last and cut is None and not left, cut)
+        # A worker that has changed what outlives iterations is of no more use.
+        if more is not None and (cut is None or more.keep < cut.keep or more.kind == "changed"):
+            cut = more
+        if left and cut is None:
+            cut = Cut(len(results), "shared")
+        self.send(results, extra, cut, seconds)
+        # An item that was changed half way is as it was in other workers.
+        crowded = cut is not None and cut.kind == "crowded"
+        return not (crowded and getattr(self.job, "changes_items", False))
+
+    def do_looking(
+        self, chunk: list[Any], results: list[Any], start: int, alone: bool
+    ) -> Cut | None:
+        """As `do`, with a look at what the worker's very first iteration changes."""
+        if self.look_at is None or self.looked or len(chunk) == 1:
+            return self.do(chunk, results, start, start + len(chunk), alone)
+        # What changes to and fro may be as it was when the chunk ends.
+        self.looked = True
+        stop = start + len(chunk)
+        cut = self.do(chunk[:1], results, start, stop, alone)
+        cut = cut or self.job.look_between()  # type: ignore[attr-defined]
+        return cut or self.do(chunk[1:], results, start + 1, stop, alone)
+
+    def do(
+        self, items: list[Any], results: list[Any], place: int, stop: int, alone: bool
+    ) -> Cut | None:
+        """Work on items in turn; says why it stopped before all are done, if it did.
+
+        place: the number of the first one; stop: that of the one behind the chunk.
+        """
+        work, append, at, since = self.job.work, results.append, self.at, self.since
+        number, clock = self.number, monotonic_ns
+        if self.memory is not None:
+            self.memory.set()
+        since[number] = now = clock()
+        until = now + ANSWER_NS
+        try:
+            for item in items:
+                at[number] = place
+                result = work(item)
+                if result is LEFT:
+                    return Cut(len(results), "left")
+                append(result)
+                place += 1
+                now = clock()
+                if now > until and place < stop:
+                    return Cut(len(results), "unfinished")
+                since[number] = now
+        except BaseException as error:
+            return self.raised(error, len(results), alone)
+        finally:
+            if self.memory is not None:
+                self.memory.lift()
+        return None
+
+    def raised(self, error: BaseException, done: int, alone: bool) -> Cut:
+        """What an exception in an iteration comes to."""
+        kind = type(error)
+        detail = f"{kind.__module__}.{kind.__qualname__}"
+        packed: Any = None
+        if self.memory is not None and memory.passed(error):
+            self.memory.lift()
+            if not alone:
+                # The results of the chunk so far may be what took the memory.
+                return Cut(done, "crowded")
+            packed = pack(error)
+        elif self.brings_errors:
+            packed = pack(error)
+        return Cut(done, "raised", worker_traceback(error), detail, packed)
+
+    def send(self, results: list[Any], extra: Any, cut: Cut | None, seconds: float) -> None:
+        """Send a chunk's results, as many as can be pickled."""
+        body, big = packed(self.job, results, extra, cut, seconds)
+        self.is_at(SENDING)
+        wire.send_frame(self.sock, body, big)
+
+
+def _nothing() -> None:
+    pass
+
+
+def worker_traceback(error: BaseException) -> str:
+    """The traceback as the worker saw it, without this module's frames."""
+    tb = error.__traceback__
+    while tb is not None and tb.tb_frame.f_globals.get("__name__") == __name__:
+        tb = tb.tb_next
+    import traceback
+
+    try:
+        return "".join(traceback.format_exception(type(error), error, tb))
+    except Exception:
+        return f"{type(error).__name__}\n"
+
+
+def packed(
+    job: Job, results: list[Any], extra: Any, cut: Cut | None, seconds: float
+) -> tuple[bytes, list[pickle.PickleBuffer]]:
+    """A chunk's answer: its results, as many as can be pickled."""
+    encode = getattr(job, "encode", wire.encode)
+    if cut is not None:
+        del results[cut.keep :]
+    try:
+        return encode((results, extra, cut, seconds))
+    except Exception:
+        extra = job.lighten(extra, False)
+        try:
+            return encode((results, extra, cut, seconds))
+        except Exception as error:
+            keep, why = first_unpicklable(results, error, encode)
+            # What goes along belongs to the chunk's end, so that the last good one is done again.
+            keep = max(keep - 1, 0)
+            cut = Cut(keep, "unshippable", why)
+            return encode((results[:keep], job.lighten(extra, True), cut, seconds))
+
+
+def first_unpicklable(
+    results: list[Any], error: Exception, encode: Callable[[Any], Any]
+) -> tuple[int, str]:
+    """How many results can be pickled one by one, and why the next one cannot."""
+    for k, result in enumerate(results):
+        try:
+            encode(result)
+        except Exception as e:
+            return k, f"a result of type {type(result).__name__} cannot be pickled: {e}"
+    return 0, f"{error}"
