@@ -26,6 +26,8 @@ class Ahead:
         self.count = first
         self.said: dict[int, list[Piece]] = {}
         self.error: BaseException | None = None
+        # Kept, for a stream that is dropped calls `flush`, and Ctrl-C is lost in there.
+        self.captures = _Passing(Tape(), 1, None), _Passing(Tape(), 2, None)
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -33,7 +35,9 @@ class Ahead:
     def __next__(self) -> Any:
         tape = Tape()
         before = sys.stdout, sys.stderr
-        captures = _Passing(tape, 1, before[0]), _Passing(tape, 2, before[1])
+        captures = self.captures
+        for capture, stream in zip(captures, before):
+            capture.relay, capture.original = tape, stream
         sys.stdout, sys.stderr = captures
         try:
             with said_later(tape):

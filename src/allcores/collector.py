@@ -20,12 +20,14 @@ def collector_paused() -> Iterator[None]:
     if not gc.isenabled() or gc.get_freeze_count():
         yield
         return
-    gc.disable()
     before = gc.get_count()[0]
     try:
+        gc.disable()
         yield
     finally:
-        if gc.get_count()[0] > min(before + MADE, gc.get_threshold()[0]):
-            gc.freeze()
-            gc.unfreeze()
-        gc.enable()
+        try:
+            if gc.get_count()[0] > min(before + MADE, gc.get_threshold()[0]):
+                gc.freeze()
+                gc.unfreeze()
+        finally:
+            gc.enable()

@@ -167,13 +167,16 @@ class _Parallel:
 
             if in_worker() or not (may_draw() and wanted(settings)):
                 return iter(iterable)
+        from allcores.engine.interrupts import from_handler
         from allcores.entry import segments
         from allcores.tracebacks import raises, trimmed
 
         try:
             pieces = segments(self.site, sys._getframe(1), iterable, settings, self.errors)
-        except KeyboardInterrupt as interrupt:
-            pieces = iter([raises(trimmed(interrupt))])
+        except BaseException as error:
+            if not from_handler(error):
+                raise
+            pieces = iter([raises(trimmed(error))])
         return iter(iterable) if pieces is None else chain.from_iterable(pieces)
 
 

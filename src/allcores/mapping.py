@@ -19,7 +19,7 @@ from allcores.build.travel import reorders_a_set
 from allcores.engine import per_worker
 from allcores.engine.failures import CannotFork
 from allcores.engine.forkable import why_not_forkable
-from allcores.engine.interrupts import Interrupts, closed_undisturbed, undisturbed
+from allcores.engine.interrupts import Interrupts, closed_undisturbed, from_handler, undisturbed
 from allcores.engine.memory import passed
 from allcores.engine.own_streams import enter_iteration, inside_iteration, leave_iteration
 from allcores.engine.randomness import Streams, new_clock_sequence
@@ -65,8 +65,9 @@ def map(
     call = _call("map", fn, iterables, False, settings_of(workers, on, False, chunk))
     try:
         return call.all()
-    except KeyboardInterrupt as interrupt:
-        trimmed(interrupt)
+    except BaseException as error:
+        if from_handler(error):
+            trimmed(error)
         raise
 
 
@@ -109,8 +110,9 @@ def starmap(
     call = _call("starmap", fn, (iterable,), True, settings_of(workers, on, False, chunk))
     try:
         return call.all()
-    except KeyboardInterrupt as interrupt:
-        trimmed(interrupt)
+    except BaseException as error:
+        if from_handler(error):
+            trimmed(error)
         raise
 
 
@@ -119,8 +121,9 @@ def _one_by_one(call: _Call) -> Iterator[Any]:
     try:
         for piece in closed_undisturbed(call.interrupts, call.pieces(whole=False)):
             yield from piece
-    except KeyboardInterrupt as interrupt:
-        trimmed(interrupt)
+    except BaseException as error:
+        if from_handler(error):
+            trimmed(error)
         raise
 
 

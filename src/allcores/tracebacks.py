@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
+from allcores.engine.interrupts import from_handler
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -45,19 +47,29 @@ def shows_users_code(error: BaseException) -> bool:
 
 
 def trimmed(error: BaseException) -> BaseException:
-    """The exception, with a traceback that has no frame of this package."""
+    """The exception, with a traceback that has no frame of this package, nor a context of ours."""
+    context = error.__context__
+    while context is not None and _is_ours(context.__traceback__):
+        context = context.__context__
+    error.__context__ = context
     return error.with_traceback(without_own_frames(error.__traceback__))
 
 
+def _is_ours(traceback: TracebackType | None) -> bool:
+    """Whether an exception with this traceback has been caught by our own code."""
+    return traceback is not None and traceback.tb_frame.f_code.co_filename.startswith(_PACKAGE)
+
+
 def interrupted_here(function: Callable[P, R]) -> Callable[P, R]:
-    """A function that is the only one of ours in the traceback of a KeyboardInterrupt."""
+    """A function of ours that is not in the traceback of what a signal's handler raises."""
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
-        except KeyboardInterrupt as interrupt:
-            trimmed(interrupt)
+        except BaseException as error:
+            if from_handler(error):
+                trimmed(error)
             raise
 
     return call

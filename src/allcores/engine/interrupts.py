@@ -217,6 +217,10 @@ def closed_undisturbed(
     except GeneratorExit:
         late = interrupts.while_closing(pieces.close)  # noqa: F841  (kept as long as this frame)
         raise
+    except BaseException:
+        with interrupts.held_back():
+            pieces.close()
+        raise
 
 
 def _when_dropped(number: int) -> object:

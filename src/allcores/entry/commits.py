@@ -15,6 +15,7 @@ from allcores.engine.interrupts import from_handler
 from allcores.engine.job import LEFT, Skipped
 from allcores.engine.schedule import Batch, Halt
 from allcores.entry.raising import HALF_DONE, Raising
+from allcores.tracebacks import trimmed
 from allcores.variables import Stop
 
 if TYPE_CHECKING:
@@ -220,7 +221,7 @@ class Commits(Raising):
             with self.interrupts.let_through():
                 self.functions.commit(items, results, state)
         except BaseException as e:
-            error = e.with_traceback(e.__traceback__.tb_next if e.__traceback__ else None)
+            error = trimmed(e)
         done, applied, partly = state.pop("__at", (0, 0, 0))
         spoke = state.pop("__spoke", -1)
         partly = partly or spoke == done

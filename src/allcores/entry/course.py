@@ -48,7 +48,9 @@ class Entry(Tasting):
         except BaseException as error:
             if not shows_users_code(error) and not isinstance(error, KeyboardInterrupt):
                 raise
-            caught = trimmed(error)
+            with self.interrupts.held_back():
+                caught = trimmed(error)
+                self.interrupts.is_one_with_the_first()
         else:
             return
         yield raises(caught)
