@@ -58,6 +58,13 @@ def allcores(context: click.Context) -> None:
     help="Loops that draw random numbers: the plain loop's numbers, and so serially [default], or "
     "in parallel with a stream for each iteration, which gives other numbers.",
 )
+@click.option(
+    "--resume",
+    metavar="DIR",
+    type=click.Path(file_okay=False),
+    help="Keep what iterations have recorded in DIR, and do only what is not there: a run that was "
+    "killed goes on where it was.",
+)
 @click.option("--force", is_flag=True, help="Use workers whatever it costs (for testing).")
 @click.option("--quiet", is_flag=True, help="Do not end with a line for each parallel loop.")
 @click.option(
@@ -76,6 +83,7 @@ def run(
     strict: bool,
     include: tuple[str, ...],
     random: str | None,
+    resume: str | None,
     force: bool,
     quiet: bool,
     summary_file: str | None,
@@ -108,6 +116,8 @@ def run(
         from allcores import script as runner
 
         os.environ.update({name: value for name, value in settings.items() if value is not None})
+        if resume is not None:
+            os.environ["ALLCORES_RESUME"] = _journal_in(resume)
         see = _tally_at_exit(summary_file) if summary_file is not None else None
         streams = os.environ.get("ALLCORES_RANDOM") == "streams"
         compiler = partial(rewrite.parallel_code, force=force, own_streams=streams, see=see)
@@ -126,6 +136,24 @@ def run(
             return code
 
     return action
+
+
+def _journal_in(folder: str) -> str:
+    """Open the journal in a folder, for this run alone; gives the folder. Raises Refusal."""
+    from allcores.engine.failures import JournalError
+    from allcores.engine.journal import journal_at
+    from allcores.engine.private_files import private_folder
+    from allcores.settings import JOURNAL
+
+    folder = os.path.abspath(folder)
+    try:
+        private_folder(folder)
+        journal_at(os.path.join(folder, JOURNAL))
+    except JournalError as error:
+        raise Refusal(f"{error}.") from None
+    except OSError as error:
+        raise Refusal(f"{folder} cannot be used for a journal: {error.strerror}.") from None
+    return folder
 
 
 def _tally_at_exit(path: str) -> Callable[[Plan], None]:

@@ -9,6 +9,10 @@ from typing import Any, NamedTuple
 from allcores.engine.limits import NO_LIMITS, Limits
 
 
+JOURNAL = "journal.sqlite3"
+"""The journal in the folder of `allcores run --resume`."""
+
+
 class Settings(NamedTuple):
     """What the caller or the environment asked for."""
 
@@ -25,7 +29,7 @@ class Settings(NamedTuple):
     on_error: str = "raise"
     """What becomes of an iteration that raises: "raise", "skip" or "collect"."""
     resume: str | None = None
-    """The journal's file; of a loop that nobody marked, the folder of the journal."""
+    """The journal's file."""
 
     @property
     def only_in_workers(self) -> bool:
@@ -66,7 +70,6 @@ def settings_of(
     resume: Any = None,
 ) -> Settings:
     """Settings from what was given and the environment. Raises TypeError and ValueError."""
-    given = os.fspath(resume) if resume is not None else os.environ.get("ALLCORES_RESUME")
     return Settings(
         worker_count(workers),
         _one_of(on, "on", "ALLCORES_ON", ("processes", "serial"), "processes"),
@@ -80,7 +83,7 @@ def settings_of(
             count(retries, "retries", least=0),
         ),
         on_error=_on_error(on_error),
-        resume=os.fsdecode(given) if given else None,
+        resume=_journal(resume),
     )
 
 
@@ -143,6 +146,14 @@ def _on_error(given: Any) -> str:
         return given or "raise"
     wrong = ValueError if isinstance(given, str) else TypeError
     raise wrong(f'on_error must be "raise", "skip" or "collect", not {given!r}')
+
+
+def _journal(given: Any) -> str | None:
+    """The journal's file: as given, or the one in the folder that the environment names."""
+    if given is not None:
+        return os.fsdecode(os.fspath(given)) or None
+    folder = os.environ.get("ALLCORES_RESUME")
+    return os.path.join(folder, JOURNAL) if folder else None
 
 
 def _seconds(given: Any) -> float | None:

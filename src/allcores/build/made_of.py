@@ -44,6 +44,10 @@ BY_COMPUTED_NAME = frozenset({"getattr", "vars", "dir"})
 _PLAIN = frozenset({int, float, complex, bool, str, bytes, type(None)})
 
 
+VALUE = "the value of "
+"""How the words for a variable's value begin."""
+
+
 class Part(NamedTuple):
     """One thing that records depend on."""
 
@@ -285,7 +289,7 @@ def in_words(name: str, value: Any) -> str:
         return f"`{plain}` at {where(code)}"
     if isinstance(value, type):
         return f"the class `{plain}`"
-    return f"the value of `{plain}`"
+    return f"{VALUE}`{plain}`"
 
 
 def where(code: types.CodeType) -> str:

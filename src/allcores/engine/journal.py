@@ -61,8 +61,10 @@ class Journal:
         self.ordinals: dict[tuple[str, int], int] = defaultdict(int)
         self.claimed: set[int] = set()
         """The entries that loops of this run have taken."""
-        self.replayed = 0
-        """Iterations that this run did not have to do again."""
+        self.instead_of: dict[int, int] = {}
+        """For a new entry, the one that was there in its place."""
+        self.replaced: set[int] = set()
+        """Entries that are dropped in the end, if no loop has taken them."""
         self.connection: sqlite3.Connection | None = None
         self.file = open_privately(path)
         try:
@@ -160,7 +162,10 @@ class Journal:
         made_of: dict[str, tuple[str, str]],
         elsewhere: Container[str] = (),
     ) -> Entered:
-        """The entry of a loop that begins now; records that were made otherwise are dropped.
+        """The entry of a loop that begins now, old or new.
+
+        What is in its place, but was made otherwise, is kept until this one has come to its end:
+        whoever takes a change back finds it again.
 
         elsewhere: the digests of the bodies of other loops in the same function.
         """
@@ -179,24 +184,25 @@ class Journal:
             best = min(same, key=lambda each: (each.loop != loop, abs(each.ordinal - ordinal)))
             self.claimed.add(best.id)
             return Entered(best.id, 0, ())
+        made = self.run(
+            "INSERT INTO entries(site, loop, ordinal, key, made_of) VALUES(?, ?, ?, ?, ?) "
+            "RETURNING id",
+            *(site, loop, ordinal, key, json.dumps(made_of, ensure_ascii=False)),
+        )
+        number = made[0][0] if made else -1
+        self.claimed.add(number)
         before = next((e for e in found if (e.loop, e.ordinal) == (loop, ordinal)), None)
-        if before is not None and before.body() in elsewhere:
-            before = None
-        text = json.dumps(made_of, ensure_ascii=False)
-        if before is None:
-            made = self.run(
-                "INSERT INTO entries(site, loop, ordinal, key, made_of) VALUES(?, ?, ?, ?, ?) "
-                "RETURNING id",
-                *(site, loop, ordinal, key, text),
-            )
-            number = made[0][0] if made else -1
-            self.claimed.add(number)
+        if before is None or before.body() in elsewhere:
             return Entered(number, 0, ())
-        self.claimed.add(before.id)
+        self.instead_of[number] = before.id
         counted = self.run("SELECT count(*) FROM iterations WHERE entry = ?", before.id)
-        self.drop(before.id)
-        self.run("UPDATE entries SET key = ?, made_of = ? WHERE id = ?", key, text, before.id)
-        return Entered(before.id, counted[0][0] if counted else 0, before.changes(made_of))
+        return Entered(number, counted[0][0] if counted else 0, before.changes(made_of))
+
+    def ended(self, number: int) -> None:
+        """The loop came to its end: what it stands in place of is not wanted any more."""
+        old = self.instead_of.pop(number, None)
+        if old is not None:
+            self.replaced.add(old)
 
     def give_back(self, number: int) -> None:
         """The loop did not come to its end: it may be entered again for this."""
@@ -210,8 +216,12 @@ class Journal:
         """Give the file free. May be called again."""
         if self.process != os.getpid():
             return
-        connection, self.connection = self.connection, None
+        connection = self.connection
         if connection is not None:
+            for number in self.replaced - self.claimed:
+                self.drop(number)
+                self.run("DELETE FROM entries WHERE id = ?", number)
+            self.connection = None
             try:
                 connection.close()
             except sqlite3.Error:
@@ -227,7 +237,7 @@ class Entered(NamedTuple):
 
     number: int
     lost: int
-    """How many records were dropped, for they were made otherwise."""
+    """How many records there are in its place that were made otherwise."""
     changes: Sequence[str]
     """What has changed, in words."""
 

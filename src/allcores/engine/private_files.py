@@ -67,3 +67,17 @@ def _holder(inode: int) -> str:
     except (OSError, IndexError):
         pass
     return ""
+
+
+def private_folder(path: str) -> None:
+    """Make a folder that is this user's alone, or see that it is. Raises JournalError and OSError."""
+    try:
+        os.makedirs(path, mode=0o700)
+        return
+    except FileExistsError:
+        pass
+    about = os.stat(path)
+    if about.st_uid != os.geteuid():
+        raise JournalError(f"{path} belongs to another user; a journal needs a folder of your own")
+    if about.st_mode & 0o002:
+        raise JournalError(f"others may write to {path}; a journal needs a folder of your own")

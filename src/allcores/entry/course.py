@@ -314,8 +314,9 @@ class Entry(Tasting):
         report = self.report
         items, count = self.left_over
         taken_plainly = 0 if count is None else count - (items_left(items) or 0)
-        if self.resume is not None and self.resume.records is not None:
-            report.replayed = self.resume.records.count
+        if self.resume is not None:
+            report.replayed, saved = self.resume.found()
+            report.worker_seconds -= saved
         report.iterations = self.done + taken_plainly
         report.seconds = perf_counter() - self.began
         report.native_seconds = max(

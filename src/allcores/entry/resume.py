@@ -10,9 +10,9 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from allcores.build.digest import CannotDigest, digest_of
-from allcores.build.made_of import ItemDigest, MadeOf, body_of, made_of_loop
+from allcores.build.made_of import VALUE, ItemDigest, MadeOf, body_of, made_of_loop
 from allcores.engine.failures import JournalError, NotParallel, ParallelWarning, ResumeWarning
-from allcores.engine.journal import Journal, journal_at
+from allcores.engine.journal import Entered, Journal, journal_at
 from allcores.engine.records import Records
 from allcores.plan.live import lookup, owners_of
 from allcores.plan.reach import ATOMS
@@ -64,6 +64,8 @@ class Resume:
         self.number: int | None = None
         """Of the loop's entry in the journal; None: there is none so far."""
         self.records: Records | None = None
+        self.count, self.saved = 0, 0.0
+        """How many iterations earlier workers' runs found done, and what those took."""
         self.in_vain = False
         """Whether nothing of this loop can be kept."""
         self.why_not_kept = ""
@@ -78,6 +80,7 @@ class Resume:
         if self.number is None:
             return None
         entry = self.entry
+        self.count, self.saved = self.found()
         self.records = Records(
             self.journal,
             self.number,
@@ -86,6 +89,12 @@ class Resume:
             first=entry.done,
         )
         return self.records
+
+    def found(self) -> tuple[int, float]:
+        """How many iterations need not be done again, and what they took."""
+        if self.records is None:
+            return self.count, self.saved
+        return self.count + self.records.count, self.saved + self.records.saved
 
     def find_entry(self, work: Any, fixed: dict[str, Any]) -> None:
         entry, settings = self.entry, self.entry.settings
@@ -109,19 +118,20 @@ class Resume:
         entered = self.journal.entry(place, number, key, found, elsewhere)  # type: ignore[arg-type]
         self.number = entered.number
         if entered.lost:
-            many = (
-                "1 finished iteration"
-                if entered.lost == 1
-                else f"{entered.lost} finished iterations"
-            )
-            what = " and ".join(entered.changes[:3])
-            if len(entered.changes) > 3:
-                what += f" and {len(entered.changes) - 3} more"
-            are = "are" if len(entered.changes) > 1 else "is"
-            text = (
-                f"{many} of an earlier run must be done again, for {what} {are} not as it was then"
-            )
-            say(site, text, settings, ResumeWarning)
+            self.say_changes(entered)
+
+    def say_changes(self, entered: Entered) -> None:
+        """Say what has changed since the iterations that are there were done."""
+        settings, changes = self.entry.settings, entered.changes
+        if not settings.asked and all(words.startswith(VALUE) for words in changes):
+            return  # it is not always the same time that a loop comes to have workers
+        many = f"{entered.lost} finished iteration" + ("s" if entered.lost > 1 else "")
+        what = " and ".join(changes[:3])
+        if len(changes) > 3:
+            what += f" and {len(changes) - 3} more"
+        are = "are" if len(changes) > 1 else "is"
+        text = f"{many} of an earlier run must be done again, for {what} {are} not as it was then"
+        say(self.entry.site, text, settings, ResumeWarning)
 
     def refuse(self, why: str) -> None:
         """Nothing of this loop can be kept."""
@@ -189,8 +199,11 @@ class Resume:
         if self.records is not None:
             self.records.flush()
         self.say_problems()
-        if early and self.number is not None:
-            self.journal.give_back(self.number)
+        if self.number is not None:
+            if early:
+                self.journal.give_back(self.number)
+            else:
+                self.journal.ended(self.number)
 
 
 def place_of(site: Site) -> tuple[str, int, frozenset[str]]:

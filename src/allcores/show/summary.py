@@ -23,6 +23,7 @@ class Total:
     runs: int = 0
     iterations: int = 0
     in_workers: int = 0
+    replayed: int = 0
     workers: int = 0
     seconds: float = 0.0
     alone_seconds: float = 0.0
@@ -33,6 +34,7 @@ class Total:
         self.runs += 1
         self.iterations += report.iterations
         self.in_workers += report.in_workers
+        self.replayed += report.replayed
         self.workers = max(self.workers, report.workers)
         self.seconds += report.seconds
         self.alone_seconds += report.native_seconds + report.worker_seconds
@@ -96,6 +98,9 @@ class Summary:
         workers = f"{total.workers} worker" + ("s" if total.workers != 1 else "")
         times = f"{total.speed_up:.2f}" if total.speed_up >= 0.1 else f"{total.speed_up:.1g}"
         speed = f"{times} times as fast on {workers} as on one"
+        if total.replayed:
+            kept = f"{total.replayed:,} of them from the journal"
+            return *self._start_of_row(total), kept
         if total.speed_up < 1:
             speed += ": too little work to gain anything"
         return *self._start_of_row(total), speed
