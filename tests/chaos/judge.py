@@ -66,6 +66,7 @@ def without_report(scenario: Scenario, ours: Left) -> tuple[str, list[str]]:
     ended_by = {
         "SIGTERM": {-signal.SIGTERM},
         "program killed": {-signal.SIGKILL},
+        "damaged journal": {-signal.SIGKILL},
         "Ctrl-C twice": {-signal.SIGINT},
     }.get(scenario.outer, set())
     if scenario.outer in INTERRUPTS and ours.code == -signal.SIGINT and "__enter__" in ours.err:

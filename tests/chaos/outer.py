@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.chaos.scenario import INTERRUPTS, Scenario
 
-DISK = (0, 16, 40, 80)
+DISK = (4, 16, 40, 80)
 """Kilobytes of a full disk."""
 DISK_LIMIT = (1, 5_000, 20_000, 60_000)
 """Bytes of a file where no disk can be had."""

@@ -50,7 +50,7 @@ FAULTS: dict[int, str] = {int(k): v for k, v in PLAN["faults"].items()}
 SKIPPED = {k for k, v in FAULTS.items() if PLAIN and PLAN["skips"] and v in PLAN["skips"]}
 SCRIPT = os.path.abspath(sys.argv[0])
 
-items = [x for x in range(PLAN["count"]) if x not in SKIPPED]
+items = list(range(PLAN["count"]))
 options: dict[str, Any] = PLAN["options"]
 stop: int = PLAN["stop"]
 
@@ -109,7 +109,7 @@ def go_wrong(x: int, how: str) -> float:
 def first_time(x: int) -> bool:
     """Whether no worker has been here before."""
     try:
-        os.close(os.open(f"{PLAN['notes']}/{x}", os.O_CREAT | os.O_EXCL))
+        os.close(os.open(f"{NOTES}/{x}", os.O_CREAT | os.O_EXCL))
     except FileExistsError:
         return False
     return True
@@ -160,18 +160,24 @@ class PlainFuture:
 
 
 def plain_parallel(xs: Any, **_: Any) -> Any:
-    return xs
+    return (x for x in xs if number(x) not in SKIPPED)
+
+
+def number(x: Any) -> int:
+    """Which item this is: a number, a tuple that begins with it, or an object that has it."""
+    return int(x[0] if isinstance(x, tuple) else getattr(x, "x", x))
 
 
 def plain_list(function: Any, xs: Any, **_: Any) -> Any:
-    return [function(x) for x in xs]
+    return [function(x) for x in plain_parallel(xs)]
 
 
 def plain_lazy(function: Any, xs: Any, **_: Any) -> Any:
-    return plain_map(function, xs)
+    return plain_map(function, plain_parallel(xs))
 
 
 np: Any = None
+NOTES: str = PLAN["notes"]
 if PLAN["face"] == "arrays":
     import numpy as np
 parallel: Any
@@ -271,6 +277,7 @@ class watched:
             "traceback": "".join(traceback.format_exception(error)) if error else "",
             "warned": self.warned,
             "in_workers": sum(r.in_workers for r in REPORTS),
+            "replayed": sum(r.replayed for r in REPORTS),
         }
         if PLAIN:
             report["states"] = self.states
@@ -285,7 +292,10 @@ class watched:
             error.__traceback__ = None
         error = None
         gc.collect()
-        report.update(self.leaks())
+        until = time.monotonic() + 2
+        while any((leaks := self.leaks()).values()) and time.monotonic() < until:
+            time.sleep(0.01)
+        report.update(leaks)
         self.write(report)
         return True
 
@@ -319,7 +329,8 @@ class watched:
         children = Path(f"/proc/self/task/{HOME}/children").read_text().split()
         maps = Path("/proc/self/maps").read_text()
         threads = [t.name for t in threading.enumerate() if t is not threading.main_thread()]
-        log = {f for f in descriptors() - self.before if not f.endswith("/log.txt")}
+        kept = ("/log.txt", "/disk/journal", "/disk/journal-wal", "/disk/journal-shm")
+        log = {f for f in descriptors() - self.before if not f.endswith(kept)}
         return {
             "descriptors": sorted(log),
             "children": children,

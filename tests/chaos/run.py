@@ -42,6 +42,8 @@ class Runner:
         self.few = sandbox.FewProcesses()
         self.plains: dict[str, Left] = {}
         self.number = 0
+        self.in_workers = self.replayed = 0
+        """Iterations of loops: by workers, and of those from a journal."""
 
     def close(self) -> None:
         self.few.remove()
@@ -60,7 +62,7 @@ class Runner:
         if s.resume and not wrong:
             if s.outer == "damaged journal":
                 outer.damage(disk, s.seed)
-            again = s._replace(outer="nothing", faults=fewer(s))
+            again = s._replace(outer="nothing")
             then = self.start(again, home)
             how, found = verdict(again, self.plain(again), then)
             wrong += [f"resumed: {f}" for f in found]
@@ -118,6 +120,7 @@ class Runner:
             "left": () if skips else shape.left,
             "notes": "" if plain else str(home / "notes"),
             "limits": {} if plain else outer.limits(s, self.mounts),
+            "journal": bool(options.get("resume")),
         }
 
     def start(self, s: Scenario, home: Path, plain: bool = False, native: bool = False) -> Left:
@@ -154,9 +157,12 @@ class Runner:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid.split()[0]), signal.SIGKILL)
         process.wait()
+        report = report_of(home)
+        self.in_workers += report.get("in_workers", 0)
+        self.replayed += report.get("replayed", 0)
         return Left(
             code,
-            report_of(home),
+            report,
             (home / "out").read_text(),
             (home / "err").read_text(),
             (home / "log.txt").read_text() if (home / "log.txt").exists() else "",
@@ -166,11 +172,6 @@ class Runner:
             [str(p.relative_to(home)) for p in unexpected(home)],
             acted,
         )
-
-
-def fewer(s: Scenario) -> dict[int, str]:
-    """The items that go wrong when a run is resumed: those that did once do no more."""
-    return {k: v for k, v in s.faults.items() if not v.endswith("once")}
 
 
 def report_of(home: Path) -> dict[str, Any]:
@@ -239,6 +240,7 @@ def main(runs: int, seed: int) -> int:
         finally:
             runner.close()
     print(table(counts))
+    print(f"{runner.in_workers:,} iterations of loops in workers, {runner.replayed:,} from journals")
     print(f"{len(bad)} wrong{f': {bad}' if bad else ''}, {time.monotonic() - began:.0f} s")
     return 1 if bad else 0
 

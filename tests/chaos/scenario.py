@@ -24,7 +24,7 @@ OUTER = (
 )
 """What is done to a run from outside."""
 JOURNAL_ONLY = ("full disk", "damaged journal")
-ENDS_IT = ("SIGTERM", "program killed")
+ENDS_IT = ("SIGTERM", "program killed", "damaged journal")
 SCARCE = ("few descriptors", "few processes")
 INTERRUPTS = ("Ctrl-C in a terminal", "Ctrl-C to the program", "Ctrl-C twice")
 INNER = ("raises", "exits", "stays", "dies", "dies once", "hangs", "hangs once")

@@ -74,7 +74,8 @@ class Staff(Workforce):
         self.completed: list[Job] = []
         exits.see_to(self)
         try:
-            self.hire_all()
+            with self.interrupts.held_back():
+                self.hire_all()
         except BaseException:
             self.terminate("it could not be made")
             raise

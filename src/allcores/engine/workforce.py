@@ -214,7 +214,8 @@ class Workforce:
             text = f"this pool's tasks run serially, in this process: workers cannot be made here: {why}"
             warnings.warn(text, ParallelWarning, stacklevel=_outside())
         if self.initializer is not None:
-            self.initializer(*self.initargs)
+            with self.interrupts.let_through():
+                self.initializer(*self.initargs)
 
     def let_go(self, member: Member) -> None:
         """A worker may end once it has done what it was given."""
