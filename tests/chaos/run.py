@@ -240,7 +240,9 @@ def main(runs: int, seed: int) -> int:
         finally:
             runner.close()
     print(table(counts))
-    print(f"{runner.in_workers:,} iterations of loops in workers, {runner.replayed:,} from journals")
+    print(
+        f"{runner.in_workers:,} iterations of loops in workers, {runner.replayed:,} from journals"
+    )
     print(f"{len(bad)} wrong{f': {bad}' if bad else ''}, {time.monotonic() - began:.0f} s")
     return 1 if bad else 0
 
