@@ -27,7 +27,7 @@ JOURNAL_ONLY = ("full disk", "damaged journal")
 ENDS_IT = ("SIGTERM", "program killed", "damaged journal")
 SCARCE = ("few descriptors", "few processes")
 INTERRUPTS = ("Ctrl-C in a terminal", "Ctrl-C to the program", "Ctrl-C twice")
-INNER = ("raises", "exits", "stays", "dies", "dies once", "hangs", "hangs once")
+INNER = ("raises", "exits", "stays", "dies", "dies once", "hangs")
 """What may go wrong in an item."""
 TIMEOUT = 0.4
 
