@@ -14,6 +14,8 @@ from tests.chaos.scenario import INTERRUPTS, Scenario
 
 DISK = (4, 16, 40, 80)
 """Kilobytes of a full disk."""
+FIRST_WORKER = 2.0
+"""Seconds to wait for one; a light loop may have none."""
 DISK_LIMIT = (1, 5_000, 20_000, 60_000)
 """Bytes of a file where no disk can be had."""
 
@@ -38,7 +40,11 @@ def act(
         time.sleep(0.001)
     if s.outer in ("nothing", "few descriptors", "few processes", "full disk"):
         return True, time.monotonic()
-    time.sleep(s.moment * s.seconds)
+    while not s.at_start and process.poll() is None and not children(process.pid):
+        if time.monotonic() > began + FIRST_WORKER:
+            break
+        time.sleep(0.001)
+    time.sleep(s.moment * (1.3 * s.seconds + 0.1))
     now = time.monotonic()
     if process.poll() is not None:
         return False, now

@@ -33,7 +33,7 @@ TIMEOUT = 0.4
 
 
 class Scenario(NamedTuple):
-    """One run. `moment` is when the outer fault comes, as a part of the time the loop should take."""
+    """One run."""
 
     seed: int
     shape: str
@@ -42,6 +42,9 @@ class Scenario(NamedTuple):
     count: int
     outer: str
     moment: float
+    """When the outer fault comes, as a part of the time the loop should take."""
+    at_start: bool
+    """Whether that time begins with the loop; else, with its first worker."""
     amount: int
     """How many workers are killed, descriptors or processes allowed, or what is done to a journal."""
     faults: dict[int, str]
@@ -70,7 +73,8 @@ class Scenario(NamedTuple):
         return (
             f"{self.shape} {where}, {self.count} {'heavy' if self.heavy else 'light'} items, "
             f"{self.options} forced={self.forced} resume={self.resume} | {inner} | "
-            f"{self.outer} ({self.amount}) at {self.moment:.2f}"
+            f"{self.outer} ({self.amount}) at {self.moment:.2f} from "
+            f"{'the start' if self.at_start else 'the first worker'}"
         )
 
 
@@ -114,6 +118,7 @@ def scenario(seed: int) -> Scenario:
         count=count,
         outer=outer,
         moment=draw.uniform(0, 1.05),
+        at_start=draw.random() < 0.25,
         amount=draw.randint(0, 12) if outer == "few descriptors" else draw.randint(0, 3),
         faults=faults,
         options=options,
