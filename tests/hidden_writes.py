@@ -3364,3 +3364,52 @@ for r in parallel(X):
     out.append(net.step(r))
 """,
 }
+
+_GIVES = """
+import operator, sys
+class O: pass
+o=O(); o.l=[]; o.d={'k': []}; o.o=O(); o.n=0; o.o.n=0
+def oo(): return o
+def ll(): return o.l
+def dd(k): return o.d[k]
+def deep(): return [o, 1]
+def ident(x): return x
+"""
+_CHANGES = """
+oo().__dict__['n'] = x
+vars(oo())['n'] = x
+vars(sys.modules[__name__])['n'] = x
+oo().l.append(x)
+oo().d['k'].append(x)
+oo().o.n = x
+dd('k').append(x)
+deep()[0].n = x
+ident(o).n = x
+ident(o).l.append(x)
+next(iter(oo().d.values())).append(x)
+oo().__dict__.update(n=x)
+y = oo(); z = y.l; z += [x]
+oo().d.setdefault('k', []).append(x)
+(lambda y: y.l)(oo()).append(x)
+[w.append(x) for w in [oo().l]]
+operator.attrgetter('l')(oo()).append(x)
+getattr(oo(), 'l').append(x)
+a, b = oo().l, 2; a.append(x)
+(oo() if x + 1 else None).l.append(x)
+sorted([oo()], key=id)[0].l.append(x)
+dict(a=oo())['a'].l.append(x)
+max([oo(), oo()], key=id).l.append(x)
+list(map(lambda t: t, [oo()]))[0].l.append(x)
+{1: oo()}.get(1).l.append(x)
+[oo()].pop().l.append(x)
+q = O(); q.a = oo(); q.a.l.append(x)
+next(zip([oo()]))[0].l.append(x)
+next(q for q in [oo()]).l.append(x)
+(q := oo()).l.append(x)
+sys._getframe().f_globals['n'] = x
+"""
+_LOOP = "n=0\ndef f(x):\n    {}\n    return x*x\nout=[]\nfor x in parallel(range(9)):\n    out.append(f(x))\n"
+FOUND.update(
+    (f"part of a result, {line}", _GIVES + _LOOP.format(line))
+    for line in _CHANGES.strip().splitlines()
+)

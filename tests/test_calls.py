@@ -31,6 +31,50 @@ def test_nothing_is_taken_for_a_change(name: str) -> None:
     assert_same(CLEAN[name].lstrip(), "parallel", places=("module",))
 
 
+IN_A_FUNCTION = """\
+import atexit, csv, gc, importlib, logging, socket, string, sys, warnings
+seen = []
+def f(x):
+    {change}
+    return x * x
+{reset}
+out = []
+for x in parallel(range(9)):
+    out.append(f(x))
+left = {look}
+{reset}
+"""
+SETTINGS = {
+    "csv.field_size_limit(1000 + x)": ("csv.field_size_limit(9)", "csv.field_size_limit()"),
+    "gc.set_threshold(700 + x)": ("gc.set_threshold(700)", "gc.get_threshold()"),
+    "socket.setdefaulttimeout(10 + x)": (
+        "socket.setdefaulttimeout(None)",
+        "socket.getdefaulttimeout()",
+    ),
+    "warnings.filterwarnings('ignore', str(x))": (
+        "warnings.filters[:] = warnings.filters[-3:]",
+        "len(warnings.filters)",
+    ),
+    "sys.setswitchinterval(0.005 + x / 1e5)": (
+        "sys.setswitchinterval(0.005)",
+        "round(sys.getswitchinterval(), 6)",
+    ),
+    "logging.disable(x)": ("logging.disable(0)", "logging.root.manager.disable"),
+    "importlib.import_module('string').n = x": ("string.n = 0", "string.n"),
+    "eval('seen.append(x)')": ("seen.clear()", "list(seen)"),
+    "atexit.register(seen.append, x)": ("atexit.unregister(seen.append)", "0"),
+    "gc.disable() if x > 4 else gc.enable()": ("gc.enable()", "gc.isenabled()"),
+}
+
+
+@pytest.mark.parametrize("change", SETTINGS)
+def test_what_is_set_for_the_whole_process_in_a_function_is_set_here(change: str) -> None:
+    reset, look = SETTINGS[change]
+    source = IN_A_FUNCTION.format(change=change, reset=reset, look=look)
+    assert_same(source, places=("module",))
+    assert run(source, False).warned
+
+
 def test_the_warning_names_the_way_to_the_change(tmp_path: Path) -> None:
     """Through a function, a method and another module, to the file and line of the write."""
     (tmp_path / "kept.py").write_text("KEPT = {}\n\ndef keep(x):\n    KEPT[x] = x\n    return x\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 LIBRARIES = ("decimal_context", "numpy.ufunc.extobj")
@@ -22,6 +23,7 @@ class Settings:
         self.decimal = _decimal()
         self.context = _context()
         self.numpy = _numpy()
+        self.others = _others()
 
     def changed(self) -> str | None:
         """What is set to something else by now, by a name that says what it is."""
@@ -38,6 +40,9 @@ class Settings:
             return "the locale"
         if self.decimal is not None and not _works_alike(self.decimal, _decimal_context()):
             return "the context of `decimal`"
+        for name, value in _others().items():
+            if self.others.get(name, value) != value:
+                return name
         now = _context()
         if len(now) == len(self.context) and all(map(_same, now, self.context)):
             # NumPy keeps its settings there from version 2 on, in a new object every time.
@@ -52,6 +57,42 @@ class Settings:
         if self.numpy is not None and self.numpy != _numpy():
             return "NumPy's error handling (`np.geterr()`)"
         return None
+
+
+_OTHERS: list[tuple[str, str, Callable[[Any], Any]]] = [
+    ("the list of filters of `warnings`", "warnings", lambda m: list(m.filters)),
+    ("the default timeout of sockets", "socket", lambda m: m.getdefaulttimeout()),
+    ("the table of dialects of `csv`", "csv", lambda m: (m.list_dialects(), m.field_size_limit())),
+    (
+        "the threshold of garbage collection (`gc.get_threshold()`)",
+        "gc",
+        lambda m: m.get_threshold(),
+    ),
+    ("the switch interval (`sys.getswitchinterval()`)", "sys", lambda m: m.getswitchinterval()),
+    (
+        "the level up to which logging is off (`logging.disable`)",
+        "logging",
+        lambda m: m.root.manager.disable,
+    ),
+    (
+        "the table of what pickles objects (`copyreg.pickle`)",
+        "copyreg",
+        lambda m: len(m.dispatch_table),
+    ),
+]
+
+
+def _others() -> dict[str, Any]:
+    """More settings, by what they are called; of modules that are there."""
+    found = {}
+    for words, name, ask in _OTHERS:
+        module = sys.modules.get(name)
+        if module is not None:
+            try:
+                found[words] = ask(module)
+            except AttributeError:
+                continue  # still being imported
+    return found
 
 
 Context = list[tuple[Any, Any]]

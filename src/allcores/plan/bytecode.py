@@ -666,6 +666,8 @@ class _Reader:
         """A builtin, or a function of an imported module."""
         module, _, name = dotted.rpartition(".")
         result = everything
+        if dotted in fx.PROCESS_SETTINGS - fx.WATCHED_SETTINGS:
+            self.refusals.append(f"sets something for all of this process (`{dotted}`)")
         if module == "builtins":
             if name in ("setattr", "delattr", "next") and args:
                 self.change(args[0])

@@ -166,6 +166,8 @@ class Calls(Operators):
             return Info(self.fresh(node, *vals), tainted, heavy)
         if name == "getattr" and len(args) > 1:
             return self.attribute_by_name(node, args, vals, tainted, heavy)
+        if name == "vars" and len(args) == 1:
+            return Info(self.attribute(vals[0], ".__dict__"), tainted, heavy)
         if name == "iter":
             return Info(self.element(vals[0]) if vals else ATOM, tainted, heavy)
         if name == "type" and len(args) == 1 and vals[0] != ATOM:
@@ -225,6 +227,15 @@ class Calls(Operators):
         """Whether the name is what the loop hands out, untouched."""
         return False
 
+    def refuse_setting(self, node: ast.Call, dotted: str) -> None:
+        """What is set for all of the process would be set in a worker alone."""
+        shown = ast.unparse(node.func)
+        if not self.in_function:
+            text = f"`{shown}` sets something for all of this process; do so before the loop"
+            self.refuse(node, text)
+        elif dotted not in fx.WATCHED_SETTINGS:
+            self.refusals.append(f"sets something for all of this process (`{shown}`)")
+
     def function_call(
         self,
         node: ast.Call,
@@ -258,10 +269,8 @@ class Calls(Operators):
         if dotted in fx.WARNING_FILTERS and self.own_warnings:
             self.effects += 1
             return Info(ATOM, tainted, False)
-        if dotted in fx.PROCESS_SETTINGS and not self.in_function:
-            shown = ast.unparse(node.func)
-            text = f"`{shown}` sets something for all of this process; do so before the loop"
-            self.refuse(node, text)
+        if dotted in fx.PROCESS_SETTINGS:
+            self.refuse_setting(node, dotted)
         if dotted in fx.PROCESS_ACTS or dotted in fx.PROCESS_SETTINGS:
             for arg in args:
                 # Which process `os.getpid()` means, for one.

@@ -161,7 +161,7 @@ SERIAL_BUILTINS = {
     "exit": "ends the program",
     "quit": "ends the program",
 }
-SERIAL_ANYWHERE = frozenset({"exec", "globals", "input", "breakpoint"})
+SERIAL_ANYWHERE = frozenset({"eval", "exec", "globals", "input", "breakpoint"})
 """Those that count in called functions as well."""
 CHEAP_BUILTINS = frozenset(
     "len int float str bool isinstance abs range enumerate zip round min max repr id type".split()
@@ -182,6 +182,7 @@ METHOD_ARGUMENT_CHANGES: dict[str, tuple[int, ...]]
 LAST_ARGUMENTS: dict[str, tuple[int, ...]]
 FILE_CHANGES: dict[str, tuple[int, ...]]
 PROCESS_SETTINGS: frozenset[str]
+WATCHED_SETTINGS: frozenset[str]
 PROCESS_ACTS: frozenset[str]
 STATEFUL_MODULES: tuple[str, ...]
 HARMLESS_FUNCTIONS: frozenset[str]

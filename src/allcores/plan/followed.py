@@ -63,11 +63,26 @@ class Followed(Values):
         val = self.fresh(node, *given)
         maybe = self.fresh(node, *perhaps, maybe=True).maybe
         val = val._replace(maybe=maybe | self.shared_results(summary, path, given))
-        shared = frozenset(r for r in summary.gives_itself if r[0] != "$")
-        if shared:
-            self.results.update((site, shared) for site in val.own)
+        for known, roots in (
+            (self.results, summary.gives_itself),
+            (self.in_results, summary.gives - summary.gives_itself),
+        ):
+            shared = self.given_back(roots, given)
+            if shared:
+                known.update((site, shared) for site in val.own)
         # Line 0: a method of a built-in type.
         return Info(val, tainted, summary.line > 0)
+
+    def given_back(self, roots: set[str], given: list[Val]) -> Roots:
+        """What outlives this call of what a function gives; `$0` is its first argument."""
+        found: set[str] = set()
+        for root in roots:
+            head, dot, rest = root.partition(".")
+            if head[0] != "$":
+                found.add(root)
+            elif int(head[1:]) < len(given):
+                found |= {bounded(r + dot + rest) for r in outer(given[int(head[1:])].own)}
+        return frozenset(found)
 
     def shared_results(self, summary: Summary, path: str, given: list[Val]) -> Roots:
         """What a call may give that is none of its arguments and outlives it."""

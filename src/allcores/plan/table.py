@@ -104,6 +104,7 @@ _CONSTANTS: dict[str, Callable[[], Any]] = {
     "LAST_ARGUMENTS": lambda: by_position("writes to its last argument"),
     "FILE_CHANGES": lambda: by_position("changes files"),
     "PROCESS_SETTINGS": lambda: words("sets something of this process"),
+    "WATCHED_SETTINGS": lambda: words("sets what workers look at"),
     "PROCESS_ACTS": lambda: words("acts on this process"),
     "STATEFUL_MODULES": lambda: prefixes("works on something that all share"),
     "HARMLESS_FUNCTIONS": lambda: words("changes nothing"),

@@ -18,6 +18,7 @@ from allcores.plan.effects import (
     NONE,
     Roots,
     Val,
+    bounded,
     in_words,
     is_outer,
     join,
@@ -140,7 +141,9 @@ class Values(ItemChanges):
         """Within a method that Python calls by itself. Those that it calls in turn are looked for
         with it (`implicit.TEXT` and so on), or else all of them would call one another."""
         self.results: dict[str, Roots] = {}
-        """What calls of functions that have been read may have given, other than arguments."""
+        """What outlives the call and a function that has been read may have given."""
+        self.in_results: dict[str, Roots] = {}
+        """What may be in that."""
         self.touched: list[tuple[ast.AST, str]] = []
         """What the iteration made and the statement at hand changes."""
         self.swallowing = 0
@@ -229,9 +232,20 @@ class Values(ItemChanges):
         """Something taken out of a container."""
         inside = self.inside(val)
         outside = outer(val.own)
-        own = outside | inside
+        own = outside | inside | self.of_results(val, "")
         perhaps = self.perhaps_inside(val)
         return Val(own, val.maybe | perhaps, inside, perhaps)
+
+    def of_results(self, val: Val, rest: str) -> Roots:
+        """What a part of what functions gave may be. In a loop's body a guard looks at that."""
+        if not self.in_function:
+            return NONE
+        found: set[str] = set()
+        for site in val.possible & self.results.keys():
+            found |= {bounded(r + rest) for r in self.results[site]}
+        for site in val.possible & self.in_results.keys():
+            found |= self.in_results[site]
+        return frozenset(found)
 
     def is_changed(self, root: str) -> bool:
         if root in self.changed:
@@ -349,7 +363,11 @@ class Values(ItemChanges):
         own = (
             frozenset(r + rest if r.count(".") < 4 else r for r in val.own if is_outer(r)) | inside
         )
+        own |= self.of_results(val, rest)
         perhaps = self.perhaps_inside(val)
+        if rest == ".__dict__":
+            # To change it is to change the object.
+            own |= {r for r in val.own if not is_outer(r)}
         return Val(own, val.maybe | perhaps, inside, perhaps)
 
     # -- changing
@@ -403,7 +421,7 @@ class Values(ItemChanges):
             self.but_items(node, val.maybe)
             return False
         if self.in_function:
-            for site in val.own & self.results.keys():
+            for site in val.possible & self.results.keys():
                 for root in self.results[site]:
                     self.note_change(root, True)
             return False
