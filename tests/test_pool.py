@@ -629,6 +629,14 @@ def test_results_that_cannot_be_pickled(pool: Pool) -> None:
         assert "lock" in caught.value.exc and "lock" in caught.value.value
     with pytest.raises(multiprocessing.pool.MaybeEncodingError):
         pool.map(lambda x: x if x < 5 else threading.Lock(), range(10))
+    for size in (1, 4, 10):
+        with pytest.raises(multiprocessing.pool.MaybeEncodingError):
+            pool.map(lambda x: threading.Lock() if x == 5 else x, range(10), chunksize=size)
+        given = pool.imap(lambda x: threading.Lock() if x == 5 else x, range(10), chunksize=size)
+        assert [next(given) for _ in range(5)] == list(range(5))
+        with pytest.raises(multiprocessing.pool.MaybeEncodingError):
+            next(given)
+        assert list(given) == [6, 7, 8, 9]
     for nameless in (Nameless, nested):
         with pytest.raises(multiprocessing.pool.MaybeEncodingError):
             pool.apply(nameless)

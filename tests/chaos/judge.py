@@ -88,7 +88,7 @@ def with_report(scenario: Scenario, plain: Left, ours: Left) -> tuple[str, list[
     ):
         for what in ("state", "left"):
             if report[what] != truth[what]:
-                wrong.append(f"{what}: {report[what][-300:]} != {truth[what][-300:]}")
+                wrong.append(f"{what} {differing(report[what], truth[what])}")
         if not error and (ours.out, ours.log) != (plain.out, plain.log):
             wrong.append("output is missing")
         return f"{error} as planned" if error else "same as plain", wrong
@@ -100,6 +100,15 @@ def with_report(scenario: Scenario, plain: Left, ours: Left) -> tuple[str, list[
     if error == "KeyboardInterrupt" and ours.seconds > SLOW_INTERRUPT:
         wrong.append(f"KeyboardInterrupt after {ours.seconds:.1f} s")
     return f"{error}, a prefix", wrong
+
+
+def differing(a: str, b: str) -> str:
+    """Where two texts begin to differ."""
+    at = next(
+        (k for k, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b))
+    )
+    begin = max(at - 40, 0)
+    return f"of {len(a)} characters: ...{a[begin : at + 80]} != ...{b[begin : at + 80]}"
 
 
 def allowed(scenario: Scenario, error: str) -> bool:

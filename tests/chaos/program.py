@@ -88,7 +88,7 @@ def go_wrong(x: int, how: str) -> float:
     if how == "raises":
         raise ValueError("planned", x)
     if how == "exits":
-        if PLAIN and (POOL or PLAN["face"] == "Pool"):
+        if PLAIN and PLAN["face"] == "Pool":
             raise WorkerDied(x)
         sys.exit(3)
     if how == "stays":
@@ -97,7 +97,7 @@ def go_wrong(x: int, how: str) -> float:
         return Stays(x * 1.5)
     if PLAIN and not NATIVE and (how == "dies" or (POOL and how == "dies once")):
         raise WorkerDied(x)
-    if PLAIN and how == "hangs":
+    if PLAIN and not NATIVE and how == "hangs":
         raise TimeoutError(x)
     # The program leads a session, and its workers do not.
     if os.getpid() != os.getsid(0) and (not how.endswith("once") or first_time(x)):

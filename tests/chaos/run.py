@@ -57,7 +57,7 @@ class Runner:
         with self.full_disk(s, disk):
             ours = self.start(s, home)
         outcome, wrong = verdict(s, plain, ours)
-        if wrong and s.outer in SCARCE:
+        if wrong and (s.outer in SCARCE or not s.forced):
             outcome, wrong = verdict(s, self.plain(s, native=True), ours)
         if s.resume and not wrong:
             if s.outer == "damaged journal":
@@ -112,12 +112,12 @@ class Runner:
             "face": s.shape.partition(".")[0],
             "cost": 0 if plain else s.cost,
             "faults": s.faults,
-            "skips": skips or (),
+            "skips": skips if skips and not native else (),
             "count": s.count,
             "options": {} if plain else options,
             "stop": s.stop,
             "carried": shape.carried,
-            "left": () if skips else shape.left,
+            "left": () if skips and not native else shape.left,
             "notes": "" if plain else str(home / "notes"),
             "limits": {} if plain else outer.limits(s, self.mounts),
             "journal": bool(options.get("resume")),

@@ -98,7 +98,7 @@ def _serve(sock: socket.socket, slots: memoryview, tokens: int, inherited: dict[
         outcomes, seconds = do(function, items, style, bool(each), slots)
         del items, function
         _flush()
-        body, big = _encoded(outcomes, seconds)
+        body, big = _encoded(outcomes, seconds, bool(each))
         del outcomes
         wire.send_frame(sock, body, big)
         slots[0] = IDLE
@@ -137,15 +137,17 @@ def do(
     return outcomes, time.perf_counter() - began
 
 
-def _encoded(outcomes: list[Any], seconds: float) -> tuple[bytes, list[pickle.PickleBuffer]]:
+def _encoded(
+    outcomes: list[Any], seconds: float, each: bool
+) -> tuple[bytes, list[pickle.PickleBuffer]]:
     try:
         return wire.encode(("done", outcomes, seconds))
     except Exception as error:
-        return wire.encode(("done", _without_stuck(outcomes, error), seconds))
+        return wire.encode(("done", _without_stuck(outcomes, error, each), seconds))
 
 
-def _without_stuck(outcomes: list[Any], error: Exception) -> list[Any]:
-    """Errors in the place of results that cannot be pickled."""
+def _without_stuck(outcomes: list[Any], error: Exception, each: bool) -> list[Any]:
+    """Errors in the place of results that cannot be pickled; the first is the last, unless `each`."""
     found = False
     for k, outcome in enumerate(outcomes):
         try:
@@ -153,6 +155,8 @@ def _without_stuck(outcomes: list[Any], error: Exception) -> list[Any]:
         except Exception as why:
             outcomes[k] = pack(_encoding_error(why, outcome))
             found = True
+            if not each:
+                return outcomes[: k + 1]
     return outcomes if found else [pack(_encoding_error(error, "the results of a chunk"))]
 
 
