@@ -52,7 +52,7 @@ class Worker:
         self.assigned: deque[Any] = deque()
         self.how = Ending(None)
         """How it came to its end, when it has been reaped."""
-        self.overdue: tuple[int, int] | None = None
+        self.overdue: tuple[int, float] | None = None
         """What it was at for too long, and since when, if it was killed for that."""
         # Its socket may be held open by what it has forked, but this tells of its end in any case.
         self.pidfd = _pidfd(pid)

@@ -49,7 +49,7 @@ class Ending(NamedTuple):
     peak: int = 0
     """The most memory that it had, in bytes; what it shared with its parent is counted."""
     out_of_memory: bool = False
-    """Whether the kernel has killed a process for want of memory meanwhile."""
+    """Whether the kernel has killed processes for want of memory since it was made, or before."""
 
     def in_words(self) -> str:
         """As in "a worker ·"."""

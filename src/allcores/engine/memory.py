@@ -61,7 +61,6 @@ class Machine:
         self.limited: list[tuple[Group, int]] = []
         self.limits_at = self.looked_at = float("-inf")
         self.full = False
-        self.killed_before = self.killed()
 
     def nearly_full(self) -> bool:
         """Whether so little is left that no more should be begun."""
@@ -89,11 +88,6 @@ class Machine:
         told = (group.killed() for group in self.groups)
         of_group = next((count for count in told if count is not None), None)
         return _field(f"{self.root}/proc/vmstat", "oom_kill") if of_group is None else of_group
-
-    def has_killed(self) -> bool:
-        """Whether it has killed any since this was asked last."""
-        before, self.killed_before = self.killed_before, self.killed()
-        return self.killed_before > before
 
 
 def groups() -> Iterator[Group]:

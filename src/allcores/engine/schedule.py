@@ -12,7 +12,7 @@ import select
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from time import monotonic, monotonic_ns, perf_counter
+from time import monotonic, perf_counter
 from typing import Any, NamedTuple, Protocol
 
 from allcores.engine import memory
@@ -194,6 +194,7 @@ class Run:
             self.count = min(self.count, max(left + waiting, 1))
         self.slots = Slots(self.count)
         self.machine = memory.machine()
+        self.killed_before = self.machine.killed()
         for stream in (sys.stdout, sys.stderr):
             try:
                 with self.interrupts.let_through():
@@ -545,7 +546,7 @@ class Run:
         overdue = worker.overdue == (at, since)
         if worker.overdue is not None and not overdue:
             at = IDLE  # it was too late: that iteration was over
-        how = worker.how._replace(out_of_memory=self.machine.has_killed())
+        how = worker.how._replace(out_of_memory=self.machine.killed() > self.killed_before)
         for k, chunk in enumerate(worker.assigned):
             if k == 0 and chunk.start <= at < chunk.stop:
                 self.chunks.lose(chunk, at, None if overdue else how)
@@ -579,10 +580,10 @@ class Run:
         if self.holds_back:
             least = memory.LOOK_SECONDS if least is None else min(least, memory.LOOK_SECONDS)
         if self.limits.timeout is not None:
-            now = monotonic_ns()
+            now = monotonic()
             begun = [self.slots.busy(worker.number) for worker in self.crew.workers]
-            spent = max((now - busy[1] for busy in begun if busy is not None), default=0)
-            due = min(max(self.limits.timeout - spent / 1e9, 0.0), STEADY_LOOK)
+            spent = max((now - busy[1] for busy in begun if busy is not None), default=0.0)
+            due = min(max(self.limits.timeout - spent, 0.0), STEADY_LOOK)
             least = due if least is None else min(least, due)
         return None if least is None else min(math.ceil(least * 1000), LONGEST_WAIT)
 
@@ -592,14 +593,14 @@ class Run:
         late: how much longer than it was to this process has waited, as when all were stopped.
         """
         assert self.crew is not None and self.limits.timeout is not None
-        now = monotonic_ns()
+        now = monotonic()
         for worker in list(self.crew.workers):
             busy = self.slots.busy(worker.number)
             if busy is None:
                 continue
             if late > MUCH_TOO_LATE:
-                self.slots.since[worker.number] += int(late * 1e9)
-            elif now - busy[1] > self.limits.timeout * 1e9:
+                self.slots.since[worker.number] += late
+            elif now - busy[1] > self.limits.timeout:
                 worker.overdue = busy
                 kill_tree(worker.pid)
                 self.listen(worker, gone=True)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pickle
 import socket
-import time
 from collections.abc import Callable
-from time import monotonic_ns
+from time import monotonic, perf_counter
 from typing import Any
 
 from allcores.engine import memory, wire
@@ -15,7 +14,7 @@ from allcores.engine.job import LEFT, Cut, Job
 from allcores.engine.limits import Limits
 from allcores.engine.slots import BESIDE, IDLE, SENDING, Slots
 
-ANSWER_NS = 100_000_000
+ANSWER_SECONDS = 0.1
 """After so long a worker sends what it has of a chunk, lest much be lost if it dies."""
 
 
@@ -32,11 +31,12 @@ class Server:
         self.leaves_last = bool(getattr(job, "leaves_last", ()))
         self.brings_errors = bool(getattr(job, "brings_errors", False))
         self.looked = False
+        self.timed = limits.timeout is not None
         self.memory = None if limits.memory is None else memory.OwnLimit(limits.memory)
 
     def is_at(self, what: int) -> None:
         """Say what this worker is at from now on."""
-        self.since[self.number] = monotonic_ns()
+        self.since[self.number] = monotonic()
         self.at[self.number] = what
 
     def live(self, settled: Callable[[], None]) -> None:
@@ -71,9 +71,9 @@ class Server:
         if self.look_at is not None:
             self.look_at(chunk)
         results: list[Any] = []
-        began = time.perf_counter()
+        began = perf_counter()
         cut = self.do_looking(chunk, results, start, alone)
-        seconds = time.perf_counter() - began
+        seconds = perf_counter() - began
         self.is_at(BESIDE)
         if cut is not None and cut.kind in ("unfinished", "crowded"):
             # As if the chunk ended here: nothing is wrong.
@@ -111,11 +111,11 @@ class Server:
         place: the number of the first one; stop: that of the one behind the chunk.
         """
         work, append, at, since = self.job.work, results.append, self.at, self.since
-        number, clock = self.number, monotonic_ns
+        number, clock, timed = self.number, monotonic, self.timed
         if self.memory is not None:
             self.memory.set()
-        since[number] = now = clock()
-        until = now + ANSWER_NS
+        self.is_at(BESIDE)
+        until = clock() + ANSWER_SECONDS
         try:
             for item in items:
                 at[number] = place
@@ -127,7 +127,8 @@ class Server:
                 now = clock()
                 if now > until and place < stop:
                     return Cut(len(results), "unfinished")
-                since[number] = now
+                if timed:
+                    since[number] = now
         except BaseException as error:
             return self.raised(error, len(results), alone)
         finally:

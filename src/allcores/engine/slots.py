@@ -14,13 +14,15 @@ ready yet.
 class Slots:
     """`at[n]` is the iteration that worker n is at, `since[n]` when it began.
 
-    In nanoseconds of `time.monotonic_ns`. A worker writes the time first.
+    In seconds of `time.monotonic`; of iterations only where there is a limit of time. A worker
+    writes the time first.
     """
 
     def __init__(self, count: int) -> None:
         self.count = count
-        memory = memoryview(mmap.mmap(-1, 16 * (count + 1))).cast("q")
-        self.at, self.since = memory[:count], memory[count : 2 * count]
+        memory = memoryview(mmap.mmap(-1, 16 * (count + 1)))
+        self.at = memory[: 8 * count].cast("q")
+        self.since = memory[8 * count : 16 * count].cast("d")
         for number in range(count):
             self.is_new(number)
 
@@ -28,7 +30,7 @@ class Slots:
         """A worker is about to begin."""
         self.at[number] = STARTING
 
-    def busy(self, number: int) -> tuple[int, int] | None:
+    def busy(self, number: int) -> tuple[int, float] | None:
         """What a worker is at and since when, if that is anything that could take too long."""
         at = self.at[number]
         since = self.since[number]
