@@ -3,11 +3,13 @@ the caller is told, and that nothing else is lost."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -539,6 +541,54 @@ def test_the_others_go_on_when_there_is_memory_again(tmp_path: Path, kernel: Ker
     kernel.write("proc/meminfo", MEMINFO.format(700_000))
     with going(work, Indexed(range(8)), chunk=1, workers=2) as run:
         assert story(run) == (list(range(8)), [])
+
+
+OVERFLOW = """
+import os, sys
+import allcores
+with open(sys.argv[1] + "/cgroup.procs", "w") as file:
+    file.write(str(os.getpid()))
+def work(x):
+    if x == 3:
+        held = bytearray(600 << 20)
+        held[::4096] = b"1" * len(held[::4096])
+    return x
+shared = bytearray(100 << 20)
+shared[::4096] = b"1" * len(shared[::4096])
+try:
+    allcores.map(work, range(6), workers=2)
+except allcores.WorkerDied as error:
+    print(error)
+print(allcores.map(abs, range(6)))
+"""
+
+
+def test_the_kernel_ends_a_worker_and_not_the_program() -> None:
+    limit = {1: "memory.limit_in_bytes", 2: "memory.max"}
+    group = next(memory.groups(), None)
+    if group is None:
+        pytest.skip("this process is in no control group of memory")
+    folder = Path(group.folder, f"allcores-{os.getpid()}")
+    try:
+        folder.mkdir()
+        (folder / limit[group.version]).write_text(str(300 * MB))
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+        pytest.skip(f"this process may make no control group: {error}")
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", OVERFLOW, str(folder)],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            env={**os.environ, "ALLCORES_FORCE": "1"},
+        )
+    finally:
+        folder.rmdir()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "by the kernel's out-of-memory killer, in iteration 3 (item 3)" in done.stdout
+    assert "[0, 1, 2, 3, 4, 5]" in done.stdout
 
 
 @pytest.mark.parametrize("told", ["memory.events", "memory.oom_control", "vmstat"])

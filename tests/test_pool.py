@@ -747,6 +747,27 @@ def test_workers_that_die_while_idle_are_replaced_unnoticed(pool: Pool) -> None:
     assert not before & set(pool.map(pid, range(20), chunksize=1))
 
 
+def test_a_death_is_noticed_though_others_hold_the_workers_socket(tmp_path: Path) -> None:
+    def leaves_a_child(x: int) -> int:
+        if x == 1:
+            child = os.fork()
+            if not child:
+                signal.pause()
+            (tmp_path / "child").write_text(str(child))
+            os.kill(os.getpid(), signal.SIGKILL)
+        return x
+
+    try:
+        with Pool(2) as pool:
+            with pytest.raises(
+                WorkerDied, match=r"SIGKILL.*task 1 \(item 1\); its memory had peaked"
+            ):
+                pool.map(leaves_a_child, range(3), chunksize=1)
+            assert pool.map(abs, range(3)) == [0, 1, 2]
+    finally:
+        os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)
+
+
 def test_an_initializer_that_raises(tmp_path: Path) -> None:
     def bad() -> None:
         raise LookupError("no data")

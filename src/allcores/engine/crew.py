@@ -20,6 +20,7 @@ from allcores.engine.failures import CannotFork, Ending
 from allcores.engine.interrupts import HELD
 from allcores.engine.job import Job
 from allcores.engine.limits import NO_LIMITS, Limits
+from allcores.engine.memory import go_first
 from allcores.engine.serve import Server
 from allcores.engine.slots import Slots
 from allcores.engine.thread_limits import thread_limits
@@ -107,6 +108,10 @@ class Worker:
             pass
         self.reader.close()
         self.close_descriptors()
+
+    def descriptors(self) -> list[int]:
+        """What there is to wait on."""
+        return [fd for fd in (self.sock.fileno(), self.pidfd) if fd >= 0]
 
     def close_descriptors(self) -> None:
         self.sock.close()
@@ -285,6 +290,7 @@ def _be_worker(
                 return  # it was gone before it could be watched
         except BlockingIOError:
             pass
+        go_first()
         sys.settrace(None)
         sys.setprofile(None)
         live(theirs)

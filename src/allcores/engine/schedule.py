@@ -248,10 +248,9 @@ class Run:
         return ahead > number * (number + 1) * self.fork_seconds
 
     def watch(self, worker: Worker) -> None:
-        for fd in (worker.sock.fileno(), worker.pidfd):
-            if fd >= 0:
-                self.by_fd[fd] = worker
-                self.poll.register(fd, select.POLLIN)
+        for fd in worker.descriptors():
+            self.by_fd[fd] = worker
+            self.poll.register(fd, select.POLLIN)
 
     # -- in order
 
@@ -538,7 +537,7 @@ class Run:
     def bury(self, worker: Worker) -> None:
         """A worker is gone: what it had is done by others, but for what it cannot be done."""
         assert self.crew is not None
-        for fd in (worker.sock.fileno(), worker.pidfd):
+        for fd in worker.descriptors():
             if self.by_fd.pop(fd, None) is not None:
                 self.poll.unregister(fd)
         self.crew.remove(worker)

@@ -271,6 +271,11 @@ class Staff(Workforce):
                 member.flush()
                 if not member.outbox:
                     self.epoll.modify(fd, select.EPOLLIN)
+            if fd == member.pidfd:
+                # Its number may be another one's by now, whose worker was made a moment ago.
+                if member.ended():
+                    self.hear(member, gone=True)
+                continue
             if event & ~select.EPOLLOUT:
                 self.hear(member)
         self.dispatch()
@@ -311,11 +316,14 @@ class Staff(Workforce):
 
     # -- hearing from workers
 
-    def hear(self, member: Member) -> None:
+    def hear(self, member: Member, gone: bool = False) -> None:
+        """Take in what a worker says. gone: it is not there any more, and this was its last."""
         try:
             while (frame := member.reader.read()) is not None:
                 self.accept(member, *frame)
         except (EOFError, ConnectionError):
+            gone = True
+        if gone:
             self.bury(member)
 
     def accept(self, member: Member, body: memoryview, buffers: list[memoryview] | Lost) -> None:

@@ -29,6 +29,7 @@ from allcores.engine.failures import ParallelWarning, WorkerDied
 from allcores.engine.forkable import why_not_forkable
 from allcores.engine.functions import Snapshot, dumps, functions_in
 from allcores.engine.interrupts import Interrupts
+from allcores.engine.memory import machine
 from allcores.engine.orders import Function, Order
 from allcores.engine.service import FUNCTION, STARTING, TOKEN
 from allcores.engine.thread_limits import thread_limits
@@ -118,6 +119,7 @@ class Workforce:
         self.inherited: dict[int, Any] = {}
         self.functions: dict[Any, Function] = {}
         self.members: list[Member] = []
+        self.killed_before = machine().killed()
         self.leaving: list[Member] = []
         self.by_fd: dict[int, Member] = {}
         self.changed = threading.Condition(threading.RLock())
@@ -189,9 +191,9 @@ class Workforce:
             return None
         member = Member(*made, number, (self.generation, memory, place, tokens))
         self.members.append(member)
-        fd = member.sock.fileno()
-        self.by_fd[fd] = member
-        self.epoll.register(fd, select.EPOLLIN)
+        for fd in member.descriptors():
+            self.by_fd[fd] = member
+            self.epoll.register(fd, select.EPOLLIN)
         return member
 
     def why_no_more(self) -> str | None:
@@ -228,9 +230,9 @@ class Workforce:
 
     def forget(self, member: Member) -> None:
         """A worker is gone, or is to be: free all that belongs to it."""
-        fd = member.sock.fileno()
-        if self.by_fd.pop(fd, None) is not None:
-            self.epoll.unregister(fd)
+        for fd in member.descriptors():
+            if self.by_fd.pop(fd, None) is not None:
+                self.epoll.unregister(fd)
         for group in (self.members, self.leaving):
             if member in group:
                 group.remove(member)
@@ -238,6 +240,8 @@ class Workforce:
             kill_tree(member.pid)
         member.kill()
         member.reap()
+        killed = machine().killed() > self.killed_before
+        member.how = member.how._replace(out_of_memory=killed)
 
     def send_all(self) -> None:
         """Send what was queued: one send for each worker, for each may wake it."""
@@ -330,12 +334,12 @@ class Workforce:
     def disown(self) -> None:
         """In a forked child: these workers belong to the parent."""
         for member in [*self.members, *self.leaving]:
-            member.sock.close()
-            for fd in (member.lifeline, *member.tokens):
+            for fd in (member.lifeline, member.pidfd, *member.tokens):
                 try:
                     os.close(fd)
                 except OSError:
                     pass
+            member.sock.close()
         self.members, self.leaving, self.by_fd = [], [], {}
         if not self.epoll.closed:
             self.epoll.close()
