@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 import time
+import traceback
 from concurrent.futures import CancelledError, Future
 from pathlib import Path
 from typing import Any
@@ -131,7 +132,7 @@ def test_exceptions_carry_the_worker_s_traceback() -> None:
         error = executor.submit(fails, 3).exception(PATIENCE)
         assert isinstance(error, KeyError)
         assert error.args == (3,)
-        assert "# the line that says so" in str(error.__cause__)
+        assert "# the line that says so" in str(traceback.extract_tb(error.__traceback__)[-1].line)
         with pytest.raises(SystemExit):
             executor.submit(exit, 3).result(PATIENCE)
         assert isinstance(executor.submit(threading.Lock).exception(PATIENCE), Exception)

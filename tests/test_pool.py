@@ -12,6 +12,7 @@ import queue
 import signal
 import threading
 import time
+import traceback
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
@@ -475,10 +476,9 @@ def test_the_function_s_exception_with_its_traceback(pool: Pool) -> None:
         with pytest.raises(KeyError) as caught:
             call()
         assert caught.value.args == ("seven",)
-        cause = caught.value.__cause__
-        assert type(cause) is multiprocessing.pool.RemoteTraceback
-        assert "# the line that says so" in str(cause)
-        assert "allcores" not in str(cause).replace(str(Path(__file__).parent), "")
+        assert caught.value.__cause__ is None
+        last = traceback.extract_tb(caught.value.__traceback__)[-1]
+        assert (last.name, "# the line that says so" in str(last.line)) == ("raises", True)
 
 
 def fails_late(x: int) -> int:
@@ -523,7 +523,7 @@ def test_exceptions_that_pickle_cannot_bring_back(pool: Pool) -> None:
 
     with pytest.raises(ValueError, match="inside") as caught_local:
         pool.map(local, range(2))
-    assert "Hidden" in caught_local.value.__notes__[0]
+    assert type(caught_local.value).__name__ == "Hidden"
 
     def holding(_: Any) -> None:
         raise KeyError(threading.Lock())
@@ -691,7 +691,6 @@ def crash(number: int, x: int) -> int:
         (lambda x: os._exit(3) if x == 5 else x, "code 3"),
         (partial(crash, signal.SIGABRT), "SIGABRT"),
         (partial(crash, signal.SIGSEGV), "SIGSEGV"),
-        (lambda x: exit(4) if x == 5 else x, "sys.exit"),
     ],
 )
 def test_a_worker_that_dies_is_an_error_and_no_hang(pool: Pool, how: Any, says: str) -> None:
@@ -733,7 +732,7 @@ def test_a_task_whose_worker_dies_is_not_tried_again(pool: Pool, tmp_path: Path)
 def test_a_worker_stays_after_sys_exit() -> None:
     with Pool(1) as pool:
         before = pool.apply(pid)
-        with pytest.raises(WorkerDied):
+        with pytest.raises(SystemExit, match="3"):
             pool.apply(exit, (3,))
         assert pool.apply(pid) == before
 

@@ -14,7 +14,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, TypeVar
 
-from allcores.engine.errors import Raised, unpack, with_cause
+from allcores.engine.errors import Raised, unpack
 from allcores.engine.functions import try_dumps
 from allcores.engine.orders import Function, Job, Order
 from allcores.engine.service import CALL
@@ -248,7 +248,7 @@ class _Task(Job):
         # Who waits for the future may have it call something.
         with self.staff.interrupts.let_through():
             if type(outcome) is Raised:
-                self.future.set_exception(with_cause(unpack(outcome), outcome.text))
+                self.future.set_exception(unpack(outcome))
             elif type(outcome) is _Failure:
                 self.future.set_exception(outcome.error)
             else:

@@ -12,14 +12,15 @@ import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar, cast
 
 from allcores.ahead import first_read
 from allcores.build.travel import reorders_a_set
 from allcores.engine import per_worker
-from allcores.engine.failures import CannotFork
+from allcores.engine.failures import CannotFork, shown
 from allcores.engine.forkable import why_not_forkable
-from allcores.engine.interrupts import Interrupts, closed_undisturbed, from_handler, undisturbed
+from allcores.engine.interrupts import Interrupts, closed_undisturbed, undisturbed
+from allcores.engine.job import Skipped
 from allcores.engine.memory import passed
 from allcores.engine.own_streams import enter_iteration, inside_iteration, leave_iteration
 from allcores.engine.randomness import Streams, new_clock_sequence
@@ -30,6 +31,7 @@ from allcores.inputs import as_is, as_sequence, items_left, plain_source
 from allcores.loop import ParallelWarning, in_worker
 from allcores.plan.handles import used_by_function
 from allcores.settings import Settings, settings_of
+from allcores.skipping import Failure, Results, collected
 from allcores.tracebacks import trimmed
 from allcores.worth import FEW, WORTH_ITERATION, WORTH_SECONDS, Stay, Taste, worth_workers
 
@@ -45,29 +47,50 @@ def map(
     workers: int | None = None,
     on: str | None = None,
     chunk: int | None = None,
+    on_error: str | None = None,
+    timeout: float | None = None,
+    memory: int | None = None,
+    retries: int = 1,
 ) -> list[T]:
     """`[fn(x) for x in xs]` on every core; with several iterables `[fn(x, y) for x, y in zip(...)]`.
 
     fn: any callable: a lambda, a closure, a bound method, a partial; it is not pickled. What it
     changes outside of itself is lost, for a worker calls it. workers: how many processes (default:
     the cores this process may use, or $ALLCORES_WORKERS). on: "processes" or "serial". chunk: items
-    a worker gets at a time (default: by time).
+    a worker gets at a time (default: by time). on_error: "raise" (the default), or "skip", which
+    leaves out items that raise an Exception, or "collect", which also keeps a `Failure` of each in
+    the `errors` of the list that it gives, and ends with a SkippedWarning. timeout: seconds that an
+    item may take. memory: bytes that a worker may take. retries: how often an item that a worker
+    died on is tried again.
 
     Gives the results in order. Raises what `fn` raises first in order, WorkerDied when workers die
-    twice on one item, TypeError or ValueError for arguments that make no sense.
+    on one item more than `retries` times, TimeoutError and MemoryError for items that pass a limit,
+    TypeError or ValueError for arguments that make no sense.
 
     >>> import allcores
     >>> allcores.map(lambda x: x * x, range(5))
     [0, 1, 4, 9, 16]
     >>> allcores.map(pow, [2, 3], [5, 2])
     [32, 9]
+    >>> roots = allcores.map(lambda x: x**-0.5, [4, 0, 1], on_error="collect")
+    >>> roots, roots.errors[0].item
+    ([0.5, 1.0], 0)
     """
-    call = _call("map", fn, iterables, False, settings_of(workers, on, False, chunk))
+    settings = settings_of(
+        workers,
+        on,
+        False,
+        chunk,
+        on_error=on_error,
+        timeout=timeout,
+        memory=memory,
+        retries=retries,
+    )
+    call = _call("map", fn, iterables, False, settings)
     try:
         return call.all()
     except BaseException as error:
-        if from_handler(error):
-            trimmed(error)
+        trimmed(error)
         raise
 
 
@@ -77,11 +100,15 @@ def imap(
     workers: int | None = None,
     on: str | None = None,
     chunk: int | None = None,
+    on_error: str | None = None,
+    timeout: float | None = None,
+    memory: int | None = None,
+    retries: int = 1,
 ) -> Iterator[T]:
     """As `map`, but an iterator: each result in order, as soon as it is there.
 
     The input is read as results are taken, so that it may be of any length. Closing the iterator,
-    or dropping it, stops the workers.
+    or dropping it, stops the workers. With `on_error="collect"` it has the `errors` so far.
 
     >>> import allcores, itertools
     >>> squares = allcores.imap(lambda x: x * x, itertools.count())
@@ -89,8 +116,17 @@ def imap(
     (0, 1, 4)
     >>> squares.close()
     """
-    call = _call("imap", fn, iterables, False, settings_of(workers, on, False, chunk))
-    return _one_by_one(call)
+    settings = settings_of(
+        workers,
+        on,
+        False,
+        chunk,
+        on_error=on_error,
+        timeout=timeout,
+        memory=memory,
+        retries=retries,
+    )
+    return Imap(_call("imap", fn, iterables, False, settings))
 
 
 def starmap(
@@ -100,6 +136,10 @@ def starmap(
     workers: int | None = None,
     on: str | None = None,
     chunk: int | None = None,
+    on_error: str | None = None,
+    timeout: float | None = None,
+    memory: int | None = None,
+    retries: int = 1,
 ) -> list[T]:
     """`[fn(*args) for args in iterable]` on every core; else as `map`.
 
@@ -107,23 +147,51 @@ def starmap(
     >>> allcores.starmap(pow, [(2, 5), (3, 2)])
     [32, 9]
     """
-    call = _call("starmap", fn, (iterable,), True, settings_of(workers, on, False, chunk))
+    settings = settings_of(
+        workers,
+        on,
+        False,
+        chunk,
+        on_error=on_error,
+        timeout=timeout,
+        memory=memory,
+        retries=retries,
+    )
+    call = _call("starmap", fn, (iterable,), True, settings)
     try:
         return call.all()
     except BaseException as error:
-        if from_handler(error):
-            trimmed(error)
+        trimmed(error)
         raise
 
 
-def _one_by_one(call: _Call) -> Iterator[Any]:
+class Imap(Iterator[T]):
+    """What `imap` gives: results as they come. `close()` ends it, and its workers."""
+
+    def __init__(self, call: _Call) -> None:
+        self.errors = call.failures
+        """With `on_error="collect"`: what has been left out so far."""
+        self._results = _one_by_one(call)
+
+    def __iter__(self) -> Iterator[T]:
+        return self._results
+
+    def __next__(self) -> T:
+        result: T = next(self._results)
+        return result
+
+    def close(self) -> None:
+        """Stop the workers; there are no more results."""
+        self._results.close()
+
+
+def _one_by_one(call: _Call) -> Generator[Any, None, None]:
     """A generator, whose `close` ends the call."""
     try:
         for piece in closed_undisturbed(call.interrupts, call.pieces(whole=False)):
             yield from piece
     except BaseException as error:
-        if from_handler(error):
-            trimmed(error)
+        trimmed(error)
         raise
 
 
@@ -134,6 +202,15 @@ def _left_generator(error: RuntimeError) -> bool:
         tb = tb.tb_next
     ours = tb is not None and tb.tb_frame.f_globals.get("__name__", "").startswith("allcores.")
     return ours and isinstance(error.__cause__, StopIteration)
+
+
+def _raise_as_it_is(error: BaseException) -> NoReturn:
+    """Raise this, and leave what it was raised from or while handling as it is."""
+    links = error.__cause__, error.__context__, error.__suppress_context__
+    try:
+        raise error
+    finally:
+        error.__cause__, error.__context__, error.__suppress_context__ = links
 
 
 def _call(name: str, fn: Any, iterables: tuple[Any, ...], star: bool, settings: Settings) -> _Call:
@@ -178,9 +255,20 @@ class _Call:
         """Whether each item has random streams of its own: from the first draw on."""
         self.nested = inside_iteration()
         """Whether all of it draws from the streams of an iteration, or of another call's item."""
+        self.failures: list[Failure] = []
+        """What was left out because it raised, where that is collected."""
+        self.skips = settings.on_error != "raise"
 
     def all(self) -> list[Any]:
         """The results in order."""
+        results = self.all_results()
+        if not self.skips:
+            return results
+        found: Results[Any] = Results(results)
+        found.errors = self.failures
+        return found
+
+    def all_results(self) -> list[Any]:
         results: list[Any] = []
         try:
             for piece in closed_undisturbed(self.interrupts, self.pieces(whole=True)):
@@ -192,14 +280,18 @@ class _Call:
                     results += piece
         except RuntimeError as error:
             if _left_generator(error):
-                raise error.__cause__ from None  # type: ignore[misc]
+                _raise_as_it_is(cast(StopIteration, error.__cause__))
             raise
         return results
 
     def pieces(self, whole: bool) -> Generator[Iterable[Any], None, None]:
         """The results in order, in pieces. whole: all of them are wanted, and none before."""
         settings = self.settings
-        serial = settings.on == "serial" or settings.workers < 2 or in_worker() or self.nested
+        limited = settings.limits.only_in_workers
+        serial = settings.on == "serial" or in_worker() or self.nested
+        serial = serial or (settings.workers < 2 and not limited)
+        if serial and limited:
+            self.say("there are no workers in workers, nor with on='serial'")
         try:
             at_once = not serial and self.at_once()
             while True:
@@ -208,7 +300,7 @@ class _Call:
                     yield from taste(for_ever=serial)
                 if serial or (self.plain and not self.left()):
                     # It may raise, for what was done to its source meanwhile.
-                    yield [self.one(item) for item in self.iterator]
+                    yield [result for item in self.iterator for result in self.some(item)]
                     return
                 why = why_not_forkable()
                 if why is not None:
@@ -230,6 +322,8 @@ class _Call:
         finally:
             if self.seeded:
                 self.streams.finish()
+            if self.failures:
+                self.warn(collected(self.failures, "item"))
 
     def left(self) -> int | None:
         return items_left(self.iterator) if self.plain else None
@@ -238,7 +332,7 @@ class _Call:
 
     def at_once(self) -> bool:
         """Whether to bring in workers before anything has been run here."""
-        if self.settings.force:
+        if self.settings.force or self.settings.limits.only_in_workers:
             return True
         left = self.left()
         if left is None or left < 2:
@@ -258,9 +352,7 @@ class _Call:
             yield self.watched(list(piece))
             if self.done >= SURE and not self.seeded:
                 # In one comprehension, for no other way of calling a function is as fast.
-                results = self.results(chain.from_iterable(pieces))
-                self.done += len(results)
-                yield results
+                yield self.results(chain.from_iterable(pieces))
 
     def timed_pieces(self, for_ever: bool) -> Iterator[Iterator[Any]]:
         """Pieces of the input, each timed while it is used up, until workers are worth it."""
@@ -276,18 +368,42 @@ class _Call:
                 return
 
     def results(self, items: Iterable[Any]) -> list[Any]:
+        """The results of these items, here."""
+        if self.skips:
+            return [result for item in items for result in self.some(item)]
         fn = self.fn
-        return [fn(*item) for item in items] if self.star else [fn(item) for item in items]
+        results = [fn(*item) for item in items] if self.star else [fn(item) for item in items]
+        self.done += len(results)
+        return results
+
+    def some(self, item: Any) -> list[Any]:
+        """The result of one item, here, unless it is left out."""
+        try:
+            return [self.one(item)]
+        except Exception as error:
+            if not self.skips:
+                raise
+            self.leave_out(self.done, item, error)
+            self.done += 1
+            return []
+
+    def leave_out(self, place: int, item: Any, raised: Any) -> None:
+        """Leave out an item that has raised. raised: that, or as `errors.pack` makes it."""
+        if self.settings.on_error == "collect":
+            error = raised if isinstance(raised, BaseException) else self.unpacked(raised)
+            self.failures.append(Failure(place, item, trimmed(self.note_on(error, place, item))))
 
     def watched(self, items: list[Any]) -> list[Any]:
         """Results of items; from the first draw on each item has random streams of its own."""
         if not self.seeded:
+            done, failed = self.done, len(self.failures)
             results = self.results(items)
             if self.nested or not self.streams.drawn():
-                self.done += len(results)
                 return results
             self.seeded = True
-        return [self.one(item) for item in items]
+            self.done = done
+            del self.failures[failed:]
+        return [result for item in items for result in self.some(item)]
 
     def one(self, item: Any) -> Any:
         """The result of one item, here."""
@@ -328,13 +444,18 @@ class _Call:
     # -- with workers
 
     def say(self, why: str) -> None:
+        # Items can be left out wherever they are done.
+        in_vain = self.settings._replace(on_error="raise").in_vain()
+        self.warn(ParallelWarning(f"{self.name}() runs serially: {why}{in_vain}"))
+
+    def warn(self, warning: Warning) -> None:
+        """Warn at the line of the call, or of the one that takes its results."""
         level, frame = 1, sys._getframe()
         while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(
             "allcores."
         ):
             level, frame = level + 1, frame.f_back
-        text = f"{self.name}() runs serially: {why}"
-        warnings.warn(text, ParallelWarning, stacklevel=level)
+        warnings.warn(warning, stacklevel=level)
 
     def source(self) -> tuple[Any, Any]:
         """What workers get, and the sequence it is made of, if it is one."""
@@ -347,8 +468,11 @@ class _Call:
     def in_workers(self) -> Generator[Iterable[Any], None, None]:
         """The rest of the results, from workers; items that no worker can do are done here."""
         per_worker.close_since(self.first_own)
-        job = _FunctionJob(self.fn, self.star, self.streams, self.seeded)
         settings = self.settings
+        limited = settings.limits.only_in_workers
+        stays = settings.force or limited
+        job = _FunctionJob(self.fn, self.star, self.streams, self.seeded, settings.on_error)
+        job.exact = not limited
         estimate, _ = _costs.get(self.key, (None, 0.0))
         first = self.done
         source, held = self.source()
@@ -379,20 +503,21 @@ class _Call:
                     stay.add(event)
                     self.remember(stay.seconds / max(stay.iterations, 1), stay.seconds)
                     stay.wait(*waited)
-                    if stay.too_slow() and not settings.force:
+                    if stay.too_slow() and not stays:
                         break
-                    if held is not None and stay.too_cheap() and not settings.force:
+                    if held is not None and stay.too_cheap() and not stays:
                         self.came_home = True
                         self.iterator = iter(held)
                         self.iterator.__setstate__(self.done - first)
                         return
                     continue
                 if event.error is not None:
-                    raise event.error
+                    self.failed(event)
+                    continue
                 stuck += 1
                 with self.interrupts.let_through():
-                    result = self.one_here(event)
-                yield [result]
+                    results = self.some_here(event)
+                yield results
                 if stuck > 8 and not settings.force:
                     self.say(f"{event.text}, so results cannot be sent from workers")
                     break
@@ -410,17 +535,28 @@ class _Call:
                 item = next(items, None)
                 if item is None:
                     return
-                result = self.one(item.value)
-            yield [result]
+                results = self.some(item.value)
+            yield results
 
-    def one_here(self, event: Halt) -> Any:
+    def some_here(self, event: Halt) -> list[Any]:
+        """The result of an item that no worker can give, unless it is left out."""
         states = self.streams.states()
-        result = self.one(event.item.value)
+        done, failed = self.done, len(self.failures)
+        results = self.some(event.item.value)
         if not self.seeded and self.streams.states() != states:
             self.seeded = True
-            self.done -= 1
-            result = self.one(event.item.value)
-        return result
+            self.done = done
+            del self.failures[failed:]
+            results = self.some(event.item.value)
+        return results
+
+    def failed(self, event: Halt) -> None:
+        """An item on which workers died, or which passed a limit."""
+        assert event.error is not None
+        if not (self.skips and isinstance(event.error, Exception)):
+            raise self.note_on(event.error, self.done, event.item.value)
+        self.leave_out(self.done, event.item.value, event.error)
+        self.done += 1
 
     def delivered(self, batch: Batch) -> Iterator[Iterable[Any]]:
         """A batch's results, with what was printed on the way; raises what the function raised."""
@@ -441,25 +577,24 @@ class _Call:
                     for piece in result.said:
                         put_out(*piece)
                 result = result.result
+            if type(result) is Skipped:
+                self.leave_out(item.place, item.value, result.error)
+                self.done += 1
+                continue
             if type(result) is Raised:
                 yield ready
-                raise self.error(result, item)
+                _raise_as_it_is(self.note_on(self.unpacked(result), item.place, item.value))
             ready.append(result)
             self.done += 1
         yield ready
 
-    def error(self, raised: Any, item: _Item) -> BaseException:
-        import reprlib
+    def unpacked(self, raised: Any) -> BaseException:
+        from allcores.engine.errors import unpack, within
 
-        from allcores.engine.errors import unpack
+        return within(unpack(raised))
 
-        error = unpack(raised)
-        try:
-            shown = reprlib.repr(item.value)
-        except Exception:
-            shown = f"a {type(item.value).__name__}"
-        text = "".join(f"  {line}\n" for line in raised.text.splitlines()).rstrip()
-        error.add_note(f"in item {item.place} of {self.name}(), {shown}; a worker saw:\n{text}")
+    def note_on(self, error: BaseException, place: int, item: Any) -> BaseException:
+        error.add_note(f"in item {place} of {self.name}(), {shown(item)}")
         return error
 
 
@@ -511,8 +646,19 @@ def _same_again(last: Any, result: Any) -> bool:
 class _FunctionJob:
     """Implements `engine.Job` for a function: exceptions and output travel with the results."""
 
-    def __init__(self, fn: Callable[..., Any], star: bool, streams: Streams, seeded: bool) -> None:
+    exact = True
+    """Whether what cannot be sent whole is to be raised again where it is wanted."""
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        star: bool,
+        streams: Streams,
+        seeded: bool,
+        on_error: str = "raise",
+    ) -> None:
         self.fn, self.star, self.streams, self.seeded = fn, star, streams, seeded
+        self.on_error = on_error
         self.work: Callable[[Any], Any] = self.call
         self.relay = Relay()
         self.items: list[_Item] = []
@@ -542,23 +688,35 @@ class _FunctionJob:
         try:
             result = self.fn(*item.value) if self.star else self.fn(item.value)
         except BaseException as error:
-            from allcores.engine.errors import pack
-
             if passed(error):
                 raise
-            self.special = self.raised = True
-            result = pack(error)
-        self.again = self.again or _same_again(self.last, result)
-        self.last = result
-        odd = self.relay.oddity()
-        if not self.raised and reorders_a_set(result):
-            odd = odd or "a set in a result would come home in another order"
+            result = self.failure(error)
+            odd = self.relay.oddity()
+            missing = getattr(result, "missing", "")
+            if missing and self.exact:
+                odd = odd or f"{missing} of an exception cannot be sent"
+        else:
+            self.again = self.again or _same_again(self.last, result)
+            self.last = result
+            odd = self.relay.oddity()
+            if reorders_a_set(result):
+                odd = odd or "a set in a result would come home in another order"
         if odd and self.odd is None:
             self.odd = len(self.items) - 1, odd
         if self.relay.pieces:
             self.special = True
             return _Said(result, self.relay.take())
         return result
+
+    def failure(self, error: BaseException) -> Any:
+        """What stands in the place of the result."""
+        from allcores.engine.errors import pack
+
+        self.special = True
+        if self.on_error == "raise" or not isinstance(error, Exception):
+            self.raised = True
+            return pack(error)
+        return Skipped(None if self.on_error == "skip" else pack(error))
 
     def after_chunk(
         self, results: list[Any], last: bool, cut: Cut | None

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from allcores.engine.errors import Raised, unpack, with_cause
+from allcores.engine.errors import Raised, unpack
 from allcores.engine.failures import WorkerDied
 from allcores.engine.functions import try_dumps
 from allcores.engine.orders import Job, Order
@@ -537,7 +537,11 @@ class IMapIterator(Job, Iterator[T]):
                     self.staff.dispatch()
                     self.staff.tell()
         if type(outcome) is Raised:
-            raise raised_in_worker(outcome, key)
+            error = raised_in_worker(outcome, key)
+            if isinstance(error, StopIteration):
+                # It would be the end of the results; a generator makes the same of it.
+                raise RuntimeError("the function raised StopIteration") from error
+            raise error
         if isinstance(outcome, _Failed):
             raise outcome.error
         result: T = outcome
@@ -706,8 +710,7 @@ def _feed(result: IMapIterator[Any], iterator: Iterator[Any]) -> None:
 
 
 def raised_in_worker(raised: Raised, index: int) -> BaseException:
-    """The exception as its caller gets it, with the worker's traceback."""
+    """The exception as its caller gets it."""
     error = unpack(raised)
-    if isinstance(error, SystemExit):
-        error = WorkerDied(f"task {index} ended its worker by sys.exit({error.code!r})")
-    return with_cause(error, raised.text)
+    error.add_note(f"in task {index} of the pool")
+    return error

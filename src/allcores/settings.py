@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from allcores.engine.limits import NO_LIMITS, Limits
 
-
 JOURNAL = "journal.sqlite3"
 """The journal in the folder of `allcores run --resume`."""
 

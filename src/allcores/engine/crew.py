@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from allcores.engine import per_worker, wire
+from allcores.engine import errors, per_worker, wire
 from allcores.engine.descendants import descendants, kill_all, kill_tree
 from allcores.engine.failures import CannotFork, Ending
 from allcores.engine.interrupts import HELD
@@ -277,6 +277,7 @@ def _be_worker(
     try:
         gc.freeze()
         in_worker = True
+        errors.outer = sys.exception()
         signal.set_wakeup_fd(-1)
         _leave_signals_to_the_parent()
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
