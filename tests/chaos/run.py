@@ -2,7 +2,7 @@
 
 Prints every run that came out wrong, with its seed, and a table of faults and outcomes at the end.
 `python -m tests.chaos.run 1 SEED` does one again. CHAOS_KEEP=1 keeps what wrong runs left.
-CHAOS_SHOW=1 prints every run. CHAOS_ONLY=text: those with this in what CHAOS_SHOW prints of them.
+CHAOS_MOUNTS=0: as where nothing can be mounted. CHAOS_SHOW=1 prints every run. CHAOS_ONLY=text: those with this in what CHAOS_SHOW prints of them.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ PIDS = (Path("/sys/fs/cgroup/pids"), Path("/sys/fs/cgroup"))
 def own_mounts() -> bool:
     """Let this process mount what nobody else sees, and give it a /dev/shm of its own."""
     libc = ctypes.CDLL(None, use_errno=True)
-    if os.geteuid() != 0 or libc.unshare(CLONE_NEWNS) != 0:
+    if os.geteuid() != 0 or os.environ.get("CHAOS_MOUNTS") == "0" or libc.unshare(CLONE_NEWNS) != 0:
         return False
     try:
         _run("mount", "--make-rprivate", "/")
