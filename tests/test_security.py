@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,8 @@ import pytest
 
 import allcores
 from allcores import parallel
+from allcores.engine import journal
+from allcores.engine.failures import JournalError
 from tests.same import forced
 
 Seen = tuple[list[str], list[str]]
@@ -148,3 +152,71 @@ def test_programs_that_are_started_inherit_nothing(tmp_path: Path) -> None:
         assert pool.apply(abs, (-1,)) == 1
         assert inherited() == alone
         assert pool.apply(inherited) == alone
+
+
+# -- what strangers may have put beside a journal
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[Path]:
+    """A journal, as a run has left it."""
+    path = tmp_path / "kept"
+    journal.journal_at(str(path))
+    journal.close_all()
+    assert [p.name for p in tmp_path.iterdir()] == ["kept"]
+    yield path
+    journal.close_all()
+
+
+def rollback_of(kept: Path, folder: Path) -> bytes:
+    """What SQLite would take for a change of that database that was not finished, and take back."""
+    other = folder / "other"
+    shutil.copy(kept, other)
+    base = sqlite3.connect(other, isolation_level=None)
+    base.execute("PRAGMA journal_mode = DELETE")
+    base.execute("INSERT INTO entries VALUES(7, 'evil', 0, 0, '', '{}')")
+    base.execute("PRAGMA cache_size = 1")
+    base.execute("BEGIN")
+    base.execute("DELETE FROM entries")
+    base.execute("CREATE TABLE big AS SELECT zeroblob(1000000)")
+    data = (folder / "other-journal").read_bytes()
+    base.execute("ROLLBACK")
+    base.close()
+    return data
+
+
+def entries_of(path: Path) -> list[str]:
+    return [row[0] for row in journal.journal_at(str(path)).run("SELECT site FROM entries")]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's files")
+def test_what_another_user_put_beside_a_journal_is_refused(kept: Path, tmp_path: Path) -> None:
+    planted = tmp_path / "kept-journal"
+    planted.write_bytes(rollback_of(kept, tmp_path))
+    whole = kept.read_bytes()
+    os.chown(planted, 12345, -1)
+    with pytest.raises(JournalError, match="kept-journal belongs to another user"):
+        journal.journal_at(str(kept))
+    assert kept.read_bytes() == whole
+    # It would have been believed.
+    os.chown(planted, os.geteuid(), -1)
+    planted.chmod(0o600)
+    assert entries_of(kept) == ["evil"]
+
+
+@pytest.mark.parametrize("ending", ["-journal", "-wal", "-shm"])
+def test_links_beside_a_journal_are_not_followed(kept: Path, tmp_path: Path, ending: str) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    victim.chmod(0o600)
+    planted = tmp_path / f"kept{ending}"
+    planted.symlink_to(victim)
+    with pytest.raises(JournalError, match="symbolic link"):
+        journal.journal_at(str(kept))
+    planted.unlink()
+    planted.hardlink_to(victim)
+    with pytest.raises(JournalError, match="hard link"):
+        journal.journal_at(str(kept))
+    planted.unlink()
+    assert victim.read_text() == "precious"
+    assert entries_of(kept) == []

@@ -22,6 +22,8 @@ from allcores.engine.private_files import identity_of, open_privately, take_lock
 
 APPLICATION = 0x616C6C63
 """What marks the database as one of ours: "allc"."""
+BESIDE = ("-journal", "-wal", "-shm")
+"""The endings of files that SQLite would take for parts of a database, whoever made them."""
 FORM = 1
 """The version of the tables."""
 TABLES = f"""
@@ -72,10 +74,11 @@ class Journal:
             take_lock(self.file, path)
             if os.fstat(self.file).st_size and os.pread(self.file, 16, 0) != b"SQLite format 3\0":
                 raise JournalError(f"{path} is no journal of allcores; it is left as it is")
-            for ending in ("-wal", "-shm"):
+            for ending in BESIDE:
                 # Made here, lest somebody else puts something in their place.
                 os.close(open_privately(path + ending))
             self.connect()
+            self.remove_rollback()
             if identity_of(os.stat(path)) != self.identity:
                 raise JournalError(f"{path} was replaced while it was opened")
         except BaseException:
@@ -104,6 +107,14 @@ class Journal:
             connection.execute("SELECT count(*) FROM entries").fetchone()
         except sqlite3.Error as error:
             self.failed(error)
+
+    def remove_rollback(self) -> None:
+        """Where a write-ahead log is used there is none; what was made here is empty."""
+        try:
+            if not os.stat(self.path + "-journal").st_size:
+                os.unlink(self.path + "-journal")
+        except OSError:
+            pass
 
     def failed(self, error: Exception) -> None:
         """Nothing is kept from here on."""

@@ -34,6 +34,11 @@ def open_privately(path: str) -> int:
             raise JournalError(
                 f"{path} belongs to another user: what a journal holds is run when it is read"
             )
+        if about.st_nlink != 1:
+            raise JournalError(
+                f"{path} has another name as well (a hard link), so it may be somewhere else's file; "
+                "copy it, and use the copy"
+            )
         if about.st_mode & 0o022:
             raise JournalError(
                 f"others may write to {path}: what a journal holds is run when it is read; "
