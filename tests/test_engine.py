@@ -493,7 +493,7 @@ def test_two_deaths_are_an_error_that_names_the_iteration(
     assert type(error) is WorkerDied
     assert f"iteration {at} (item {100 + at}), twice" in str(error)
     assert words in str(error)
-    assert f"The {at} iterations before it are done" in str(error)
+    assert f"The {at} iterations before it are over" in str(error)
 
 
 def test_a_worker_killed_while_it_waits_is_replaced(source: Any) -> None:

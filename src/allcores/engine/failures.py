@@ -88,7 +88,7 @@ def worker_died(index: int, item: Any, how: Ending, deaths: int) -> WorkerDied:
     times = {1: "", 2: ", twice"}.get(deaths, f", {deaths} times")
     return WorkerDied(
         f"a worker {how.in_words()} in iteration {index} (item {shown(item)}){times}{how.memory()}. "
-        f"The {index} iterations before it are done. Run that item alone to see why."
+        f"The {index} iterations before it are over. Run that item alone to see why."
     )
 
 
@@ -96,7 +96,7 @@ def took_too_long(index: int, item: Any, seconds: float) -> TimeoutError:
     """The error for an iteration that its worker was killed for."""
     return TimeoutError(
         f"iteration {index} (item {shown(item)}) took longer than timeout={seconds:g} seconds. "
-        f"The {index} iterations before it are done."
+        f"The {index} iterations before it are over."
     )
 
 

@@ -75,11 +75,12 @@ class Server:
         cut = self.do_looking(chunk, results, start, alone)
         seconds = perf_counter() - began
         self.is_at(BESIDE)
-        if cut is not None and cut.kind in ("unfinished", "crowded"):
-            # As if the chunk ended here: nothing is wrong.
-            extra, more = self.job.after_chunk(results, False, None)
-        else:
-            extra, more = self.job.after_chunk(results, last and cut is None and not left, cut)
+        # Unfinished, it is as if the chunk ended here: nothing is wrong.
+        wrong = None if cut is not None and cut.kind == "unfinished" else cut
+        extra, more = self.job.after_chunk(results, last and cut is None and not left, wrong)
+        if cut is not None and cut.kind == "crowded" and more is not None and more.kind == "shared":
+            # The last good one is not sent; it is done again as well.
+            cut, more = cut._replace(keep=more.keep), None
         # A worker that has changed what outlives iterations is of no more use.
         if more is not None and (cut is None or more.keep < cut.keep or more.kind == "changed"):
             cut = more
