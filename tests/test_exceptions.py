@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -264,3 +265,113 @@ def test_from_a_pool(name: str, pool: allcores.Pool, executor: allcores.Executor
     }
     for what, way in ways.items():
         assert_same(name, caught(way), what)
+
+
+# -- what cannot be sent
+
+
+class Holding(Exception):
+    pass
+
+
+KEPT = threading.Lock()
+
+
+def holds(x: int) -> int:
+    if x == 3:
+        raise Holding("holding", KEPT)
+    return x
+
+
+def test_what_holds_something_that_cannot_be_sent() -> None:
+    def loop() -> None:
+        out = []
+        for x in parallel(range(6)):
+            out.append(holds(x))
+
+    for way in (loop, lambda: allcores.map(holds, range(6))):
+        error = caught(way)
+        assert isinstance(error, Holding)
+        assert error.args[0] == "holding" and error.args[1] is KEPT
+        assert [e.name for e in traceback.extract_tb(error.__traceback__)][-1] == "holds"
+
+
+def test_what_is_collected_or_comes_from_a_pool_says_what_is_missing(pool: allcores.Pool) -> None:
+    def collect() -> None:
+        out = []
+        loop = parallel(range(6), on_error="collect")
+        with pytest.warns(allcores.SkippedWarning):
+            for x in loop:
+                out.append(holds(x))
+        raise loop.errors[0].exception
+
+    for way in (collect, lambda: pool.map(holds, range(6))):
+        error = caught(way)
+        assert type(error) is Holding
+        assert error.args == ("holding", repr(KEPT))
+        assert any(n.startswith("args[1] (<unlocked") for n in error.__notes__), error.__notes__
+
+
+# -- notes, state and context
+
+
+def test_the_note_is_on_the_exception_that_leaves_the_loop() -> None:
+    inner: list[BaseException] = []
+
+    def run() -> None:
+        out = []
+        for x in parallel(range(6)):
+            try:
+                int("x" * x)
+            except ValueError as error:
+                if x == 4:
+                    try:
+                        raise ValueError("outer", x)
+                    finally:
+                        inner.append(error)
+            out.append(x)
+
+    error = caught(run)
+    assert error.args == ("outer", 4)
+    assert error.__notes__ == ["in iteration 4 of the parallel loop, with x = 4"]
+    assert all(not hasattr(e, "__notes__") for e in inner)
+
+
+def test_what_is_being_handled_around_a_loop_is_the_context() -> None:
+    def collect() -> BaseException:
+        loop = parallel([0], on_error="collect")
+        with pytest.warns(allcores.SkippedWarning):
+            for _ in loop:
+                while_handling()
+        return loop.errors[0].exception
+
+    def mapped() -> BaseException:
+        return caught(lambda: allcores.map(lambda _: while_handling(), [0, 1]))
+
+    for way in (collect, mapped):
+        around = KeyError("around")
+        try:
+            raise around
+        except KeyError:
+            with forced():
+                error = way()
+        assert isinstance(error, ZeroDivisionError)
+        assert isinstance(error.__context__, ValueError)
+        assert error.__context__.__context__ is around
+
+
+def test_state_at_the_raise() -> None:
+    out: list[int] = []
+    sums = {0: 0, 1: 0, 2: 0}
+
+    def run() -> None:
+        for x in parallel([0, 1, 2, 3, 1]):
+            y = x * 2
+            out.append(y)
+            sums[x] += y
+
+    error = caught(run)
+    assert isinstance(error, KeyError)
+    assert (out, sums) == ([0, 2, 4, 6], {0: 0, 1: 2, 2: 4})
+    assert [e.line for e in traceback.extract_tb(error.__traceback__)][-1] == "sums[x] += y"
+    assert "allcores" not in "".join(traceback.format_tb(error.__traceback__)[1:])

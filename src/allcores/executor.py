@@ -14,7 +14,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, TypeVar
 
-from allcores.engine.errors import Raised, unpack
+from allcores.engine.errors import Raised, note_call, unpack
 from allcores.engine.functions import try_dumps
 from allcores.engine.orders import Function, Job, Order
 from allcores.engine.service import CALL
@@ -181,7 +181,14 @@ class Executor(_Base):
 
 
 def _each(fn: Callable[..., Any], items: list[tuple[Any, ...]]) -> list[Any]:
-    return [fn(*item) for item in items]
+    results = []
+    for item in items:
+        try:
+            results.append(fn(*item))
+        except BaseException as error:
+            note_call(error, item)
+            raise
+    return results
 
 
 def _results(

@@ -421,10 +421,9 @@ class ApplyResult(Job, Generic[T]):
     def settle(self, order: Order, outcomes: list[Any]) -> bool:
         last = outcomes[-1]
         if type(last) is Raised:
-            return self._failed(
-                order.start + len(outcomes) - 1,
-                raised_in_worker(last, order.start + len(outcomes) - 1),
-            )
+            at = len(outcomes) - 1
+            error = raised_in_worker(last, order.start + at)
+            return self._failed(order.start + at, error)
         self._keep(order.start, outcomes)
         return self._one_less()
 

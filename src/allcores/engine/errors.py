@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from types import GetSetDescriptorType, MemberDescriptorType
 from typing import Any, NamedTuple
 
+from allcores.engine.failures import shown
 from allcores.engine.functions import dumps
 from allcores.engine.remote_frames import Place, places, traceback_of
 
@@ -160,6 +161,12 @@ def _fits(kind: type[BaseException], members: list[BaseException]) -> bool:
     return not issubclass(kind, Exception) or all(isinstance(m, Exception) for m in members)
 
 
+def note_call(error: BaseException, given: Any) -> None:
+    """Have an exception say what the function was given, unless it does."""
+    if not any(n.startswith("in a call with ") for n in getattr(error, "__notes__", ())):
+        error.add_note(f"in a call with {shown(given)}")
+
+
 def within(error: BaseException) -> BaseException:
     """The exception as if it had been raised here: while something is handled, perhaps."""
     around = sys.exception()
@@ -279,14 +286,14 @@ def _one_by_one(
     sent: list[bytes | str] = []
     for k, value in enumerate(args):
         data = _pickled(value)
-        sent.append(_shown(value) if data is None else data)
+        sent.append(_text(value) if data is None else data)
         if data is None:
-            missing.append(f"args[{k}] ({_shown(value)})")
+            missing.append(f"args[{k}] ({shown(value)})")
     kept: list[dict[str, bytes]] = []
     for values in (fields, attributes):
         pickled = {name: _pickled(value) for name, value in values.items()}
         kept.append({name: data for name, data in pickled.items() if data is not None})
-        missing += [f"its {n} ({_shown(values[n])})" for n, data in pickled.items() if data is None]
+        missing += [f"its {n} ({shown(values[n])})" for n, data in pickled.items() if data is None]
     return (sent, kept[0], kept[1]), ", ".join(missing)
 
 
@@ -312,13 +319,11 @@ def _loaded(value: bytes) -> Any:
         return f"<cannot be unpickled: {error}>"
 
 
-def _shown(value: Any) -> str:
-    import reprlib
-
+def _text(value: Any) -> str:
     try:
-        return reprlib.repr(value)
+        return repr(value)
     except Exception:
-        return f"<{type(value).__name__}>"
+        return shown(value)
 
 
 def _in_one_line(error: BaseException) -> str:

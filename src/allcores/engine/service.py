@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from allcores.engine import crew, per_worker, wire
-from allcores.engine.errors import pack
+from allcores.engine.errors import note_call, pack
 
 CALL, MAP, STAR = range(3)
 """How a function gets an item: `f(*args, **kwargs)`, `f(item)` or `f(*item)`."""
@@ -131,6 +131,7 @@ def do(
         except BaseException as error:
             if slots is None and isinstance(error, KeyboardInterrupt):
                 raise
+            note_call(error, item[0] if style == CALL else item)
             outcomes.append(pack(error))
             if not each:
                 break

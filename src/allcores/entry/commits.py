@@ -101,11 +101,13 @@ class Commits(Raising):
         self.say(self.done)
         start = perf_counter()
         self.begun = self.done + 1
+        left = True
         try:
             yield self.given((event.item,), self.done)
+            left = False
         finally:
             if watching:
-                self.end_watch()
+                self.end_watch(left)
         self.report.native_seconds += perf_counter() - start
         self.variables.by_worker = False
         self.done += 1
@@ -185,10 +187,8 @@ class Commits(Raising):
                 raise error
             if applied or partly or not isinstance(error, Exception):
                 self.restore(items, results, done, applied, error, first)
-                piece = self.raised(error, first + done, items[done])
-                if self.skips and isinstance(error, Exception):
-                    error.add_note(HALF_DONE)
-                yield piece
+                note = HALF_DONE if self.skips and isinstance(error, Exception) else ""
+                yield from self.raise_there(error, first + done, items[done], note)
             if self.skips:
                 self.variables.note(items, results, done, first)
             else:

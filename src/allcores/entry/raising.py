@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from types import FrameType
 from typing import Any
 
+from allcores.engine.errors import unpack, within
 from allcores.engine.failures import shown
 from allcores.engine.schedule import Halt
 from allcores.entry.obstacles import Obstacles
@@ -60,26 +61,36 @@ class Raising(Obstacles):
         sys.settrace(lambda *_: None)
         return True
 
-    def end_watch(self) -> None:
-        """The body is done with the item, or is being left."""
+    def end_watch(self, left: bool) -> None:
+        """The body is done with the item. left: by leaving the loop."""
         sys.settrace(None)
         self.frame.f_trace = None
         self.frame.f_trace_lines = True
         error, self.seen = self.seen, None
         # The last one that was seen is the one that leaves the loop; the body may catch others.
-        if error is not None and isinstance(sys.exception(), GeneratorExit):
+        if error is not None and left:
             self.note_on(error, *self.watched_for)
 
     # -- raised elsewhere
 
-    def raised(self, error: BaseException, index: int, item: Any) -> Iterable[Any]:
-        """What raises this in the user's frame, in place of giving it the item."""
+    def raise_there(
+        self, error: BaseException, index: int, item: Any, note: str = ""
+    ) -> Iterator[Iterable[Any]]:
+        """Raise this in the user's frame, in place of giving it the item. note: one more."""
         if self.settings.asked and not isinstance(error, KeyboardInterrupt):
             self.note_on(error, index, item)
+        if note:
+            error.add_note(note)
         self.begun = index + 1
-        if isinstance(error, StopIteration):
-            return self.raised_in_body(error, item)
-        return raises(error)
+        context = error.__context__
+        try:
+            if isinstance(error, StopIteration):
+                yield self.raised_in_body(error, item)
+            else:
+                yield raises(error)
+        finally:
+            # Raising it has put there what the program is handling around the loop.
+            error.__context__ = context
 
     def raised_in_body(self, error: StopIteration, item: Any) -> Iterable[Any]:
         """An item that has the user's frame raise this in place of taking it.
@@ -126,9 +137,7 @@ class Raising(Obstacles):
         self.variables.leave_out(item)
         if self.settings.on_error == "collect":
             if not isinstance(raised, BaseException):
-                from allcores.engine.errors import unpack
-
-                raised = unpack(raised)
+                raised = within(unpack(raised))
             self.note_on(raised, index, item)
             self.failures.append(Failure(index, item, raised))
 
@@ -143,7 +152,7 @@ class Raising(Obstacles):
         else:
             self.variables.leave_out(item)
             self.variables.settle()
-            yield self.raised(event.error, index, item)
+            yield from self.raise_there(within(event.error), index, item)
         self.done += 1
 
     def say_what_was_left_out(self) -> None:
