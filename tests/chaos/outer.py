@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 from tests.chaos.scenario import INTERRUPTS, Scenario
 
@@ -20,8 +21,10 @@ DISK_LIMIT = (1, 5_000, 20_000, 60_000)
 """Bytes of a file where no disk can be had."""
 
 
-def limits(s: Scenario, mounts: bool) -> dict[str, int]:
+def limits(s: Scenario, mounts: bool, group: Path | None) -> dict[str, Any]:
     """What the program is to limit by itself."""
+    if s.outer == "few processes" and group is not None:
+        return {"processes": s.amount, "group": str(group)}
     if s.outer == "few descriptors":
         return {"descriptors": 1 + s.amount}
     if s.outer == "full disk" and not mounts:

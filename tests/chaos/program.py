@@ -343,8 +343,17 @@ class watched:
 HARD: dict[int, int] = {}
 
 
-def limit(limits: dict[str, int]) -> None:
-    """Lower what the system allows this program. "descriptors": so many more than are open now."""
+def limit(limits: dict[str, Any]) -> None:
+    """Lower what the system allows this program.
+
+    "descriptors", "processes": so many more than there are now; the latter in the control group
+    whose folder is "group".
+    """
+    if "processes" in limits:
+        group = Path(limits["group"])
+        threads = len(os.listdir("/proc/self/task"))
+        (group / "pids.max").write_text(str(threads + limits["processes"]))
+        (group / "cgroup.procs").write_text(str(os.getpid()))
     if "descriptors" in limits:
         top = max(int(fd) for fd in os.listdir("/proc/self/fd"))
         HARD[resource.RLIMIT_NOFILE] = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

@@ -119,7 +119,7 @@ class Runner:
             "carried": shape.carried,
             "left": () if skips and not native else shape.left,
             "notes": "" if plain else str(home / "notes"),
-            "limits": {} if plain else outer.limits(s, self.mounts),
+            "limits": {} if plain else outer.limits(s, self.mounts, self.few.folder),
             "journal": bool(options.get("resume")),
         }
 
@@ -133,9 +133,6 @@ class Runner:
         script.write_text(program(s.shape, s.in_function))
         mark = uuid.uuid4().hex
         shared = set(os.listdir("/dev/shm"))
-        few = s.outer == "few processes" and not plain and self.few.folder is not None
-        if few:
-            self.few.allow(1 + s.amount)
         with open(home / "out", "w") as out, open(home / "err", "w") as err:
             process = subprocess.Popen(
                 [sys.executable, script.name],
@@ -144,7 +141,6 @@ class Runner:
                 stderr=err,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
-                preexec_fn=self.few.enter if few else None,
                 env=environment(s, self.plan(s, plain, home, native), home, mark, plain),
             )
         acted, since = outer.act(s, process, home, HANG)

@@ -42,7 +42,7 @@ def _run(*command: str) -> None:
 
 
 class FewProcesses:
-    """A control group that allows so many processes; `limit` is what to do in a new process."""
+    """A control group that will allow few processes; its folder, if there can be one."""
 
     def __init__(self) -> None:
         self.folder: Path | None = None
@@ -55,16 +55,6 @@ class FewProcesses:
                         self.folder = folder
                         return
                     folder.rmdir()
-
-    def allow(self, count: int) -> None:
-        """From now on."""
-        assert self.folder is not None
-        (self.folder / "pids.max").write_text(str(count))
-
-    def enter(self) -> None:
-        """Put this process under it."""
-        assert self.folder is not None
-        (self.folder / "cgroup.procs").write_text(str(os.getpid()))
 
     def remove(self) -> None:
         if self.folder is not None:

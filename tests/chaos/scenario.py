@@ -100,7 +100,11 @@ def scenario(seed: int) -> Scenario:
             options["chunk"] = draw.choice([1, 2, 7, 50])
         if any(how.startswith("hangs") for how in faults.values()):
             options["timeout"] = TIMEOUT
-        if faults and draw.random() < 0.4:
+        deadly = outer == "workers killed" or (
+            outer == "worker killed" and any(how.startswith("dies") for how in faults.values())
+        )
+        # An item whose worker is killed twice from outside would be left out.
+        if faults and draw.random() < 0.4 and not deadly:
             options["on_error"] = draw.choice(["skip", "collect"])
     without = os.environ.get("CHAOS_WITHOUT", "").split(",")
     if "timeout" in without:
