@@ -11,6 +11,7 @@ from itertools import chain, islice
 from time import perf_counter
 from typing import Any
 
+from allcores.engine.interrupts import from_handler
 from allcores.engine.relay import Capture, Piece, Tape, put_out, said_later
 from allcores.plan.quiet import no_warnings
 
@@ -26,7 +27,6 @@ class Ahead:
         self.count = first
         self.said: dict[int, list[Piece]] = {}
         self.error: BaseException | None = None
-        # Kept, for a stream that is dropped calls `flush`, and Ctrl-C is lost in there.
         self.captures = _Passing(Tape(), 1, None), _Passing(Tape(), 2, None)
 
     def __iter__(self) -> Iterator[Any]:
@@ -77,6 +77,9 @@ class Ahead:
 class _Passing(Capture):
     """Text waits; bytes written past the text layer go through at once."""
 
+    # Called when it is dropped. What a signal's handler raises in Python code would be lost then.
+    close = staticmethod(bool)  # type: ignore[assignment]
+
     @property
     def buffer(self) -> Any:
         return self.original.buffer
@@ -104,6 +107,8 @@ def first_read(iterator: Iterator[Any]) -> tuple[Iterator[Any], str | None]:
         try:
             item = next(iterator)
         except Exception as error:
+            if from_handler(error):
+                raise
             rest = _ended(error)
             break
         if items and item is items[-1] and _changeable(item):
@@ -157,5 +162,7 @@ def _pickled(item: Any) -> bytes | None:
     with no_warnings():
         try:
             return pickle.dumps(item, protocol=5)
-        except Exception:
+        except Exception as error:
+            if from_handler(error):
+                raise
             return None

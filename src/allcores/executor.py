@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from allcores.engine.errors import Raised, note_call, unpack
 from allcores.engine.functions import try_dumps
+from allcores.engine.interrupts import from_handler
 from allcores.engine.orders import Function, Job, Order
 from allcores.engine.service import CALL
 from allcores.engine.staff import Staff
@@ -145,14 +146,15 @@ class Executor(_Base):
     ) -> None:
         """As `shutdown`, but Ctrl-C ends what the workers are at."""
         try:
-            if not isinstance(error, KeyboardInterrupt):
-                self.shutdown()
-        except KeyboardInterrupt as interrupt:
-            error = trimmed(interrupt)
-            raise
-        finally:
             if isinstance(error, KeyboardInterrupt):
                 self._stop()
+            else:
+                self.shutdown()
+        except BaseException as raised:
+            if from_handler(raised):
+                trimmed(raised)
+                self._stop()
+            raise
 
     def _stop(self) -> None:
         """End the workers now; what they had not begun is cancelled."""

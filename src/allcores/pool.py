@@ -241,8 +241,9 @@ class Pool:
 
     def _terminate(self, hurried: bool = False) -> None:
         if self._state != "TERMINATE":
-            self._state = "TERMINATE"
-            self._staff.terminate("the pool was terminated before this was done", hurried)
+            with self._staff.interrupts.held_back():
+                self._state = "TERMINATE"
+                self._staff.terminate("the pool was terminated before this was done", hurried)
 
     def join(self) -> None:
         """Wait until all tasks are done and the workers have ended.

@@ -190,6 +190,11 @@ class Crew:
                 text = f"a worker could not close what `per_worker` had made there:\n{said}"
                 warnings.warn(text, RuntimeWarning, stacklevel=2)
 
+    def __del__(self) -> None:
+        # Not of the Run, which is dropped where a signal's handler may raise: that would be lost.
+        if getattr(self, "workers", None) and self.owner == os.getpid():
+            self.close()
+
     def let_close(self, hurried: Callable[[], object]) -> None:
         """Have workers close what they have of their own, as long as that may take."""
         began = time.monotonic()

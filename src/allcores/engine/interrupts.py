@@ -174,13 +174,21 @@ def from_handler(error: BaseException) -> bool:
     """Whether a signal's handler has raised this, and not what ran when the signal came."""
     if type(error) is KeyboardInterrupt:
         return True
-    codes = {_code_of(getsignal(number)) for number in HELD} - {None}
+    codes = {_code_of(_handler(number)) for number in HELD} - {None}
     traceback = error.__traceback__
     while traceback is not None and codes:
         if traceback.tb_frame.f_code in codes:
             return True
         traceback = traceback.tb_next
     return False
+
+
+def _handler(number: int) -> Any:
+    """The program's own handler, whether ours stands in its place or not."""
+    handler = getsignal(number)
+    while isinstance(getattr(handler, "__self__", None), Interrupts):
+        handler = handler.__self__.before.get(number)
+    return handler
 
 
 def _code_of(handler: Any) -> Any:

@@ -6,7 +6,6 @@ It runs in the calling thread and only while the caller asks for the next batch.
 from __future__ import annotations
 
 import math
-import os
 import pickle
 import select
 import sys
@@ -628,8 +627,3 @@ class Run:
             self.by_fd.clear()
         self.order.clear()
         self.chunks.todo.clear()
-
-    def __del__(self) -> None:
-        crew = getattr(self, "crew", None)
-        if crew is not None and crew.owner == os.getpid():
-            self.close()

@@ -28,7 +28,7 @@ from allcores.engine.descendants import descendants, kill_all, kill_tree
 from allcores.engine.failures import ParallelWarning, WorkerDied
 from allcores.engine.forkable import why_not_forkable
 from allcores.engine.functions import Snapshot, dumps, functions_in
-from allcores.engine.interrupts import Interrupts
+from allcores.engine.interrupts import Interrupts, from_handler
 from allcores.engine.memory import machine
 from allcores.engine.orders import Function, Order
 from allcores.engine.service import FUNCTION, STARTING, TOKEN
@@ -162,9 +162,11 @@ class Workforce:
         """One more worker, forked now; None where the system does not let us."""
         for stream in (sys.stdout, sys.stderr):
             try:
-                stream.flush()
-            except (AttributeError, OSError, ValueError):
-                pass
+                with self.interrupts.let_through():
+                    stream.flush()
+            except (AttributeError, OSError, ValueError) as error:
+                if from_handler(error):
+                    raise
         initializer = partial(self.initializer, *self.initargs) if self.initializer else None
         memory = mmap.mmap(-1, mmap.PAGESIZE)
         # One token for each order: who takes it, worker or coordinator, has the order.
