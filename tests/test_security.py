@@ -204,6 +204,14 @@ def test_what_another_user_put_beside_a_journal_is_refused(kept: Path, tmp_path:
     assert entries_of(kept) == ["evil"]
 
 
+def test_a_folder_where_others_may_replace_files_is_refused(kept: Path, tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    with pytest.raises(JournalError, match="folder of your own"):
+        journal.journal_at(str(kept))
+    tmp_path.chmod(0o1777)
+    assert entries_of(kept) == []
+
+
 @pytest.mark.parametrize("ending", ["-journal", "-wal", "-shm"])
 def test_links_beside_a_journal_are_not_followed(kept: Path, tmp_path: Path, ending: str) -> None:
     victim = tmp_path / "victim"

@@ -18,7 +18,12 @@ from collections.abc import Container, Sequence
 from typing import Any, NamedTuple
 
 from allcores.engine.failures import JournalError
-from allcores.engine.private_files import identity_of, open_privately, take_lock
+from allcores.engine.private_files import (
+    identity_of,
+    open_privately,
+    refuse_open_folder,
+    take_lock,
+)
 
 APPLICATION = 0x616C6C63
 """What marks the database as one of ours: "allc"."""
@@ -68,6 +73,7 @@ class Journal:
         self.replaced: set[int] = set()
         """Entries that are dropped in the end, if no loop has taken them."""
         self.connection: sqlite3.Connection | None = None
+        refuse_open_folder(os.path.dirname(path))
         self.file = open_privately(path)
         try:
             self.identity = identity_of(os.fstat(self.file))

@@ -50,6 +50,16 @@ def open_privately(path: str) -> int:
     return file
 
 
+def refuse_open_folder(path: str) -> None:
+    """Raise JournalError where others may put something in the place of files in this folder."""
+    mode = os.stat(path).st_mode
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        raise JournalError(
+            f"others may rename and replace files in {path}: what a journal holds is run when it is "
+            "read; keep it in a folder of your own"
+        )
+
+
 def take_lock(file: int, path: str) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
