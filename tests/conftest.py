@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 # What the person at the keyboard has set for their own loops is not for the tests' loops.
-for _name in ("WORKERS", "ON", "STRICT", "FORCE"):
+for _name in ("WORKERS", "ON", "STRICT", "FORCE", "RESUME"):
     os.environ.pop(f"ALLCORES_{_name}", None)
 
 # A shell starts what is to run in the background with Ctrl-C ignored, and that is inherited.

@@ -188,6 +188,10 @@ class Values:
                 return self.of_array(value, numpy)
         elif numpy is not None and issubclass(kind, numpy.generic):
             return (b"number", value.dtype.str.encode(), value.tobytes())
+        if name == "logging.Logger" or name == "logging.RootLogger":
+            # What is below its level is not recorded.
+            level = f"{value.name} {value.getEffectiveLevel()} {value.disabled} {value.manager.disable}"
+            return (b"logger", level.encode())
         if is_enum(kind):
             return (b"enum", self.digest(kind), str(value._name_).encode())
         return self.of_instance(value, kind) if is_own(kind) else self.of_reduced(value)
@@ -321,7 +325,9 @@ class Values:
         return (b"bound", self.digest(value.__func__), self.digest(value.__self__))
 
     def of_partial(self, value: Any) -> Iterable[bytes]:
-        return (b"partial", self.parts([value.func, value.args, value.keywords, vars(value)]))
+        # Asked for its attributes, it would be given some.
+        _, _, (function, args, keywords, attributes) = partial.__reduce__(value)  # type: ignore[misc]
+        return (b"partial", self.parts([function, args, keywords, attributes or None]))
 
     def of_property(self, value: Any) -> Iterable[bytes]:
         return (b"property", self.parts([value.fget, value.fset, value.fdel]))

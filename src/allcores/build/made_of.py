@@ -269,6 +269,8 @@ class MadeOf(Values):
                 replaced = isinstance(value, (types.FunctionType, type)) and is_own(value)
                 if plain or replaced:
                     self.add_value(f"{name}.{attribute}", value)
+        if "logging" in self.libraries:
+            self.add_value("logging.root", self.libraries["logging"].root)
         if "os" in self.libraries and self.mentioned & {"environ", "getenv", "environb"}:
             for name in sorted(self.mentioned & os.environ.keys()):
                 words = f"`{name}` in the environment"
@@ -314,8 +316,11 @@ def name_at_home(value: Any) -> str | None:
 
 def annotations_of(value: Any) -> bytes:
     """What a function or class says of types, as far as that is the same in every run."""
-    found = vars(value).get("__annotations__") if isinstance(value, type) else None
-    found = found if found is not None else getattr(value, "__annotations__", {})
+    # A class that has none would be given them by being asked.
+    holder = vars(value) if isinstance(value, type) else {"__annotations__": value.__annotations__}
+    found = holder.get("__annotations__", {})
+    if not isinstance(found, dict):
+        return b""
     return repr([(name, _type_in_words(each)) for name, each in found.items()]).encode()
 
 

@@ -292,6 +292,8 @@ def put_out(number: int, what: Any, namespace: dict[str, Any] | None = None) -> 
             forget()
     elif number == RECORD:
         record = pickle.loads(what)
+        if record.process is not None:
+            record.process = os.getpid()  # it may be one of an earlier run
         sys.modules["logging"].getLogger(record.name).handle(record)
     else:
         logging: Any = sys.modules["logging"]

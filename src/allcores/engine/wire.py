@@ -81,22 +81,27 @@ def encode(
 
 
 def whole(message: Any) -> bytes:
-    """A message with all its buffers in one pickle, for `pickle.loads`."""
+    """What was received, with all its buffers in one pickle, for `pickle.loads`."""
     np = sys.modules.get("numpy")
     if np is None or not hasattr(np, "ndarray"):
         return pickle.dumps(message, protocol=5)
     out = io.BytesIO()
     pickler = pickle.Pickler(out, protocol=5)
-    pickler.dispatch_table = {**copyreg.dispatch_table, np.ndarray: _reduce_array}
+    pickler.dispatch_table = {**copyreg.dispatch_table, np.ndarray: _reduce_received}
     pickler.dump(message)
     return out.getvalue()
 
 
-def travels_as_view(array: Any) -> bool:
-    """Whether an array is sent as a view of its memory, strides and all."""
+def travels_as_view(array: Any, received: bool = False) -> bool:
+    """Whether an array is sent as a view of its memory, strides and all.
+
+    received: it was made by `_view`, or by reading a pickle, where each array is a view of bytes.
+    """
     base = array.base
     np = sys.modules["numpy"]
-    if type(array) is not np.ndarray or type(base) is not np.ndarray or base.base is not None:
+    if type(array) is not np.ndarray or type(base) is not np.ndarray:
+        return False
+    if base.base is not None and not (received and type(base.base) is np.ndarray):
         return False
     if not base.flags.c_contiguous or array.dtype.hasobject or base.dtype.hasobject:
         return False
@@ -106,13 +111,19 @@ def travels_as_view(array: Any) -> bool:
 
 
 def _reduce_array(array: Any) -> Any:
-    if not travels_as_view(array):
-        return array.__reduce_ex__(5)
+    return _as_view(array) if travels_as_view(array) else array.__reduce_ex__(5)
+
+
+def _as_view(array: Any) -> Any:
     base = array.base
     start = base.__array_interface__["data"][0]
     offset = array.__array_interface__["data"][0] - start
     parts = base, array.dtype, array.shape, array.strides, offset, array.flags.writeable
     return _view, parts
+
+
+def _reduce_received(array: Any) -> Any:
+    return _as_view(array) if travels_as_view(array, True) else array.__reduce_ex__(5)
 
 
 def _view(base: Any, dtype: Any, shape: Any, strides: Any, offset: int, writeable: bool) -> Any:

@@ -97,7 +97,7 @@ class Resume:
         return self.count + self.records.count, self.saved + self.records.saved
 
     def find_entry(self, work: Any, fixed: dict[str, Any]) -> None:
-        entry, settings = self.entry, self.entry.settings
+        entry = self.entry
         plan, site = entry.plan, entry.site
         if plan.in_place:
             self.refuse(
