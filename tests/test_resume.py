@@ -595,3 +595,36 @@ def test_a_run_that_is_killed_is_resumed(tmp_path: Path) -> None:
 def test_a_run_that_is_killed_at_any_moment_is_resumed(tmp_path: Path) -> None:
     for seed in range(2, 30):
         kill_and_resume(tmp_path, seed)
+
+
+def test_views_share_their_memory_as_in_the_plain_loop(programs: Programs) -> None:
+    text = """
+        import numpy as np
+        out = []
+        for i in parallel(range(4), resume=kept, workers=2):
+            a = np.arange(12.0).reshape(3, 4) * i
+            out.append((a, a[:, 1], a[:, ::2], a.T, a[1:], np.arange(i + 5)[:2]))
+    """
+    for expected in (0, 4):
+        ran = programs.run(text)
+        whole, column, *_, one, other = ran.names["out"][3]
+        assert ran.replayed == expected and column.strides == (32,)
+        column[:] = 99
+        assert whole[2, 1] == one[1, 1] == 99 and list(other) == [0, 1]
+
+
+def test_no_trace_is_left_on_what_was_looked_at(programs: Programs) -> None:
+    text = """
+        import functools
+        class Plain:
+            def f(self, x):
+                return x + 1
+        part = functools.partial(max, 1)
+        plain = Plain()
+        out = []
+        for i in parallel(range(4), resume=kept, workers=2):
+            out.append(plain.f(i) + part(i))
+    """
+    names = programs.run(text).names
+    assert "__annotations__" not in vars(names["Plain"])
+    assert names["part"].__reduce__()[2][3] is None

@@ -190,7 +190,9 @@ class Values:
             return (b"number", value.dtype.str.encode(), value.tobytes())
         if name == "logging.Logger" or name == "logging.RootLogger":
             # What is below its level is not recorded.
-            level = f"{value.name} {value.getEffectiveLevel()} {value.disabled} {value.manager.disable}"
+            level = (
+                f"{value.name} {value.getEffectiveLevel()} {value.disabled} {value.manager.disable}"
+            )
             return (b"logger", level.encode())
         if is_enum(kind):
             return (b"enum", self.digest(kind), str(value._name_).encode())
@@ -326,7 +328,8 @@ class Values:
 
     def of_partial(self, value: Any) -> Iterable[bytes]:
         # Asked for its attributes, it would be given some.
-        _, _, (function, args, keywords, attributes) = partial.__reduce__(value)  # type: ignore[misc]
+        made: Any = partial.__reduce__(value)
+        function, args, keywords, attributes = made[2]
         return (b"partial", self.parts([function, args, keywords, attributes or None]))
 
     def of_property(self, value: Any) -> Iterable[bytes]:

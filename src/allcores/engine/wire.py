@@ -95,13 +95,13 @@ def whole(message: Any) -> bytes:
 def travels_as_view(array: Any, received: bool = False) -> bool:
     """Whether an array is sent as a view of its memory, strides and all.
 
-    received: it was made by `_view`, or by reading a pickle, where each array is a view of bytes.
+    received: it was made by reading a pickle, where each array is a view of one over bytes.
     """
     base = array.base
     np = sys.modules["numpy"]
     if type(array) is not np.ndarray or type(base) is not np.ndarray:
         return False
-    if base.base is not None and not (received and type(base.base) is np.ndarray):
+    if base.base is not None and (not received or isinstance(base.base, np.ndarray)):
         return False
     if not base.flags.c_contiguous or array.dtype.hasobject or base.dtype.hasobject:
         return False
