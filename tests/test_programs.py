@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
-from tests.same import assert_same, run
+from tests.same import assert_same, forced, run
 
 PROGRAMS = {
     "sets of which a copy has another order": """
@@ -1843,3 +1847,50 @@ def test_a_loop_while_an_exception_is_handled() -> None:
         assert_same(
             loop.format(last), "parallel", places=("handler", "coroutine"), data="out = []\n"
         )
+
+
+LET_GO = """\
+import gc, weakref
+from allcores import parallel
+class Big:
+    def __init__(self, n=3): self.n = n
+    def f(self, x): return x * self.n
+    def collect(self):
+        out = []
+        for x in parallel(range(9)):
+            out.append(self.f(x))
+    def stream(self):
+        out = []
+        for x in parallel(x for x in range(9)):
+            out.append(self.f(x))
+    def leave(self):
+        for x in parallel(range(9)):
+            if self.f(x) > 12:
+                return x
+    def fail(self):
+        for x in parallel(range(9)):
+            if self.f(x) > 12:
+                raise ValueError(x)
+    def change(self):
+        for other in parallel([Big(1), Big(2), Big(4)]):
+            other.n = self.f(other.n)
+gc.disable()
+left = {}
+for name in ("collect", "stream", "leave", "fail", "change"):
+    for _ in range(2):
+        big = Big()
+        try:
+            getattr(big, name)()
+        except ValueError:
+            pass
+        ref = weakref.ref(big)
+        del big
+        left[name] = ref()
+assert not any(left.values()), left
+"""
+
+
+def test_what_a_loop_held_is_gone_when_it_is_over(tmp_path: Path) -> None:
+    (tmp_path / "prog.py").write_text(LET_GO)
+    with forced():
+        subprocess.run([sys.executable, "prog.py"], cwd=tmp_path, check=True)

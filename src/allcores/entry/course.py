@@ -305,9 +305,13 @@ class Entry(Tasting):
             self.say_what_was_left_out()
             if listeners:
                 self.tell()
-        # A generator that nobody holds is closed now, as by the plain loop, and not by and by.
-        self.iterable = self.iterator = self.ahead = None
-        self.left_over, self.peeked = (None, None), []
+        # This and what was made for it hold one another, and the frame with all its variables: what
+        # nobody else holds is gone now, as after the plain loop, and not by and by.
+        interrupts = self.interrupts
+        for made in (self.place, getattr(self, "job", None), self):
+            if made is not None:
+                vars(made).clear()
+        self.interrupts = interrupts
 
     def tell(self) -> None:
         """Report to those who listen."""
