@@ -81,7 +81,7 @@ class Looks:
         """The numbers of those iterations of the batch of which a commit raised and was skipped."""
         self.seen: BaseException | None = None
         """What the loop's own body raised last, in the iteration that is watched."""
-        self.watched_for: tuple[int, Any] = 0, None
+        self.watched_for: tuple[int, Any, str] = 0, None, ""
         self.commit_seconds = self.tasted = 0.0
         self.job: LoopJob
         self.iterator: Any = None

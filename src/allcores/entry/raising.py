@@ -20,6 +20,23 @@ HALF_DONE = (
 )
 
 
+class _Throw:
+    """Raises an exception where a frame goes on."""
+
+    def __init__(self, frame: FrameType, error: BaseException) -> None:
+        self.frame, self.error = frame, error
+
+    def __call__(self, frame: FrameType, what: str, arg: Any) -> Any:
+        if frame is self.frame and what in ("opcode", "line"):
+            sys.settrace(None)
+            frame.f_trace_opcodes = False
+            frame.f_trace = None
+            error = self.error
+            vars(self).clear()
+            raise error
+        return self
+
+
 class Raising(Obstacles):
     """Adds what becomes of exceptions."""
 
@@ -46,20 +63,19 @@ class Raising(Obstacles):
         """See what the loop's own body raises now, for it is to get a note."""
         if sys.gettrace() is not None or not self.settings.asked:
             return False
-        frame, wanted = self.frame, event.detail
-        self.watched_for = index, event.item
-
-        def see(f: FrameType, what: str, arg: Any) -> Any:
-            if what == "exception" and f is frame:
-                kind, error = arg[0], arg[1]
-                named = f"{kind.__module__}.{kind.__qualname__}" == wanted
-                self.seen = error if named and isinstance(error, BaseException) else None
-            return see
-
-        frame.f_trace = see
-        frame.f_trace_lines = False
+        self.watched_for = index, event.item, event.detail
+        self.frame.f_trace = self.see
+        self.frame.f_trace_lines = False
         sys.settrace(lambda *_: None)
         return True
+
+    def see(self, frame: FrameType, what: str, arg: Any) -> Any:
+        """Python calls this for whatever happens in the frame. No closure, which would hold itself."""
+        if what == "exception" and frame is self.frame:
+            kind, error = arg[0], arg[1]
+            named = f"{kind.__module__}.{kind.__qualname__}" == self.watched_for[2]
+            self.seen = error if named and isinstance(error, BaseException) else None
+        return self.see
 
     def end_watch(self, left: bool) -> None:
         """The body is done with the item. left: by leaving the loop."""
@@ -69,7 +85,7 @@ class Raising(Obstacles):
         error, self.seen = self.seen, None
         # The last one that was seen is the one that leaves the loop; the body may catch others.
         if error is not None and left:
-            self.note_on(error, *self.watched_for)
+            self.note_on(error, *self.watched_for[:2])
 
     # -- raised elsewhere
 
@@ -97,17 +113,7 @@ class Raising(Obstacles):
 
         Out of an iterator it would be the loop's end, and out of a generator another error.
         """
-        frame = self.frame
-
-        def throw(f: FrameType, what: str, arg: Any) -> Any:
-            if f is frame and what in ("opcode", "line"):
-                sys.settrace(None)
-                f.f_trace_opcodes = False
-                f.f_trace = None
-                raise error
-            return throw
-
-        frame.f_trace, frame.f_trace_opcodes = throw, True
+        self.frame.f_trace, self.frame.f_trace_opcodes = _Throw(self.frame, error), True
         sys.settrace(lambda *_: None)
         return (item,)
 
