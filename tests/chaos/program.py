@@ -45,6 +45,7 @@ NATIVE: bool = PLAN["native"]
 """In plain runs: whether the parallel run may have had no workers, so that none dies."""
 POOL: bool = PLAN["face"] in ("Pool", "Executor") and not NATIVE
 """Whether nothing is tried twice, or done in this process."""
+MEMORY: int = PLAN["memory"]
 COST: float = PLAN["cost"]
 FAULTS: dict[int, str] = {int(k): v for k, v in PLAN["faults"].items()}
 SKIPPED = {k for k, v in FAULTS.items() if PLAIN and PLAN["skips"] and v in PLAN["skips"]}
@@ -99,6 +100,10 @@ def go_wrong(x: int, how: str) -> float:
         raise WorkerDied(x)
     if PLAIN and not NATIVE and how == "hangs":
         raise TimeoutError(x)
+    if PLAIN and not NATIVE and how == "eats":
+        raise MemoryError(x)
+    if not PLAIN and how == "eats":
+        return x * 1.5 + bytearray(2 * MEMORY)[x]
     # The program leads a session, and its workers do not.
     if os.getpid() != os.getsid(0) and (not how.endswith("once") or first_time(x)):
         if how.startswith("hangs"):

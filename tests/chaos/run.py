@@ -24,7 +24,7 @@ from typing import Any
 
 from tests.chaos import outer, sandbox
 from tests.chaos.judge import Left, verdict
-from tests.chaos.scenario import SCARCE, Scenario, scenario
+from tests.chaos.scenario import MEMORY, SCARCE, Scenario, scenario
 from tests.chaos.shapes import SHAPES, program
 
 ROOT = Path(__file__).parents[2]
@@ -105,13 +105,14 @@ class Runner:
         options = dict(s.options)
         if s.resume and not plain:
             options["resume"] = str(home / "disk" / "journal")
-        skips = options.get("on_error") and ("raises", "dies", "hangs")
+        skips = options.get("on_error") and ("raises", "dies", "hangs", "eats")
         return {
             "plain": plain,
             "native": native,
             "face": s.shape.partition(".")[0],
             "cost": 0 if plain else s.cost,
             "faults": s.faults,
+            "memory": MEMORY,
             "skips": skips if skips and not native else (),
             "count": s.count,
             "options": {} if plain else options,
