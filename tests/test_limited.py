@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import random
 import signal
 import statistics
 import subprocess
@@ -17,15 +18,17 @@ from typing import Any
 
 import pytest
 
-from allcores.engine import memory
+from allcores.engine import memory, serve
 from allcores.engine.failures import WorkerDied
 from allcores.engine.limits import Limits
 from allcores.engine.schedule import Batch, Halt
-from allcores.engine.source import Indexed
+from allcores.engine.source import Indexed, Streamed
 from tests.test_engine import (  # noqa: F401
+    Fatal,
     Work,
     _leaves_nothing,
     children,
+    die_once,
     going,
     killed,
     source,
@@ -618,3 +621,82 @@ def test_the_kernel_says_that_memory_ran_out(kernel: Kernel, told: str) -> None:
         assert halts == [(2, "died"), (4, "died")]
         assert str(results[2].error).count("the kernel's out-of-memory killer") == count
         assert "the kernel's out-of-memory killer" not in str(results[4].error)
+
+
+# -- all of it at once
+
+COMES_TO = {
+    "die": "died",
+    "die packing": "died",
+    "hang": "timeout",
+    "memory": "raised",
+    "raise": "raised",
+    "exit": "raised",
+}
+GOES_WELL = ("die once", "slow", "big")
+
+
+class Faulty:
+    """Work in which some items go wrong."""
+
+    def __init__(self, rng: random.Random, count: int, folder: Path) -> None:
+        self.folder = folder
+        self.faults = {
+            k: rng.choice([*COMES_TO, *GOES_WELL]) for k in range(count) if rng.random() < 0.12
+        }
+
+    def __call__(self, x: int) -> Any:
+        fault = self.faults.get(x)
+        if fault == "die once":
+            die_once(self.folder / str(x), killed)
+        elif fault == "die":
+            killed()
+        elif fault == "die packing":
+            return Fatal()
+        elif fault == "hang":
+            time.sleep(100)
+        elif fault == "memory":
+            return len(bytes(2000 * MB))
+        elif fault == "raise":
+            raise ValueError(x)
+        elif fault == "exit":
+            raise SystemExit(x)
+        elif fault == "slow":
+            time.sleep(0.12)
+        elif fault == "big":
+            return bytes([x]) * 1_000_000
+        return x
+
+    def check(self, step: Batch | Halt) -> None:
+        if isinstance(step, Halt):
+            assert step.kind == COMES_TO[self.faults[step.item]]
+            return
+        for x, result in zip(step.items, step.results, strict=True):
+            fault = self.faults.get(x)
+            assert fault is None or fault in GOES_WELL
+            assert result == (bytes([x]) * 1_000_000 if fault == "big" else x)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(12))
+def test_everything_goes_wrong_at_once(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = random.Random(seed)
+    count = rng.choice([5, 40, 150])
+    work = Faulty(rng, count, tmp_path)
+    monkeypatch.setattr(serve, "ANSWER_SECONDS", rng.choice([-1, 0.001, 0.1]))
+    items: Any = range(count) if rng.random() < 0.5 else iter(range(count))
+    how: dict[str, Any] = {
+        "workers": rng.choice([1, 2, 4]),
+        "chunk": rng.choice([None, 1, 3, 20, 200]),
+        "limits": Limits(timeout=1.0, memory=500 * MB, retries=rng.choice([1, 2])),
+    }
+    done = 0
+    with going(work, Indexed(items) if type(items) is range else Streamed(items), **how) as run:
+        for step in run:
+            work.check(step)
+            places = [step.item] if isinstance(step, Halt) else list(step.items)
+            assert places == list(range(done, done + len(places)))
+            done += len(places)
+    assert done == count

@@ -190,6 +190,35 @@ def test_the_error_of_a_death_counts_from_the_loops_beginning() -> None:
     assert x == 60
 
 
+@pytest.mark.parametrize("mapped", [False, True])
+def test_what_killed_the_last_worker_that_can_be_had_is_not_done_here(
+    mapped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, fork, made = os.getpid(), os.fork, []
+
+    def grudging() -> int:
+        made.append(1)
+        if len(made) > 1:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return fork()
+
+    def work(x: int) -> int:
+        if x == 6:
+            assert os.getpid() != home
+            os._exit(3)
+        return x
+
+    monkeypatch.setattr(os, "fork", grudging)
+    done = []
+    with forced(WORKERS="2"), pytest.raises(WorkerDied, match=r"code 3 in iteration 6 \(item 6\);"):
+        with pytest.warns(allcores.ParallelWarning, match="refused to make a worker"):
+            if mapped:
+                allcores.map(work, range(9), chunk=4)
+            for x in parallel(range(9), chunk=4):
+                done.append(work(x))
+    assert done == list(range(0 if mapped else 6))
+
+
 def test_memory_errors_are_those_of_the_iteration_and_the_loop_can_go_on() -> None:
     def work(x: int) -> int:
         return len(bytes(400 * MB)) if x == 5 else x

@@ -10,7 +10,7 @@ import pickle
 import select
 import sys
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from time import monotonic, perf_counter
 from typing import Any, NamedTuple, Protocol
 
@@ -608,13 +608,23 @@ class Run:
     def rest(self, again: Halt | None = None) -> Iterator[Any]:
         """Stop the workers; all items not given in a Batch or Halt, lazily.
 
-        again: the Halt that was given last; its item comes first.
+        again: the Halt that was given last; its item comes first. Where an item comes that workers
+        died on, and no more of them can be made, WorkerDied is raised in its place.
         """
         waiting = [c.items for c in self.order]
         if again is not None:
             waiting.insert(0, [again.item])
+        deadly = next((c for c in self.order if c.how is not None), None)
+        before = deadly.start - self.order[0].start + (again is not None) if deadly else 0
         self.close()
-        return self.source.rest(waiting)
+        rest = self.source.rest(waiting)
+        if deadly is None or self.refused is None:
+            return rest
+        assert deadly.how is not None
+        place = self.first + deadly.start
+        error = worker_died(place, deadly.items[0], deadly.how, deadly.deaths)
+        error.add_note(f"it could not be tried again: {self.refused}")
+        return up_to(rest, before, error)
 
     def close(self) -> None:
         """End the workers and free everything. May be called again."""
@@ -627,3 +637,9 @@ class Run:
             self.by_fd.clear()
         self.order.clear()
         self.chunks.todo.clear()
+
+
+def up_to(items: Iterator[Any], count: int, error: BaseException) -> Iterator[Any]:
+    """So many of the items, and then this."""
+    yield from islice(items, count)
+    raise error
