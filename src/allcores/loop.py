@@ -61,12 +61,16 @@ def parallel(
     same for any number of workers and for on="serial", but not the plain loop's. "plain": the plain
     loop's numbers, and so the plain loop. Default: $ALLCORES_RANDOM, or "streams" with a
     RandomStreamWarning that says so.
+    resume: a file that keeps what finished iterations have recorded. A run that was ended in
+    whatever way does only the rest when it is run again (docs/failures.md says what else must be as
+    it was; a ResumeWarning says what is not).
 
     Gives an iterable for a `for` statement. A loop that cannot be shown to come out the same runs
     as the plain loop, and a ParallelWarning says why.
 
     Raises TypeError or ValueError for arguments that make no sense, WorkerDied when workers die
-    twice on one iteration, and whatever the loop's own body raises.
+    twice on one iteration, JournalError when another run uses the file of `resume` or it is not
+    yours alone, and whatever the loop's own body raises.
 
     >>> squares = []
     >>> for x in parallel(range(5)):
