@@ -60,7 +60,11 @@ def parallel(
     its own, which follows from the seed and the iteration's number, so that the numbers are the
     same for any number of workers and for on="serial", but not the plain loop's. "plain": the plain
     loop's numbers, and so the plain loop. Default: $ALLCORES_RANDOM, or "streams" with a
-    RandomStreamWarning that says so.
+    RandomStreamWarning that says so. on_error: "raise"; "skip" leaves out iterations that raise an
+    Exception, as if they had never begun; "collect" also keeps a `Failure` of each in the `errors`
+    of what is given, and ends with a SkippedWarning. timeout: seconds that an iteration may take.
+    memory: bytes that a worker may take. retries: how often an iteration is tried again that a
+    worker died on.
     resume: a file that keeps what finished iterations have recorded. A run that was ended in
     whatever way does only the rest when it is run again (docs/failures.md says what else must be as
     it was; a ResumeWarning says what is not).
@@ -68,15 +72,22 @@ def parallel(
     Gives an iterable for a `for` statement. A loop that cannot be shown to come out the same runs
     as the plain loop, and a ParallelWarning says why.
 
-    Raises TypeError or ValueError for arguments that make no sense, WorkerDied when workers die
-    twice on one iteration, JournalError when another run uses the file of `resume` or it is not
-    yours alone, and whatever the loop's own body raises.
+    Raises TypeError or ValueError for arguments that make no sense, WorkerDied when workers die on
+    one iteration more than `retries` times, TimeoutError and MemoryError for one that passes a
+    limit, JournalError when another run uses the file of `resume` or it is not yours alone, and
+    whatever the loop's own body raises.
 
     >>> squares = []
     >>> for x in parallel(range(5)):
     ...     squares.append(x * x)
     >>> squares
     [0, 1, 4, 9, 16]
+
+    >>> halves = []
+    >>> for x in parallel([4, "two", 0], on_error="skip"):
+    ...     halves.append(x / 2)
+    >>> halves
+    [2.0, 0.0]
     """
     try:
         iter_of = type(iterable).__iter__
