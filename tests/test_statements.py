@@ -235,3 +235,30 @@ def test_where_the_stack_is_nearly_full_the_loop_is_the_plain_one(
     assert_same(program, places=("closure",))
     program = "out = []\nfor x in parallel(k for k in range(5)):\n    out.append(x + 1)\n"
     assert_same(program, "serial")
+
+
+PROXIES = """\
+asked = []
+class Proxy:
+    def __init__(self, value):
+        self.value = value
+    @property
+    def __class__(self):
+        asked.append("class")
+        return int
+    def __getattribute__(self, name):
+        asked.append(name)
+        return object.__getattribute__(self, name)
+    def __add__(self, other):
+        return 5 + other
+here, held = Proxy(1), [Proxy(2)]
+def shifted(x):
+    return here + x
+"""
+
+
+@pytest.mark.parametrize("over", ["range(30)", "[Proxy(k) for k in range(9)]"])
+def test_objects_are_not_asked_for_their_class(over: str) -> None:
+    body = "out.append(shifted(3) + (held[0] + 4))" if over[0] == "r" else "out.append(x + 3)"
+    loop = f"for x in parallel({over}):\n    {body}\ndel x, here, held, shifted, Proxy"
+    assert_same(loop, helpers=PROXIES, data="out = []\n", places=("module",))

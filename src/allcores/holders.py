@@ -15,6 +15,7 @@ from types import CellType, CodeType, FrameType, FunctionType, MethodType, Modul
 from typing import Any, NamedTuple
 
 from allcores.inputs import BUILT_IN_ITERATORS
+from allcores.plan.kinds import is_a
 from allcores.plan.reach import ATOMS
 
 MOST = 200
@@ -108,7 +109,7 @@ def _behind(iterator: Any, known: int) -> tuple[dict[int, int], list[Any], dict[
 
 def _may_matter(obj: Any) -> bool:
     kind = type(obj)
-    if kind in ATOMS or kind in _DATA or isinstance(obj, (type, ModuleType, CodeType, FrameType)):
+    if kind in ATOMS or kind in _DATA or is_a(obj, (type, ModuleType, CodeType, FrameType)):
         return kind is dict and "__builtins__" not in obj and all(type(k) is str for k in obj)
     return True
 
@@ -119,7 +120,7 @@ def _leads_on(obj: Any) -> bool:
     if hasattr(kind, "__next__") or kind in (tuple, dict, CellType, MethodType, FunctionType):
         return True
     # An object of a class that is written in Python, such as one whose `__iter__` is a generator.
-    return bool(kind.__flags__ & (1 << 9)) and not isinstance(obj, io.IOBase)
+    return bool(kind.__flags__ & (1 << 9)) and not is_a(obj, io.IOBase)
 
 
 def _anyone(found: list[Any], edges: dict[int, int]) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from allcores.engine.functions import global_names
 from allcores.plan.generators import used_by
+from allcores.plan.kinds import is_a
 from allcores.plan.live import changed_objects, owners_of
 from allcores.plan.making import changed_by_making
 from allcores.plan.model import Plan
@@ -162,7 +163,7 @@ def _inner_iterators(iterator: Any) -> Iterable[Any]:
     if kind is zip or kind is enumerate:
         parts = iterator.__reduce__()[1]
         return tuple(parts if kind is zip else parts[:1])
-    if isinstance(iterator, GeneratorType):
+    if is_a(iterator, GeneratorType):
         frame = iterator.gi_frame
         found = list(frame.f_locals.values()) if frame is not None else []
     elif kind.__module__ in ("itertools", "builtins"):
@@ -265,7 +266,7 @@ def _behind(iterable: Any, namespace: dict[str, Any], methods: bool = True) -> I
     while todo and len(kept) < MOST:
         obj = todo.pop()
         kind = type(obj)
-        if kind in ATOMS or isinstance(obj, (ModuleType, type)) or id(obj) in seen:
+        if kind in ATOMS or is_a(obj, (ModuleType, type)) or id(obj) in seen:
             continue
         if kind is dict and "__builtins__" in obj:
             continue
@@ -275,12 +276,12 @@ def _behind(iterable: Any, namespace: dict[str, Any], methods: bool = True) -> I
         for code, variables in _codes(obj):
             if variables is namespace:
                 todo += [namespace[n] for n in global_names(code) if n in namespace]
-        if isinstance(obj, GeneratorType):
+        if is_a(obj, GeneratorType):
             if obj.gi_frame is not None:
                 todo += [*obj.gi_frame.f_locals.values(), obj.gi_yieldfrom]
         elif kind is FunctionType:
             todo += [*(obj.__closure__ or ()), obj.__defaults__]
-        elif not isinstance(obj, io.IOBase):
+        elif not is_a(obj, io.IOBase):
             todo += gc.get_referents(obj)
             if methods:
                 # What makes the items of an object are methods of its class.
@@ -290,7 +291,7 @@ def _behind(iterable: Any, namespace: dict[str, Any], methods: bool = True) -> I
 
 def _codes(obj: Any) -> list[tuple[CodeType, dict[str, Any]]]:
     """The code that an object runs, and its global variables."""
-    if isinstance(obj, GeneratorType):
+    if is_a(obj, GeneratorType):
         frame = obj.gi_frame
         return [] if frame is None else [(obj.gi_code, frame.f_globals)]
     return [(obj.__code__, obj.__globals__)] if type(obj) is FunctionType else []

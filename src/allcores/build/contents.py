@@ -21,6 +21,7 @@ from operator import is_
 from typing import Any
 
 from allcores.build.travel import ATOMS, IMMUTABLE, is_order_of_a_set
+from allcores.plan.kinds import is_a
 
 MISSING = type("Missing", (), {"__reduce__": lambda self: "MISSING"})()
 """In the place of a slot, or of a closure's variable, that has no value."""
@@ -202,7 +203,7 @@ class Bytes(Kind):
         return bool(then == now)
 
     def put_back(self, obj: Any, then: bytes) -> None:
-        obj[:] = then if isinstance(obj, bytearray) else array(obj.typecode, then)
+        obj[:] = then if is_a(obj, bytearray) else array(obj.typecode, then)
 
 
 class Arrays(Kind):
@@ -416,7 +417,7 @@ def _of_function(obj: Any) -> list[Any]:
 
 def _of_bound(obj: Any) -> list[Any]:
     owner = obj.__self__
-    return [] if isinstance(owner, (types.ModuleType, type)) else [owner]
+    return [] if is_a(owner, (types.ModuleType, type)) else [owner]
 
 
 def _of_reference(obj: Any) -> list[Any]:

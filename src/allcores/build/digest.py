@@ -20,6 +20,7 @@ from itertools import chain
 from typing import Any
 
 from allcores.build.states import memo_names
+from allcores.plan.kinds import is_a
 from allcores.plan.ownership import is_own_module
 from allcores.plan.quiet import no_warnings
 
@@ -313,7 +314,7 @@ class Values:
         """A function made in C, or a method of such with its object."""
         owner = value.__self__
         name = value.__qualname__.encode()
-        if owner is None or isinstance(owner, types.ModuleType):
+        if owner is None or is_a(owner, types.ModuleType):
             return self.of_named(value)
         if _common_stream(owner):
             return (b"drawn", type(owner).__module__.encode(), name)

@@ -25,6 +25,7 @@ from allcores.engine import wire
 from allcores.engine.interrupts import Interrupts
 from allcores.engine.job import LEFT, Cut, Skipped
 from allcores.engine.schedule import Batch
+from allcores.plan.kinds import is_a
 from allcores.plan.live import changed_objects, lookup, owners_of, plain_attribute
 from allcores.plan.model import Plan
 from allcores.plan.summaries import CALLED
@@ -202,7 +203,7 @@ class InPlace:
                 "whether it changes these"
             )
         for obj, _ in self.items.odd:
-            if self.items.owner[id(obj)] < -1 and not isinstance(obj, type(sys)):
+            if self.items.owner[id(obj)] < -1 and not is_a(obj, type(sys)):
                 raise Entangled(
                     f"what is called on items cannot be read, and they share an object of type "
                     f"{type(obj).__name__}, which it may change"
@@ -305,7 +306,7 @@ def has_code(obj: Any, name: str) -> bool:
     """Whether binding this attribute of an object runs code."""
     kind: Any = type(obj)
     found = next((vars(c)[name] for c in kind.__mro__ if name in vars(c)), None)
-    slot = found is None or isinstance(found, types.MemberDescriptorType)
+    slot = found is None or is_a(found, types.MemberDescriptorType)
     return kind.__setattr__ is not object.__setattr__ or (not slot and hasattr(found, "__set__"))
 
 

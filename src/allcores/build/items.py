@@ -28,6 +28,7 @@ from allcores.build.contents import (
 )
 from allcores.build.travel import ATOMS
 from allcores.plan.handles import handle_of
+from allcores.plan.kinds import is_a
 from allcores.plan.ownership import is_own_module
 from allcores.plan.reach import surrounding
 
@@ -145,7 +146,7 @@ class Items:
             raise Entangled("the items hold too many objects to be told apart")
         if perf_counter() > self.deadline:
             raise Entangled("telling the items apart would take longer than workers save")
-        self.classes[obj if isinstance(obj, type) else type(obj)] = None
+        self.classes[obj if is_a(obj, type) else type(obj)] = None
         if kinds is None:
             self.odd.append((obj, who))
             return []
@@ -178,13 +179,13 @@ class Items:
 
     def kinds_by_type(self, obj: Any) -> tuple[Kind, ...] | None:
         kind = type(obj)
-        if isinstance(obj, type):
+        if is_a(obj, type):
             return ()
         if kind is dict:
             return kinds_of(dict)
         if handle_of(obj) is not None or any(c.__module__ in OUTSIDE for c in kind.__mro__):
             return None
-        if isinstance(obj, io.IOBase):
+        if is_a(obj, io.IOBase):
             return None
         return () if surrounding(obj) else kinds_of(kind)
 

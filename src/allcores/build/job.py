@@ -17,6 +17,7 @@ from allcores.engine.own_streams import OwnStreams
 from allcores.engine.randomness import new_clock_sequence
 from allcores.engine.relay import Relay, put_out
 from allcores.engine.wire import encode
+from allcores.plan.kinds import is_a
 from allcores.plan.live import plain_attribute
 
 
@@ -47,7 +48,7 @@ def own(y: Any) -> None:
         return
     base = y
     np = sys.modules.get("numpy")
-    if np is not None and isinstance(y, np.ndarray) and y.base is not None:
+    if np is not None and is_a(y, np.ndarray) and y.base is not None:
         raise MustRunNatively
     del base
     if sys.getrefcount(y) > ALONE:
@@ -63,7 +64,7 @@ def immutable(y: Any, attr: Any = _NOTHING, key: Any = None) -> None:
         y = part_of(y, attr, key)
     if type(y) not in ATOMS and type(y) is not tuple and type(y) is not frozenset:
         np = sys.modules.get("numpy")
-        if np is None or not isinstance(y, np.generic):
+        if np is None or not is_a(y, np.generic):
             raise MustRunNatively
 
 
@@ -74,14 +75,14 @@ def part_of(owner: Any, attr: str | None, key: Any) -> Any:
             if any(hasattr(c.__dict__.get(attr), "fget") for c in type(owner).__mro__):
                 raise MustRunNatively
             return plain_attribute(owner, attr)
-        if isinstance(owner, dict):
+        if is_a(owner, dict):
             return dict.__getitem__(owner, key)
         if type(owner) in (list, tuple):
             return owner[key]
     except (LookupError, TypeError):
         return None  # what is missing raises, or is made anew, and either is as it should be
     np = sys.modules.get("numpy")
-    if np is not None and isinstance(owner, np.ndarray) and not owner.dtype.hasobject:
+    if np is not None and is_a(owner, np.ndarray) and not owner.dtype.hasobject:
         return None
     raise MustRunNatively
 

@@ -30,6 +30,7 @@ from allcores.build.digest import (
 )
 from allcores.build.settings import OF_DECIMAL, Settings
 from allcores.engine.functions import global_names
+from allcores.plan.kinds import is_a
 from allcores.plan.ownership import is_own_file, is_own_module
 
 LOOKS_ANYWHERE = frozenset({"eval", "exec", "globals", "__import__"})
@@ -266,7 +267,7 @@ class MadeOf(Values):
                 held = value if type(value) in (list, tuple) else (value,)
                 plain = _PLAIN.issuperset(map(type, held)) and not attribute.startswith("__")
                 # A function that the program has put in the place of the library's.
-                replaced = isinstance(value, (types.FunctionType, type)) and is_own(value)
+                replaced = is_a(value, (types.FunctionType, type)) and is_own(value)
                 if plain or replaced:
                     self.add_value(f"{name}.{attribute}", value)
         if "logging" in self.libraries:
@@ -289,7 +290,7 @@ def in_words(name: str, value: Any) -> str:
     code = getattr(function, "__code__", None)
     if isinstance(code, types.CodeType):
         return f"`{plain}` at {where(code)}"
-    if isinstance(value, type):
+    if is_a(value, type):
         return f"the class `{plain}`"
     return f"{VALUE}`{plain}`"
 
@@ -301,14 +302,14 @@ def where(code: types.CodeType) -> str:
 
 def name_at_home(value: Any) -> str | None:
     """The full name under which a function or class is found in its module; None: it is not."""
-    if not isinstance(value, (types.FunctionType, type)):
+    if not is_a(value, (types.FunctionType, type)):
         return None
     name, at = value.__module__, sys.modules.get(value.__module__ or "")
     if at is None:
         return None
     found: Any = at
     for part in value.__qualname__.split("."):
-        if not isinstance(found, (types.ModuleType, type)):
+        if not is_a(found, (types.ModuleType, type)):
             return None
         found = vars(found).get(part)
     return f"{name}.{value.__qualname__}" if found is value else None
@@ -317,9 +318,9 @@ def name_at_home(value: Any) -> str | None:
 def annotations_of(value: Any) -> bytes:
     """What a function or class says of types, as far as that is the same in every run."""
     # A class that has none would be given them by being asked.
-    holder = vars(value) if isinstance(value, type) else {"__annotations__": value.__annotations__}
+    holder = vars(value) if is_a(value, type) else {"__annotations__": value.__annotations__}
     found = holder.get("__annotations__", {})
-    if not isinstance(found, dict):
+    if not is_a(found, dict):
         return b""
     return repr([(name, _type_in_words(each)) for name, each in found.items()]).encode()
 
@@ -378,7 +379,7 @@ def imported_by(code: types.CodeType) -> frozenset[str]:
 
 def _is_plain_builtin(value: Any) -> bool:
     constant = value is NotImplemented or value is ... or type(value) in _PLAIN
-    made_in_c = isinstance(value, (types.BuiltinFunctionType, type)) and not is_own(value)
+    made_in_c = is_a(value, (types.BuiltinFunctionType, type)) and not is_own(value)
     return constant or made_in_c
 
 
@@ -393,7 +394,7 @@ def version_of(library: str) -> str:
     module = sys.modules.get(library)
     for name in ("__version__", "VERSION", "version"):
         found = getattr(module, name, None)
-        if isinstance(found, (str, tuple)):
+        if is_a(found, (str, tuple)):
             return str(found)
     from importlib import metadata
 

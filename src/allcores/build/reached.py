@@ -15,6 +15,7 @@ from typing import Any
 from allcores.build.states import MADE_LATER
 from allcores.engine.functions import global_names
 from allcores.plan.callables import Callables
+from allcores.plan.kinds import is_a
 from allcores.plan.model import Plan
 from allcores.plan.ownership import is_own_module
 from allcores.plan.summaries import Reading
@@ -106,11 +107,11 @@ class Reached:
         # Modules of a package hold each other.
         modules: set[str] = set()
         for value in found:
-            if isinstance(value, types.ModuleType):
+            if is_a(value, types.ModuleType):
                 if is_own_module(value.__name__) and value.__name__ not in modules:
                     modules.add(value.__name__)
                     found += [vars(value)[word] for word in words if word in vars(value)]
-            elif isinstance(value, type):
+            elif is_a(value, type):
                 if is_own_module(value.__module__):
                     self.made[id(value)] = value
             else:
@@ -162,13 +163,13 @@ class Reached:
         found: list[tuple[str, Any]] = []
         for function in self.functions.values():
             for name, value in globals_of(function).items():
-                if not isinstance(value, (types.ModuleType, type, types.FunctionType)):
+                if not is_a(value, (types.ModuleType, type, types.FunctionType)):
                     found.append((name, value))
             found.append((function.__qualname__, function))
         for cls in self.all_classes():
             for name, value in vars(cls).items():
                 code_like = (types.FunctionType, type, property, staticmethod, classmethod)
-                if name not in MADE_LATER and not isinstance(value, code_like):
+                if name not in MADE_LATER and not is_a(value, code_like):
                     found.append((f"{cls.__name__}.{name}", value))
         return found
 
@@ -188,16 +189,16 @@ def cell_is_bound(cell: Any) -> bool:
 
 def functions_in(value: Any) -> list[types.FunctionType]:
     """The functions of the program that using this class attribute, or calling it, may run."""
-    if isinstance(value, types.FunctionType):
+    if is_a(value, types.FunctionType):
         wrapped = getattr(value, "__wrapped__", None)
         return [value, *([wrapped] if isinstance(wrapped, types.FunctionType) else [])]
-    if isinstance(value, (staticmethod, classmethod)):
+    if is_a(value, (staticmethod, classmethod)):
         return functions_in(value.__func__)
-    if isinstance(value, property):
+    if is_a(value, property):
         return [
             f for f in (value.fget, value.fset, value.fdel) if isinstance(f, types.FunctionType)
         ]
-    if isinstance(value, types.MethodType):
+    if is_a(value, types.MethodType):
         return functions_in(value.__func__)
     if type(value).__name__ in (
         "cached_property",

@@ -21,6 +21,7 @@ from weakref import ReferenceType, WeakKeyDictionary, WeakSet, WeakValueDictiona
 from allcores.build import raw
 from allcores.build.travel import IMMUTABLE
 from allcores.engine.functions import global_names
+from allcores.plan.kinds import is_a
 from allcores.plan.ownership import is_own_module
 from allcores.plan.quiet import no_warnings
 
@@ -410,7 +411,7 @@ def _is_plain_c(kind: type) -> bool:
         return False
     python = (types.FunctionType, property, classmethod, staticmethod)
     inherited = [vars(cls).values() for cls in kind.__mro__ if cls is not object]
-    made_in_c = not any(isinstance(part, python) for parts in inherited for part in parts)
+    made_in_c = not any(is_a(part, python) for parts in inherited for part in parts)
     return made_in_c and raw.has_fields(kind)
 
 
@@ -499,7 +500,7 @@ def _state_of_generator(obj: Any) -> bytes:
 
 
 def _flat(value: Any) -> list[bytes]:
-    if isinstance(value, dict):
+    if is_a(value, dict):
         return [part for inner in value.values() for part in _flat(inner)]
     return [value.tobytes() if _is_array(value) else repr(value).encode()]
 

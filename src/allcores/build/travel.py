@@ -17,6 +17,7 @@ from enum import Enum
 from typing import Any
 
 from allcores.engine.wire import travels_as_view
+from allcores.plan.kinds import is_a
 from allcores.plan.reach import reachable
 
 ATOMS: frozenset[type] = frozenset(
@@ -154,7 +155,7 @@ def reorders_a_set(value: Any) -> bool:
     if type(value) in atoms():
         return False
     reached = reachable(value, MOST_REACHED)
-    return any(isinstance(o, (set, frozenset)) and not keeps_order(o) for o in reached)
+    return any(is_a(o, (set, frozenset)) and not keeps_order(o) for o in reached)
 
 
 class _Nothing:
@@ -196,11 +197,11 @@ class _Walk:
                 obj.__self__, (types.ModuleType, type, type(None))
             ):
                 pass  # a method of an object, which has to travel with it
-            elif isinstance(obj, (*BY_NAME, self.generic)):
+            elif is_a(obj, (*BY_NAME, self.generic)):
                 continue
             if f"{kind.__module__}.{kind.__qualname__}" in IMMUTABLE:
                 continue
-            if isinstance(obj, (set, frozenset)) and not keeps_order(obj):
+            if is_a(obj, (set, frozenset)) and not keeps_order(obj):
                 self.bad(index)
                 continue
             edges[key] = 1
@@ -209,7 +210,7 @@ class _Walk:
             if kind is list or kind is tuple or kind is set or kind is frozenset:
                 if not set(map(type, obj)) <= ATOMS:
                     todo.extend(obj)
-            elif self.ndarray and isinstance(obj, self.ndarray):
+            elif self.ndarray and is_a(obj, self.ndarray):
                 self.enter_array(obj, index)
                 if obj.base is not None:
                     todo.append(obj.base)
@@ -240,7 +241,7 @@ class _Walk:
             del base
         for k in range(len(held)):
             obj = held[k]
-            if isinstance(obj, UNCOUNTED):
+            if is_a(obj, UNCOUNTED):
                 continue
             # Beside what is sent: the list `held`, the variable, the argument.
             if sys.getrefcount(obj) > self.edges[id(obj)] + 3:

@@ -15,6 +15,7 @@ from allcores.plan import effects as fx
 from allcores.plan.bounded import Bounded
 from allcores.plan.draws import HIDDEN, SEEDS, kind_of
 from allcores.plan.effects import module_root
+from allcores.plan.kinds import is_a
 from allcores.plan.names import children
 from allcores.plan.ownership import is_own
 from allcores.plan.quiet import quiet_parse
@@ -32,9 +33,12 @@ FILLED_IN = ("__init__", "__post_init__", "__del__")
 
 def attributes_of(obj: Any) -> dict[str, Any]:
     """The attributes that an object itself has; none for what only gets a dict when asked for it."""
-    if isinstance(obj, (type, ModuleType)) or type(obj).__module__ in ("functools", "builtins"):
+    if is_a(obj, (type, ModuleType)) or type(obj).__module__ in ("functools", "builtins"):
         return {}
-    own = getattr(obj, "__dict__", None)
+    try:
+        own = object.__getattribute__(obj, "__dict__")
+    except AttributeError:
+        return {}
     return own if isinstance(own, dict) else {}
 
 
@@ -48,9 +52,9 @@ class Callables:
         """What calling the object at a path does, or None when that cannot be read."""
         if is_per_worker(obj):
             return Summary(0)  # what it makes is the worker's own
-        if isinstance(obj, (BuiltinMethodType, MethodType)) and kind_of(obj.__self__) == "stream":
+        if is_a(obj, (BuiltinMethodType, MethodType)) and kind_of(obj.__self__) == "stream":
             return _draw(path, obj)
-        if isinstance(obj, MethodType) and path.rpartition(".")[2] != obj.__name__:
+        if is_a(obj, MethodType) and path.rpartition(".")[2] != obj.__name__:
             # A name for a method: what it changes is its own object.
             inner = self.summary_of(obj.__func__)
             return bound(inner, path + ".__self__") if inner is not None else None
@@ -58,15 +62,15 @@ class Callables:
 
     def summary_of(self, obj: Any) -> Summary | None:
         """What calling this object does, or None when its source cannot be read."""
-        static = not isinstance(obj, MethodType)
-        if isinstance(obj, MethodType):
+        static = not is_a(obj, MethodType)
+        if is_a(obj, MethodType):
             obj = obj.__func__
-        if isinstance(obj, type):
+        if is_a(obj, type):
             return self.summary_of_class(obj)
         if type(obj).__name__ == "_lru_cache_wrapper":
             # A memo that nobody sees: what counts is the function.
             return self.summary_of(obj.__wrapped__)
-        if not isinstance(obj, FunctionType):
+        if not is_a(obj, FunctionType):
             return None
         if not is_own(obj):
             return self.summary_of_dispatcher(obj)
@@ -150,9 +154,9 @@ class Callables:
 
     def method_of(self, cls: type, name: str) -> Iterator[Summary]:
         found = next((c.__dict__[name] for c in cls.__mro__ if name in c.__dict__), None)
-        if isinstance(found, staticmethod):
+        if is_a(found, staticmethod):
             found = found.__func__
-        summary = self.summary_of(found) if isinstance(found, FunctionType) else None
+        summary = self.summary_of(found) if is_a(found, FunctionType) else None
         if summary is not None:
             yield summary
 
@@ -165,9 +169,9 @@ class Callables:
     def summary_of_instance(self, path: str, obj: Any) -> Summary | None:
         """What calling an object does that is no function: a bound builtin, a partial, an instance."""
         kind = type(obj)
-        owner = getattr(obj, "__self__", None) if isinstance(obj, BuiltinMethodType) else None
-        if isinstance(obj, BuiltinMethodType):
-            if owner is None or isinstance(owner, ModuleType):
+        owner = getattr(obj, "__self__", None) if is_a(obj, BuiltinMethodType) else None
+        if is_a(obj, BuiltinMethodType):
+            if owner is None or is_a(owner, ModuleType):
                 return None
             changes = changes_its_object(type(owner), obj.__name__)
             changes = obj.__name__ in fx.MUTATORS if changes is None else changes
@@ -193,11 +197,11 @@ class Callables:
 
     def held_by(self, path: str, obj: Any) -> list[Summary]:
         """What calling the functions does that an object holds."""
-        if isinstance(obj, dict):
+        if is_a(obj, dict):
             parts: Iterable[Any] = obj.values()
-        elif isinstance(obj, (list, tuple, set, frozenset, deque)):
+        elif is_a(obj, (list, tuple, set, frozenset, deque)):
             parts = obj
-        elif isinstance(obj, (FunctionType, MethodType)):
+        elif is_a(obj, (FunctionType, MethodType)):
             parts = (obj,)
         else:
             parts = attributes_of(obj).values()
@@ -206,7 +210,7 @@ class Callables:
 
     def of_part(self, path: str, part: Any) -> Summary | None:
         """What calling something does that the object at a path holds."""
-        if isinstance(part, MethodType):
+        if is_a(part, MethodType):
             inner = self.summary_of(part.__func__)
             return bound(inner, path) if inner is not None else None
         return self.summary_of(part) or self.summary_of_instance(path, part)

@@ -6,6 +6,7 @@ from types import GeneratorType, ModuleType
 from typing import Any, NamedTuple
 
 from allcores.plan.callables import find_function, module_of
+from allcores.plan.kinds import is_a
 from allcores.plan.live import Names, has_been_read, mark_at, nearest, owners_of
 from allcores.plan.names import bound_names, parameter_names
 from allcores.plan.ownership import is_own_file
@@ -28,7 +29,7 @@ def used_by(iterable: Any) -> Used:
     For a generator whose source is at hand these are what its function reads: `self.rows`, and not
     all of `self`. For anything else it is the object itself.
     """
-    if not isinstance(iterable, GeneratorType) or iterable.gi_frame is None:
+    if not is_a(iterable, GeneratorType) or iterable.gi_frame is None:
         return Used([iterable], [])
     code, frame = iterable.gi_code, iterable.gi_frame
     module = module_of(code.co_filename, frame.f_globals) if is_own_file(code.co_filename) else None
@@ -73,6 +74,6 @@ def _read(
         used.owners.extend(owners_of(path, variables, namespace))
         called = root.endswith(CALLED) and "." in path
         method = called and has_been_read(obj, path, file, given, namespace)
-        if not method and not isinstance(obj, (ModuleType, type)):
+        if not method and not is_a(obj, (ModuleType, type)):
             used.objects.append(obj)
     return used

@@ -19,6 +19,7 @@ from functools import cache, partial
 from itertools import islice
 from typing import Any, NamedTuple
 
+from allcores.plan.kinds import is_a
 from allcores.plan.model import Plan, Reason
 from allcores.plan.names import path_of, walk
 from allcores.plan.ownership import is_own_module
@@ -231,7 +232,7 @@ def _kind_of_file(obj: Any) -> Kind | None:
         return STDIN
     if not is_own_module(type(obj).__module__) and obj.closed:
         return None
-    if isinstance(obj, (io.StringIO, io.BytesIO)):
+    if is_a(obj, (io.StringIO, io.BytesIO)):
         return MEMORY_FILE
     return _by_type(_type(obj)) or FILE
 
@@ -277,7 +278,7 @@ def _read_only(obj: Any) -> bool:
 def _kind_of_array(obj: Any) -> Kind | None:
     memmap = sys.modules["numpy"].memmap
     while obj is not None:
-        if isinstance(obj, memmap) and getattr(obj, "mode", "r") in ("r+", "w+"):
+        if is_a(obj, memmap) and getattr(obj, "mode", "r") in ("r+", "w+"):
             return ARRAY
         obj = getattr(obj, "base", None)
     return None
@@ -411,28 +412,28 @@ class Search:
         return None
 
     def look_into(self, path: str, obj: Any, library: bool) -> None:
-        if isinstance(obj, LOOKS_INTO):
+        if is_a(obj, LOOKS_INTO):
             self.inside(path, obj, library)
-        if not isinstance(obj, CODE) and _has_attributes(_type(obj)):
+        if not is_a(obj, CODE) and _has_attributes(_type(obj)):
             self.instance(path, obj)
 
     def inside(self, path: str, obj: Any, library: bool) -> None:
         """What containers, functions and classes lead to."""
-        if isinstance(obj, types.FunctionType):
+        if is_a(obj, types.FunctionType):
             self.function(path, obj)
-        elif isinstance(obj, types.MethodType):
+        elif is_a(obj, types.MethodType):
             self.add(path, obj.__func__)
             self.add(path.rpartition(".")[0] or path, obj.__self__)
-        elif isinstance(obj, partial):
+        elif is_a(obj, partial):
             for part in (obj.func, *obj.args, *obj.keywords.values()):
                 self.add(path, part)
-        elif isinstance(obj, types.BuiltinMethodType):
+        elif is_a(obj, types.BuiltinMethodType):
             if not isinstance(obj.__self__, (types.ModuleType, type, type(None))):
                 self.add(path.rpartition(".")[0] or path, obj.__self__, library)
-        elif isinstance(obj, type):
+        elif is_a(obj, type):
             if is_own_module(obj.__module__):
                 self.attributes_of(path, dict(vars(obj)), False)
-        elif isinstance(obj, dict):
+        elif is_a(obj, dict):
             parts = list(islice(obj.values(), MOST_PARTS))
             if not set(map(type, parts)) <= ATOMS and "__builtins__" not in obj:
                 for key, part in zip(obj, parts, strict=False):
@@ -475,13 +476,13 @@ class Search:
         for name, value in found.items():
             if type(value) in ATOMS:
                 continue
-            if isinstance(value, (staticmethod, classmethod)):
+            if is_a(value, (staticmethod, classmethod)):
                 value = value.__func__
-            elif isinstance(value, property):
+            elif is_a(value, property):
                 value = value.fget
             elif type(value).__name__ == "cached_property":
                 value = getattr(value, "func", None)
-            special = name[:2] == name[-2:] == "__" and isinstance(value, types.FunctionType)
+            special = name[:2] == name[-2:] == "__" and is_a(value, types.FunctionType)
             if library or name in self.attributes or ALL in self.attributes:
                 self.add(f"{path}.{name}", value, library)
             elif special and name not in UNUSED:
@@ -525,7 +526,7 @@ def _slots(kind: Any) -> list[tuple[str, Any]]:
 def _along(obj: Any, path: str) -> Any:
     """What a path through modules leads to, or as much of it as there is."""
     for name in path.split(".") if path else ():
-        if not isinstance(obj, types.ModuleType):
+        if not is_a(obj, types.ModuleType):
             break
         obj = vars(obj).get(name)
     return obj
@@ -549,7 +550,7 @@ def why_not_shared(
             search.add(name, _along(value, rest), root=head)
     read = {n.id for n in work if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
     targets = [n for n in plan.varying if n in read]
-    if targets and isinstance(iterable, (list, tuple, deque, dict)):
+    if targets and is_a(iterable, (list, tuple, deque, dict)):
         for item in _some(iterable):
             search.add(targets[0] if len(plan.varying) == 1 else "an item", item, root=targets[0])
     handle = search.first()
@@ -579,7 +580,7 @@ def _heard(work: Search) -> str | None:
             search.todo.append(("", listener, False, ""))
     while search.todo and len(search.seen) < MOST_OBJECTS:
         path, obj, library, _ = search.todo.popleft()
-        if isinstance(obj, CHANGEABLE) and id(obj) in work.seen:
+        if is_a(obj, CHANGEABLE) and id(obj) in work.seen:
             return f"`{path.removeprefix('.')}` is used in the loop, and by what is told what it prints or logs"
         search.look_into(path, obj, library)
     return None

@@ -20,6 +20,7 @@ from allcores.plan.draws import HIDDEN, Kind, hidden_part, kind_of
 from allcores.plan.effects import ANY, ELEMENTS, ITEM, LOGGING, in_words, module_root
 from allcores.plan.handles import free_lock, why_not_shared
 from allcores.plan.implicit import ONLY_ITS_OWN
+from allcores.plan.kinds import is_a
 from allcores.plan.model import Plan
 from allcores.plan.own_elements import shared_elements
 from allcores.plan.reach import ATOMS
@@ -59,7 +60,7 @@ def lookup(path: str, names: dict[str, Any], namespace: dict[str, Any]) -> Any:
 def builtin(name: str, namespace: dict[str, Any]) -> Any:
     """The builtin of this name, as the program has it; LookupError when there is none."""
     found = namespace.get("__builtins__")
-    builtins = found.__dict__ if isinstance(found, ModuleType) else found
+    builtins = found.__dict__ if is_a(found, ModuleType) else found
     if not isinstance(builtins, dict) or name not in builtins:
         raise LookupError(name)
     return builtins[name]
@@ -67,24 +68,24 @@ def builtin(name: str, namespace: dict[str, Any]) -> Any:
 
 def plain_attribute(obj: Any, attr: str) -> Any:
     """An attribute stored on the object or its classes; LookupError for computed ones."""
-    if isinstance(obj, ModuleType):
+    if is_a(obj, ModuleType):
         try:
             return obj.__dict__[attr]
         except KeyError:
             raise LookupError(attr) from None
     own = getattr(obj, "__dict__", None)
-    classes = obj.__mro__ if isinstance(obj, type) else type(obj).__mro__
+    classes = obj.__mro__ if is_a(obj, type) else type(obj).__mro__
     if isinstance(own, dict) and attr in own:
         return own[attr]
     for cls in classes:
         if attr in cls.__dict__:
             found = cls.__dict__[attr]
-            if isinstance(found, staticmethod):
+            if is_a(found, staticmethod):
                 return found.__func__
-            if isinstance(found, classmethod):
-                return MethodType(found.__func__, obj if isinstance(obj, type) else type(obj))
-            if isinstance(found, FunctionType):
-                return found if isinstance(obj, type) else MethodType(found, obj)
+            if is_a(found, classmethod):
+                return MethodType(found.__func__, obj if is_a(obj, type) else type(obj))
+            if is_a(found, FunctionType):
+                return found if is_a(obj, type) else MethodType(found, obj)
             if type(found).__name__ == "member_descriptor":
                 try:
                     return getattr(obj, attr)
@@ -98,21 +99,17 @@ def plain_attribute(obj: Any, attr: str) -> Any:
 
 def mark_of(obj: Any, inner: bool = True) -> object:
     """How an object looks to whoever reads what calling it does: its code, or its type."""
-    if isinstance(obj, FunctionType):
+    if is_a(obj, FunctionType):
         cells = obj.__closure__ if inner and obj.__closure__ else ()
         return obj.__code__, tuple(_mark_of_cell(cell) for cell in cells)
-    if isinstance(obj, MethodType):
+    if is_a(obj, MethodType):
         return mark_of(obj.__func__, inner), type(obj.__self__)
-    if isinstance(obj, BuiltinMethodType):
+    if is_a(obj, BuiltinMethodType):
         return obj.__name__, id(obj.__self__)
-    if isinstance(obj, (type, ModuleType)):
+    if is_a(obj, (type, ModuleType)):
         return id(obj)
-    if (
-        inner
-        and isinstance(obj, (list, tuple, set, frozenset, deque, dict))
-        and len(obj) <= MOST_HELD
-    ):
-        parts = obj.values() if isinstance(obj, dict) else obj
+    if inner and is_a(obj, (list, tuple, set, frozenset, deque, dict)) and len(obj) <= MOST_HELD:
+        parts = obj.values() if is_a(obj, dict) else obj
         return type(obj), tuple(mark_of(part, False) for part in parts if callable(part))
     stored = attributes_of(obj).values() if inner else ()
     return type(obj), tuple(mark_of(part, False) for part in stored if callable(part))
@@ -159,7 +156,7 @@ def looks_the_same(
 def method_of_kind(kind: type, name: str, filename: str) -> bool | None:
     """Whether a method changes objects of a type; None: not known. As `Names.method_changes`."""
     found = next(c.__dict__[name] for c in kind.__mro__ if name in c.__dict__)
-    if isinstance(found, FunctionType) and found.__code__.co_filename == filename:
+    if is_a(found, FunctionType) and found.__code__.co_filename == filename:
         return False if found.__name__ == name else None
     return changes_its_object(kind, name)
 
@@ -196,7 +193,7 @@ class Names:
 
     def with_streams_of(self, path: str, obj: Any, summary: Summary) -> Summary:
         """The same with roots for what only the function's own variables lead to."""
-        function = obj.__func__ if isinstance(obj, MethodType) else obj
+        function = obj.__func__ if is_a(obj, MethodType) else obj
         if not isinstance(function, FunctionType) or not function.__closure__:
             return summary
         cells = cells_of(function)
@@ -257,7 +254,7 @@ class Names:
             obj = lookup(path, self.names, self.namespace)
         except LookupError:
             return None
-        return not isinstance(obj, _CODE)
+        return not is_a(obj, _CODE)
 
     def is_talker(self, path: str) -> bool:
         """Whether there is a logger or a standard stream."""
@@ -289,7 +286,7 @@ class Names:
             obj = lookup(path, self.names, self.namespace)
         except LookupError:
             return None
-        if isinstance(obj, (ModuleType, type)) or name in attributes_of(obj):
+        if is_a(obj, (ModuleType, type)) or name in attributes_of(obj):
             return None
         kinds = [k for k in kinds_at(obj) if any(name in c.__dict__ for c in k.__mro__)]
         found = [method_of_kind(k, name, filename) for k in kinds]
@@ -304,11 +301,11 @@ class Names:
         kind = type(obj)
         if kind in ATOMS or _is_plain_array(obj):
             return False
-        if not names <= ONLY_ITS_OWN and not isinstance(obj, _CODE):
+        if not names <= ONLY_ITS_OWN and not is_a(obj, _CODE):
             return True
-        if kind in CONTAINERS or isinstance(obj, (ModuleType, FunctionType)):
+        if kind in CONTAINERS or is_a(obj, (ModuleType, FunctionType)):
             return False
-        kinds = (*kind.__mro__, *(obj.__mro__ if isinstance(obj, type) else ()))
+        kinds = (*kind.__mro__, *(obj.__mro__ if is_a(obj, type) else ()))
         return any(isinstance(c.__dict__.get(name), _DEFINED) for c in kinds for name in names)
 
     def is_per_worker(self, path: str) -> bool:
@@ -340,7 +337,7 @@ class Names:
         if head[:1] == "@":
             return path
         obj = self.names.get(head, self.namespace.get(head))
-        if not isinstance(obj, ModuleType):
+        if not is_a(obj, ModuleType):
             return path
         while rest and isinstance(obj.__dict__.get(rest[0]), ModuleType):
             obj = obj.__dict__[rest.pop(0)]
@@ -361,7 +358,7 @@ def talker(obj: Any) -> bool:
         return False
     if type(obj) is logging.LoggerAdapter:
         obj = obj.logger
-    return isinstance(obj, logging.Logger)
+    return is_a(obj, logging.Logger)
 
 
 def _is_plain_array(obj: Any) -> bool:
@@ -410,7 +407,7 @@ def obstacle(
         if is_read_property(path, plan.file, names, namespace):
             continue  # what computing it reads is among the paths
         obj = nearest(path, names, namespace)
-        code = isinstance(obj, (ModuleType, type, FunctionType)) or (
+        code = is_a(obj, (ModuleType, type, FunctionType)) or (
             path != full and has_been_read(obj, path, plan.file, names, namespace)
         )
         if not code:
@@ -456,7 +453,7 @@ def _all(
     """Whether a path, of every item where it is one of items, stands the test."""
     if path.partition(".")[0] != ITEM:
         return test(Names(names, namespace), path)
-    if not isinstance(iterable, (list, tuple)) or len(iterable) > BUDGET:
+    if not is_a(iterable, (list, tuple)) or len(iterable) > BUDGET:
         return False
     return all(test(Names({ITEM: item}, {}), path) for item in iterable)
 
@@ -480,7 +477,7 @@ def has_been_read(
 ) -> bool:
     """Whether a path names a method of its object that was found by its name, in this file."""
     owner, _, name = path.rpartition(".")
-    if not owner or not isinstance(obj, MethodType) or not isinstance(obj.__func__, FunctionType):
+    if not owner or not is_a(obj, MethodType) or not isinstance(obj.__func__, FunctionType):
         return False
     if obj.__func__.__name__ != name or obj.__func__.__code__.co_filename != file:
         return False
@@ -498,7 +495,7 @@ def is_read_property(
         return False
     found = next((c.__dict__[attr] for c in kind.__mro__ if attr in c.__dict__), None)
     getter: Any = found.fget if type(found) is property else None
-    if isinstance(found, cached_property):
+    if is_a(found, cached_property):
         getter = found.func
     if not isinstance(getter, FunctionType) or getter.__name__ != attr:
         return False
@@ -516,7 +513,7 @@ def owners_of(
             owner = lookup(".".join(parts[:k]), names, namespace)
         except LookupError:
             break
-        if not isinstance(owner, (ModuleType, type)):
+        if not is_a(owner, (ModuleType, type)):
             found.append((path, owner, parts[k]))
     return found
 
@@ -536,9 +533,7 @@ def changed_objects(
             if head not in names and head not in namespace:
                 continue
             obj, deep = names.get(head, namespace.get(head)), True
-        if not isinstance(
-            obj, (int, float, complex, str, bytes, type(None), ModuleType, FunctionType)
-        ):
+        if not is_a(obj, (int, float, complex, str, bytes, type(None), ModuleType, FunctionType)):
             found[path] = (obj, deep)
     return found
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from allcores.plan.callables import Callables
 from allcores.plan.effects import UNKNOWN, in_words
+from allcores.plan.kinds import is_a
 from allcores.plan.live import lookup
 from allcores.plan.summaries import Reading
 
@@ -18,13 +19,13 @@ def changed_by_making(obj: Any) -> str | None:
     None where its source shows nothing. An iterator that it uses up is none.
     """
     names: dict[str, Any] = {}
-    if isinstance(obj, GeneratorType):
+    if is_a(obj, GeneratorType):
         frame = obj.gi_frame
         if frame is None:
             return None
         names = dict(frame.f_locals)
         obj = _function_of(obj.gi_code, frame.f_globals, names)
-    if not isinstance(obj, FunctionType):
+    if not is_a(obj, FunctionType):
         return None
     summary = Callables(obj.__globals__, 0, Reading()).summary_of(obj)
     if summary is None:

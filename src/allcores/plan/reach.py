@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import Any
 
+from allcores.plan.kinds import is_a
+
 ATOMS = frozenset({int, float, complex, bool, str, bytes, range, type(None)})
 SHELLS = frozenset({"IPython", "ipykernel", "zmq", "traitlets", "logging", "_thread", "asyncio"})
 CODE = (
@@ -26,7 +28,7 @@ CODE = (
 
 def surrounding(o: Any) -> bool:
     """Streams, threads, namespaces and interactive shells: they lead to everything there is."""
-    if isinstance(o, (io.IOBase, threading.Thread)):
+    if is_a(o, (io.IOBase, threading.Thread)):
         return True
     if type(o) is dict and "__builtins__" in o:
         return True
@@ -40,19 +42,19 @@ def reachable(obj: Any, budget: int) -> Iterator[Any]:
     todo = [obj]
     while todo and len(seen) < budget:
         o = todo.pop()
-        if type(o) in ATOMS or isinstance(o, CODE) or id(o) in seen or surrounding(o):
+        if type(o) in ATOMS or is_a(o, CODE) or id(o) in seen or surrounding(o):
             continue
         seen.add(id(o))
         keep.append(o)
         yield o
-        if isinstance(o, (list, tuple, set, frozenset)):
+        if is_a(o, (list, tuple, set, frozenset)):
             if not set(map(type, o)) <= ATOMS:
                 todo.extend(o)
-        elif isinstance(o, dict):
+        elif is_a(o, dict):
             todo.extend(o.values())
             if not set(map(type, o)) <= ATOMS:
                 todo.extend(o)
-        elif isinstance(o, types.GeneratorType):
+        elif is_a(o, types.GeneratorType):
             if o.gi_frame is not None:
                 todo.extend(o.gi_frame.f_locals.values())
         elif type(o).__name__ == "ndarray":
