@@ -1,7 +1,7 @@
 """What a program of the chaos runs imports: the loop's parts, its work with planned faults, and
 `watched`, which writes down what the program left.
 
-$CHAOS holds a `Plan` of the run as JSON. In a plain run (`plan["plain"]`) the names `parallel`,
+$CHAOS holds the plan of the run as JSON. In a plain run (`plan["plain"]`) the names `parallel`,
 `map`, `Pool` and so on stand for the plain loop, which the others are compared with.
 """
 
@@ -38,7 +38,21 @@ __all__ = [
     "work",
 ]
 
-PLAN: dict[str, Any] = json.loads(os.environ["CHAOS"])
+NOTHING = {
+    "plain": True,
+    "native": False,
+    "face": "",
+    "cost": 0,
+    "memory": 0,
+    "count": 0,
+    "faults": {},
+    "options": {},
+    "skips": (),
+    "stop": 0,
+    "notes": "",
+}
+"""The plan where there is none, as when the tests are collected."""
+PLAN: dict[str, Any] = json.loads(os.environ.get("CHAOS", "{}")) or NOTHING
 PLAIN: bool = PLAN["plain"]
 HOME = os.getpid()
 NATIVE: bool = PLAN["native"]
