@@ -162,6 +162,17 @@ for x in parallel([3, 2, 0, 1, "a"]):
         y = None
     out.append(y)
 """,
+    "what each worker has of its own": """
+import sqlite3
+from allcores import per_worker
+db = per_worker(lambda: sqlite3.connect(":memory:"))
+out = []
+for x in parallel([1, 2, 0, 4, 0, 0]):
+    connection = db()
+    out.append(connection.execute("select ?", (8 // x,)).fetchone())
+is_ours = connection is db()
+del connection, db
+""",
     "a target that is rebound": """
 out = []
 for x in parallel([1, 2, 0, 4, 0]):
@@ -171,11 +182,21 @@ for x in parallel([1, 2, 0, 4, 0]):
 }
 
 
+def in_function(source: str) -> str:
+    """The same program in a function, whose variables end up in the module."""
+    lines = "".join(f"    {line}\n" for line in source.splitlines())
+    return f"def __program():\n{lines}    return locals()\nglobals().update(__program())\n"
+
+
 @pytest.mark.parametrize("on_error", ["skip", "collect"])
 @pytest.mark.parametrize("name", SAME)
 def test_as_the_plain_loop_with_a_try_in_it(name: str, on_error: str, capsys: Any) -> None:
     raised: list[BaseException] = []
     expected = _plainly(as_plain(SAME[name]), raised)
+    ours = run(in_function(SAME[name]), _marked([], "skip"))
+    assert ours.error is None
+    assert repr(values(ours.names)) == repr(values(expected))
+    assert ours.in_workers > 0
     capsys.readouterr()
     loops: list[Any] = []
     ours = run(SAME[name], _marked(loops, on_error))
@@ -366,11 +387,12 @@ def test_errors_are_those_of_the_last_run() -> None:
 
 
 def test_random_loops() -> None:
-    for seed in range(30):
+    for seed in range(40):
         source = _random_loop(random.Random(seed))
         raised: list[BaseException] = []
         expected = _plainly(as_plain(source), raised)
-        ours = run(source, _marked([], random.Random(seed).choice(["skip", "collect"])))
+        placed = in_function(source) if seed % 2 else source
+        ours = run(placed, _marked([], random.Random(seed).choice(["skip", "collect"])))
         assert ours.error is None, source
         assert repr(values(ours.names)) == repr(values(expected)), source
         assert ours.in_workers, source
@@ -409,7 +431,8 @@ def _random_loop(rng: random.Random) -> str:
             f"if x != 1: out.append({value})",
         ]
     )
-    body = "".join(f"    {line}\n" for line in [*work, commit])
+    more = ["out.append(x)"] if commit.startswith("out") and rng.random() < 0.5 else []
+    body = "".join(f"    {line}\n" for line in [*work, commit, *more])
     start = "out, by, grid, total = [], {}, [0] * 8, 0\n"
     # Only the targets are as the plain loop leaves them, not what a skipped iteration had bound.
     gone = "".join(f"{n} = None\n" for n in "xyz" if n != "x" or "x = x + 1" in work)

@@ -63,6 +63,10 @@ class Variables:
         self.left_out: tuple[Any, ...] = ()
         """The last item, where its iteration raised and is left out."""
 
+    def find_all(self) -> None:
+        """Find those that are each worker's own, too: the last iterations may be left out."""
+        self.kept_up += [n for n in self.plan.temporaries if n not in self.kept_up]
+
     def done_by_worker(self, item: Any) -> None:
         """The last iteration so far was done by a worker, with this item."""
         self.last_item, self.by_worker, self.left_out = item, True, ()

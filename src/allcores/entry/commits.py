@@ -66,6 +66,8 @@ class Commits(Raising):
         )
         if self.place is None:
             self.job.not_sent = frozenset(plan.workers_own)
+            if self.skips:
+                self.variables.find_all()
             if not self.settings.only_in_workers:
                 self.job.leaves_last = self.job.not_sent
         self.variables.job = self.job
