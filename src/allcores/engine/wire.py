@@ -20,6 +20,7 @@ import sys
 import weakref
 from collections import deque
 from collections.abc import Container
+from resource import RLIMIT_NOFILE, getrlimit
 from typing import Any
 
 HEADER = struct.Struct("<QQQ")
@@ -29,6 +30,8 @@ AT_A_TIME = 16 * 1024
 MAX_MAPS = 20_000
 NOT_COME = -1
 """In place of the descriptor of a memory file that this process could not take."""
+_KEEPS_NO_DESCRIPTOR: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
+"""For a map; before Python 3.13 each one keeps a descriptor of its file open."""
 _live_maps: set[weakref.ref[mmap.mmap]] = set()
 
 
@@ -279,17 +282,11 @@ class Reader:
         if fd == NOT_COME:
             return Lost(errno.EMFILE, "too many files are open in this process")
         try:
-            mapped = mmap.mmap(fd, total, flags=mmap.MAP_SHARED)
+            whole = map_file(fd, total)
         except OSError as error:
             return Lost(error.errno, f"memory could not be mapped: {error.strerror}")
         finally:
             os.close(fd)
-        whole = memoryview(mapped)
-        if len(_live_maps) >= MAX_MAPS:
-            # The system limits the number of maps in a process.
-            whole = memoryview(bytearray(whole))
-        else:
-            _live_maps.add(weakref.ref(mapped, _live_maps.discard))
         out, at = [], 0
         for size in sizes:
             out.append(whole[at : at + size])
@@ -301,6 +298,32 @@ class Reader:
             fd = self.fds.popleft()
             if fd != NOT_COME:
                 os.close(fd)
+
+
+def map_file(fd: int, size: int) -> memoryview:
+    """The memory of a file, or a copy where this process has many of them already."""
+    if len(_live_maps) < most_maps():
+        try:
+            mapped = mmap.mmap(fd, size, flags=mmap.MAP_SHARED, **_KEEPS_NO_DESCRIPTOR)
+            _live_maps.add(weakref.ref(mapped, _live_maps.discard))
+            return memoryview(mapped)
+        except OSError:
+            pass
+    copy = bytearray(size)
+    at = 0
+    while at < size:
+        got = os.preadv(fd, [memoryview(copy)[at:]], at)
+        if not got:
+            raise OSError(errno.EIO, "a memory file is too short")
+        at += got
+    return memoryview(copy)
+
+
+def most_maps() -> int:
+    """How many memory files may be mapped at a time: the system limits maps, and descriptors."""
+    if _KEEPS_NO_DESCRIPTOR:
+        return MAX_MAPS
+    return min(MAX_MAPS, getrlimit(RLIMIT_NOFILE)[0] // 2)
 
 
 def cut_up(body: memoryview, sizes: tuple[int, ...]) -> tuple[memoryview, list[memoryview]]:
