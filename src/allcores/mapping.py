@@ -32,7 +32,7 @@ from allcores.loop import ParallelWarning, in_worker
 from allcores.plan.handles import used_by_function
 from allcores.settings import Settings, settings_of
 from allcores.skipping import Failure, Results, collected
-from allcores.tracebacks import trimmed
+from allcores.tracebacks import trim, trimmed
 from allcores.worth import FEW, WORTH_ITERATION, WORTH_SECONDS, Stay, Taste, worth_workers
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def map(
     try:
         return call.all()
     except BaseException as error:
-        trimmed(error)
+        trim(error)
         raise
 
 
@@ -160,7 +160,7 @@ def starmap(
     try:
         return call.all()
     except BaseException as error:
-        trimmed(error)
+        trim(error)
         raise
 
 
@@ -190,7 +190,7 @@ def _one_by_one(call: _Call) -> Generator[Any, None, None]:
         for piece in closed_undisturbed(call.interrupts, call.pieces(whole=False)):
             yield from piece
     except BaseException as error:
-        trimmed(error)
+        trim(error)
         raise
 
 

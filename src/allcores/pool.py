@@ -22,7 +22,7 @@ from allcores.engine.service import CALL, MAP, STAR
 from allcores.engine.staff import TINY_SECONDS, Staff, started
 from allcores.inputs import as_is, plain_source
 from allcores.settings import count, worker_count
-from allcores.tracebacks import interrupted_here
+from allcores.tracebacks import not_in_tracebacks
 
 T = TypeVar("T")
 
@@ -69,7 +69,7 @@ class Pool:
 
     # -- one call
 
-    @interrupted_here
+    @not_in_tracebacks
     def apply(
         self,
         func: Callable[..., T],
@@ -108,7 +108,7 @@ class Pool:
 
     # -- many calls
 
-    @interrupted_here
+    @not_in_tracebacks
     def map(
         self, func: Callable[[Any], T], iterable: Iterable[Any], chunksize: int | None = None
     ) -> list[T]:
@@ -120,7 +120,7 @@ class Pool:
             results: list[T] = self._map(func, iterable, chunksize, MAP)._waited()
         return results
 
-    @interrupted_here
+    @not_in_tracebacks
     def starmap(
         self,
         func: Callable[..., T],
@@ -322,7 +322,7 @@ class ApplyResult(Job, Generic[T]):
 
     # -- for the user
 
-    @interrupted_here
+    @not_in_tracebacks
     def get(self, timeout: float | None = None) -> T:
         """The result, when it is there; raises what the function raised.
 
@@ -338,7 +338,7 @@ class ApplyResult(Job, Generic[T]):
         value: T = self._value
         return value
 
-    @interrupted_here
+    @not_in_tracebacks
     def wait(self, timeout: float | None = None) -> None:
         """Return when the result is there, or after `timeout` seconds."""
         self.staff.wait_for(lambda: self.done, timeout)
@@ -510,11 +510,11 @@ class IMapIterator(Job, Iterator[T]):
     def __iter__(self) -> IMapIterator[T]:
         return self
 
-    @interrupted_here
+    @not_in_tracebacks
     def __next__(self) -> T:
         return self.next()
 
-    @interrupted_here
+    @not_in_tracebacks
     def next(self, timeout: float | None = None) -> T:
         """The next result; raises what the function raised for it, and StopIteration at the end.
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
+from allcores.engine.failures import WorkerDied
 from allcores.engine.interrupts import from_handler
 
 P = ParamSpec("P")
@@ -60,16 +61,22 @@ def _is_ours(traceback: TracebackType | None) -> bool:
     return traceback is not None and traceback.tb_frame.f_code.co_filename.startswith(_PACKAGE)
 
 
-def interrupted_here(function: Callable[P, R]) -> Callable[P, R]:
-    """A function of ours that is not in the traceback of what a signal's handler raises."""
+def trim(error: BaseException) -> None:
+    """Leave our frames out of the traceback, unless it is our own code that went wrong."""
+    told = isinstance(error, (WorkerDied, TimeoutError, MemoryError))
+    if told or from_handler(error) or shows_users_code(error):
+        trimmed(error)
+
+
+def not_in_tracebacks(function: Callable[P, R]) -> Callable[P, R]:
+    """A function of ours that is in no traceback of what the program's own code has raised."""
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
         except BaseException as error:
-            if from_handler(error):
-                trimmed(error)
+            trim(error)
             raise
 
     return call
