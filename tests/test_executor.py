@@ -300,3 +300,34 @@ def test_with_threads_of_unknown_kind_the_tasks_run_here() -> None:
     finally:
         stop.set()
         thread.join()
+
+
+def mark_and_wait(x: int, folder: str) -> int:
+    Path(folder, f"{os.getpid()}-{x}").touch()
+    until(f"{folder}/go")
+    return x
+
+
+def test_calls_of_a_map_that_took_too_long_are_given_up(tmp_path: Path) -> None:
+    with Executor(2) as executor:
+        other = executor.submit(mark_and_wait, 0, str(tmp_path))
+        wait_for(lambda: list(tmp_path.iterdir()))
+        with pytest.raises(TimeoutError):
+            list(executor.map(square, range(6), [100] * 6, timeout=0.2))
+        assert executor.submit(square, 3).result(PATIENCE) == 9
+        (tmp_path / "go").touch()
+        assert other.result(PATIENCE) == 0
+    assert len(list(tmp_path.iterdir())) == 2, "the other task was begun again"
+
+
+@pytest.mark.parametrize("size, words", [(1, "item 5 of"), (3, "items 3 to 5 of")])
+def test_notes_say_which_item_of_a_map_it_was(size: int, words: str) -> None:
+    with Executor(2) as executor:
+        for function in (lambda x: x // (5 - x), lambda x: x if x < 5 else threading.Lock()):
+            with pytest.raises(Exception) as caught:
+                list(executor.map(function, range(9), chunksize=size))
+            assert words in " ".join(caught.value.__notes__)
+        items = [*range(5), threading.Lock()]
+        with pytest.raises(TypeError) as refused:
+            list(executor.map(id, items, chunksize=size))
+        assert words in " ".join(refused.value.__notes__)

@@ -66,7 +66,7 @@ class Executor(_Base):
         """
         with self._staff.interrupts.held_back(), self._staff.changed:
             self._check_running()
-            return self._start(fn, self._staff.introduce(fn), args, kwargs)
+            return self._start(fn, self._staff.introduce(fn), args, kwargs).future
 
     def _check_running(self) -> None:
         self._staff.check_owner()
@@ -75,7 +75,7 @@ class Executor(_Base):
         if self._staff.exiting:
             raise RuntimeError("the program is ending: it takes no more tasks")
 
-    def _start(self, fn: Any, function: Function, args: Any, kwargs: Any) -> Future[Any]:
+    def _start(self, fn: Any, function: Function, args: Any, kwargs: Any) -> _Task:
         with self._staff.interrupts.held_back(), self._staff.changed:
             self._check_running()
             task = _Task(self._staff, fn, function, args, kwargs)
@@ -84,7 +84,7 @@ class Executor(_Base):
         if not helped:
             # Nobody would see to it while the program does something else.
             self._staff.wait_for(task.future.done)
-        return task.future
+        return task
 
     def map(
         self,
@@ -96,7 +96,8 @@ class Executor(_Base):
     ) -> Iterator[T]:
         """An iterator of `fn(x, ...) for x, ... in zip(*iterables)`, all of them submitted now.
 
-        timeout: seconds from now after which TimeoutError is raised. chunksize: calls a worker is
+        timeout: seconds from now after which TimeoutError is raised, and workers that are at calls
+        of this map are ended. chunksize: calls a worker is
         given at a time. buffersize: submit so many ahead of the results taken, no more.
         """
         size = count(chunksize, "chunksize")
@@ -109,7 +110,7 @@ class Executor(_Base):
             self._check_running()
             function = self._staff.introduce(each)
         calls = (self._start(each, function, (c,), {}) for c in chunks)
-        return _results(calls, deque(islice(calls, ahead)), end)
+        return _results(calls, deque(islice(calls, ahead)), end, size)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more tasks. wait: return when all are done and the workers have ended.
@@ -194,14 +195,26 @@ def _each(fn: Callable[..., Any], items: list[tuple[Any, ...]]) -> list[Any]:
 
 
 def _results(
-    calls: Iterator[Future[list[Any]]], futures: deque[Future[list[Any]]], end: float | None
+    calls: Iterator[_Task], tasks: deque[_Task], end: float | None, size: int
 ) -> Iterator[Any]:
-    """What calls give, one by one. calls: makes the further ones; futures: those made."""
+    """What calls give, one by one. calls: makes the further ones; tasks: those made, of `size`."""
+    given = 0
     try:
-        while futures:
+        while tasks:
             left = None if end is None else end - time.monotonic()
-            results = futures.popleft().result(left)
-            futures.extend(islice(calls, 1))
+            try:
+                results = tasks[0].future.result(left)
+            except Exception as error:
+                if tasks[0].future.done():
+                    part = f"item {given}" if size == 1 else f"items {given} to {given + size - 1}"
+                    error.add_note(f"in {part} of this map")
+                else:
+                    # Nobody can ask for them any more, and they may take for ever.
+                    tasks[0].staff.abandon(*tasks)
+                raise
+            tasks.popleft()
+            tasks.extend(islice(calls, 1))
+            given += len(results)
             results.reverse()
             while results:
                 yield results.pop()
@@ -209,8 +222,8 @@ def _results(
         trimmed(interrupt)
         raise
     finally:
-        for future in futures:
-            future.cancel()
+        for task in tasks:
+            task.future.cancel()
 
 
 class _Task(Job):

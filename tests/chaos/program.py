@@ -103,8 +103,6 @@ def go_wrong(x: int, how: str) -> float:
     if how == "raises":
         raise ValueError("planned", x)
     if how == "exits":
-        if PLAIN and PLAN["face"] == "Pool":
-            raise WorkerDied(x)
         sys.exit(3)
     if how == "stays":
         if PLAIN and POOL:
@@ -222,7 +220,8 @@ else:
 def told(value: Any) -> str:
     """A value in words; equal for equal values of the same types."""
     if isinstance(value, (list, tuple)):
-        return f"{type(value).__name__}[{', '.join([told(v) for v in value])}]"
+        kind = "tuple" if isinstance(value, tuple) else "list"
+        return f"{kind}[{', '.join([told(v) for v in value])}]"
     if isinstance(value, dict):
         return f"{{{', '.join([f'{k!r}: {told(v)}' for k, v in value.items()])}}}"
     if type(value).__module__ == "numpy":

@@ -113,7 +113,7 @@ class Runner:
             "cost": 0 if plain else s.cost,
             "faults": s.faults,
             "memory": MEMORY,
-            "skips": skips if skips and not native else (),
+            "skips": skips and (skips[: s.face == "map"] if native else skips) or (),
             "count": s.count,
             "options": {} if plain else options,
             "stop": s.stop,
@@ -179,7 +179,18 @@ def report_of(home: Path) -> dict[str, Any]:
     return found
 
 
-EXPECTED = {"script.py", "out", "err", "ready", "report", "tmp", "notes", "disk", "log.txt"}
+EXPECTED = {
+    "script.py",
+    "out",
+    "err",
+    "ready",
+    "report",
+    "report.new",
+    "tmp",
+    "notes",
+    "disk",
+    "log.txt",
+}
 
 
 def unexpected(home: Path) -> Iterator[Path]:

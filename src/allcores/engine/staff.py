@@ -424,19 +424,31 @@ class Staff(Workforce):
             self.finished(job, job.give_up(error))
         self.jobs.clear()
 
-    def abandon(self, job: Job) -> None:
-        """Nobody waits for a job any more: those who are at it stop at once."""
+    def abandon(self, *jobs: Job) -> None:
+        """Nobody waits for these jobs any more: those who are at them stop at once."""
         with self.interrupts.held_back(), self.changed:
-            if job in self.jobs:
-                self.jobs.remove(job)
-            self.again = deque(o for o in self.again if o.job is not job)
+            self.jobs = deque(job for job in self.jobs if job not in jobs)
+            self.again = deque(o for o in self.again if o.job not in jobs)
             for member in list(self.members):
-                if any(o.job is job for o in member.orders):
-                    self.again.extend(o for o in member.orders if o.job is not job)
-                    self.forget(member)
-            if not job.done and job not in self.completed:
-                self.over(job)
+                self.take_from(member, jobs)
+            for job in jobs:
+                if not job.done and job not in self.completed:
+                    self.over(job)
+            self.dispatch()
             self.tell()
+
+    def take_from(self, member: Member, jobs: tuple[Job, ...]) -> None:
+        """Have a worker do no more for these jobs; it ends if it is at one of them."""
+        if not any(o.job in jobs for o in member.orders):
+            return
+        if member.orders[0].job not in jobs:
+            while (order := member.take_back()) is not None:
+                if order.job not in jobs:
+                    self.again.append(order)
+            if not any(o.job in jobs for o in member.orders):
+                return
+        self.again.extend(o for o in member.orders if o.job not in jobs)
+        self.forget(member)
 
     # -- in this process
 

@@ -53,7 +53,7 @@ class AllcoresBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[m
         with executor._staff.changed:
             # The batch travels as an argument: as the function it would be remembered by the workers.
             function = executor._staff.introduce(_do, func)
-            future = executor._start(_do, function, (func,), {})
+            future = executor._start(_do, function, (func,), {}).future
         if callback is not None:
             future.add_done_callback(callback)
         return future
