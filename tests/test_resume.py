@@ -628,3 +628,75 @@ def test_no_trace_is_left_on_what_was_looked_at(programs: Programs) -> None:
     names = programs.run(text).names
     assert "__annotations__" not in vars(names["Plain"])
     assert names["part"].__reduce__()[2][3] is None
+
+
+MAPPED = """
+    import allcores, random
+    const = 3
+    def work(x, y=1):
+        note(x)
+        print("at", x)
+        return [x * const, y]
+    out = allcores.map(work, range(8), resume=kept, workers=2)
+    out += allcores.starmap(work, zip(range(5), "abcde"), resume=kept, workers=2)
+    out += allcores.imap(lambda x: [x + const], (x for x in range(6)), resume=kept, workers=2)
+"""
+
+
+def test_what_was_mapped_is_not_mapped_again(
+    programs: Programs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = programs.run(MAPPED)
+    printed = capsys.readouterr().out
+    again = programs.run(MAPPED)
+    assert (len(first.worked), again.worked, again.said) == (13, [], [])
+    assert again.names["out"] == first.names["out"] and capsys.readouterr().out == printed
+    other = programs.run(MAPPED.replace("const = 3", "const = 4"))
+    assert len(other.worked) == 13 and other.names["out"][1] == [4, 1]
+    assert other.kinds == [ResumeWarning] * 3 and "`program.const`" in other.said[0]
+    longer = programs.run(
+        MAPPED.replace("const = 3", "const = 4").replace("range(8)", "[9, *range(8)]")
+    )
+    assert longer.worked == ["9"]
+
+
+def test_items_that_draw_are_used_only_in_their_place(programs: Programs) -> None:
+    text = """
+        import allcores, random
+        random.seed(5)
+        def work(x):
+            note(x)
+            return x + random.random()
+        out = allcores.map(work, range(6), resume=kept, workers=2, chunk=2)
+        after = random.random()
+    """
+    first = programs.run(text)
+    again = programs.run(text)
+    assert again.worked == [] and first.worked != []
+    for name in ("out", "after"):
+        assert again.names[name] == first.names[name]
+    moved = programs.run(text.replace("range(6)", "[1, 0, 2, 3, 4, 5]"))
+    assert set(moved.worked) == {"0", "1"}
+    assert moved.names["out"][0] - 1 == first.names["out"][0]
+    seeded = programs.run(text.replace("seed(5)", "seed(6)"))
+    assert set(seeded.worked) == set("012345") and seeded.names["out"] != first.names["out"]
+
+
+def test_an_item_that_raised_is_mapped_again(programs: Programs) -> None:
+    text = """
+        import allcores, os
+        def work(x):
+            note(x)
+            if x == 3 and not os.path.exists(flag):
+                raise ValueError(x)
+            return x
+        out = error = None
+        try:
+            out = allcores.map(work, range(6), resume=kept, workers=1, chunk=1)
+        except ValueError as caught:
+            error = str(caught)
+    """.replace("flag", repr(str(programs.folder / "flag")))
+    assert programs.run(text).names["error"] == "3"
+    (programs.folder / "flag").touch()
+    again = programs.run(text)
+    assert again.names["out"] == list(range(6)) and again.worked[0] == "3"

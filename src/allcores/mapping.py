@@ -20,7 +20,7 @@ from allcores.engine import per_worker
 from allcores.engine.failures import CannotFork, shown
 from allcores.engine.forkable import why_not_forkable
 from allcores.engine.interrupts import Interrupts, closed_undisturbed, undisturbed
-from allcores.engine.job import Skipped
+from allcores.engine.job import NOT_KEPT, Skipped
 from allcores.engine.memory import passed
 from allcores.engine.own_streams import enter_iteration, inside_iteration, leave_iteration
 from allcores.engine.randomness import Streams, new_clock_sequence
@@ -37,6 +37,7 @@ from allcores.worth import FEW, WORTH_ITERATION, WORTH_SECONDS, Stay, Taste, wor
 
 if TYPE_CHECKING:
     from allcores.engine.job import Cut
+    from allcores.map_resume import MapResume
 
 T = TypeVar("T")
 
@@ -51,6 +52,7 @@ def map(
     timeout: float | None = None,
     memory: int | None = None,
     retries: int = 1,
+    resume: str | os.PathLike[str] | None = None,
 ) -> list[T]:
     """`[fn(x) for x in xs]` on every core; with several iterables `[fn(x, y) for x, y in zip(...)]`.
 
@@ -61,7 +63,8 @@ def map(
     leaves out items that raise an Exception, or "collect", which also keeps a `Failure` of each in
     the `errors` of the list that it gives, and ends with a SkippedWarning. timeout: seconds that an
     item may take. memory: bytes that a worker may take. retries: how often an item that a worker
-    died on is tried again.
+    died on is tried again. resume: a file that keeps finished results, for a run that is killed
+    (docs/failures.md).
 
     Gives the results in order. Raises what `fn` raises first in order, WorkerDied when workers die
     on one item more than `retries` times, TimeoutError and MemoryError for items that pass a limit,
@@ -84,7 +87,9 @@ def map(
         timeout=timeout,
         memory=memory,
         retries=retries,
+        resume=resume,
     )
+    settings = settings._replace(asked=resume is not None)
     call = _call("map", fn, iterables, False, settings)
     try:
         return call.all()
@@ -103,6 +108,7 @@ def imap(
     timeout: float | None = None,
     memory: int | None = None,
     retries: int = 1,
+    resume: str | os.PathLike[str] | None = None,
 ) -> Iterator[T]:
     """As `map`, but an iterator: each result in order, as soon as it is there.
 
@@ -124,7 +130,9 @@ def imap(
         timeout=timeout,
         memory=memory,
         retries=retries,
+        resume=resume,
     )
+    settings = settings._replace(asked=resume is not None)
     return Imap(_call("imap", fn, iterables, False, settings))
 
 
@@ -139,6 +147,7 @@ def starmap(
     timeout: float | None = None,
     memory: int | None = None,
     retries: int = 1,
+    resume: str | os.PathLike[str] | None = None,
 ) -> list[T]:
     """`[fn(*args) for args in iterable]` on every core; else as `map`.
 
@@ -155,7 +164,9 @@ def starmap(
         timeout=timeout,
         memory=memory,
         retries=retries,
+        resume=resume,
     )
+    settings = settings._replace(asked=resume is not None)
     call = _call("starmap", fn, (iterable,), True, settings)
     try:
         return call.all()
@@ -224,7 +235,12 @@ def _call(name: str, fn: Any, iterables: tuple[Any, ...], star: bool, settings: 
             raise TypeError(f"{name}() needs something to loop over, not {kind.__name__}{hint}")
     several = len(iterables) > 1
     iterable = zip(*iterables) if several else iterables[0]
-    return _Call(name, fn, iterable, star or several, settings)
+    call = _Call(name, fn, iterable, star or several, settings)
+    if settings.resume is not None and settings.on != "serial" and not in_worker():
+        from allcores.map_resume import resume_of
+
+        call.resume = resume_of(call)
+    return call
 
 
 SURE = 1000
@@ -257,6 +273,10 @@ class _Call:
         self.failures: list[Failure] = []
         """What was left out because it raised, where that is collected."""
         self.skips = settings.on_error != "raise"
+        self.stays = settings.limits.only_in_workers or bool(settings.asked and settings.resume)
+        """Whether only workers can do what is asked for."""
+        self.resume: MapResume | None = None
+        """What it has of a journal."""
 
     def all(self) -> list[Any]:
         """The results in order."""
@@ -286,11 +306,12 @@ class _Call:
     def pieces(self, whole: bool) -> Generator[Iterable[Any], None, None]:
         """The results in order, in pieces. whole: all of them are wanted, and none before."""
         settings = self.settings
-        limited = settings.limits.only_in_workers
+        limited = self.stays
         serial = settings.on == "serial" or in_worker() or self.nested
         serial = serial or (settings.workers < 2 and not limited)
         if serial and limited:
             self.say("there are no workers in workers, nor with on='serial'")
+        early = True
         try:
             at_once = not serial and self.at_once()
             while True:
@@ -300,6 +321,7 @@ class _Call:
                 if serial or (self.plain and not self.left()):
                     # It may raise, for what was done to its source meanwhile.
                     yield [result for item in self.iterator for result in self.some(item)]
+                    early = False
                     return
                 why = why_not_forkable()
                 if why is not None:
@@ -316,11 +338,14 @@ class _Call:
                     return
                 yield from undisturbed(self.interrupts, self.in_workers())
                 if not self.came_home:
+                    early = False
                     return
                 at_once = self.came_home = False
         finally:
             if self.seeded:
                 self.streams.finish()
+            if self.resume is not None:
+                self.resume.end(early)
             if self.failures:
                 self.warn(collected(self.failures, "item"))
 
@@ -331,7 +356,7 @@ class _Call:
 
     def at_once(self) -> bool:
         """Whether to bring in workers before anything has been run here."""
-        if self.settings.force or self.settings.limits.only_in_workers:
+        if self.settings.force or self.stays:
             return True
         left = self.left()
         if left is None or left < 2:
@@ -469,9 +494,14 @@ class _Call:
         per_worker.close_since(self.first_own)
         settings = self.settings
         limited = settings.limits.only_in_workers
-        stays = settings.force or limited
+        stays = settings.force or self.stays
         job = _FunctionJob(self.fn, self.star, self.streams, self.seeded, settings.on_error)
         job.exact = not limited
+        records = None
+        if self.resume is not None:
+            job.tells_streams = True
+            with self.interrupts.let_through():
+                records = self.resume.begin(self)
         estimate, _ = _costs.get(self.key, (None, 0.0))
         first = self.done
         source, held = self.source()
@@ -484,6 +514,7 @@ class _Call:
             limits=settings.limits,
             first=first,
             interrupts=self.interrupts,
+            journal=records,
         )
         stuck = 0
         stay = Stay(WORTH_ITERATION)  # of which the worker itself takes 1 or 2 µs
@@ -496,6 +527,9 @@ class _Call:
                 except CannotFork as error:
                     self.say(str(error))
                     break
+                if self.resume is not None:
+                    with self.interrupts.let_through():
+                        self.resume.say_problems()
                 if isinstance(event, Batch):
                     stuck = 0
                     yield from self.delivered(event)
@@ -559,7 +593,7 @@ class _Call:
 
     def delivered(self, batch: Batch) -> Iterator[Iterable[Any]]:
         """A batch's results, with what was printed on the way; raises what the function raised."""
-        special, drawn = batch.extra or (True, False)
+        special, drawn, _ = batch.extra or (True, False, ())
         self.seeded |= drawn
         if not special:
             self.done += len(batch.results)
@@ -645,6 +679,8 @@ def _same_again(last: Any, result: Any) -> bool:
 class _FunctionJob:
     """Implements `engine.Job` for a function: exceptions and output travel with the results."""
 
+    tells_streams = False
+    """Whether it is to be told, for a journal, which streams each item has drawn from."""
     exact = True
     """Whether what cannot be sent whole is to be raised again where it is wanted."""
 
@@ -665,6 +701,8 @@ class _FunctionJob:
         """The first item in the chunk that must be done here, and why."""
         self.special = self.raised = self.again = False
         self.last: Any = None
+        self.draws: list[tuple[bytes, ...]] = []
+        """For each item of the chunk, the streams that it has drawn from, by where they begin."""
 
     def enter_worker(self) -> None:
         self.relay.install()
@@ -676,6 +714,7 @@ class _FunctionJob:
         self.items, self.odd = [], None
         self.special = self.raised = self.again = False
         self.last = None
+        self.draws = []
 
     def call(self, item: _Item) -> Any:
         if self.raised:
@@ -684,6 +723,7 @@ class _FunctionJob:
         if self.seeded:
             self.streams.start(item.place)
             enter_iteration()
+        begin = self.streams.states() if self.seeded and self.tells_streams else []
         try:
             result = self.fn(*item.value) if self.star else self.fn(item.value)
         except BaseException as error:
@@ -702,6 +742,8 @@ class _FunctionJob:
                 odd = odd or "a set in a result would come home in another order"
         if odd and self.odd is None:
             self.odd = len(self.items) - 1, odd
+        if begin:
+            self.draws.append(self.streams.begun_where(begin))
         if self.relay.pieces:
             self.special = True
             return _Said(result, self.relay.take())
@@ -742,11 +784,35 @@ class _FunctionJob:
         if self.odd is not None:
             from allcores.engine.job import Cut
 
-            return (self.special, self.seeded), Cut(self.odd[0], "unshippable", self.odd[1])
-        return (self.special, self.seeded), None
+            return self.along(), Cut(self.odd[0], "unshippable", self.odd[1])
+        return self.along(), None
+
+    def along(self) -> tuple[bool, bool, list[tuple[bytes, ...]]]:
+        """What goes along with a chunk's results."""
+        return self.special, self.seeded, self.draws
 
     def lighten(self, extra: Any, empty: bool) -> Any:
         return extra
+
+    # -- in the user's process, for a journal
+
+    def apart(self, results: list[Any], extra: Any) -> list[Any]:
+        """What is to be kept with each of these results."""
+        from allcores.engine.errors import Raised
+
+        _, _, draws = extra or (True, False, ())
+        found: list[Any] = [*draws, *[None] * (len(results) - len(draws))]
+        for k, result in enumerate(results):
+            result = result.result if type(result) is _Said else result
+            if type(result) is Skipped:
+                found[k] = NOT_KEPT
+            elif type(result) is Raised:
+                return found[:k] + [NOT_KEPT] * (len(results) - k)
+        return found
+
+    def together(self, results: list[Any], apart: list[Any]) -> Any:
+        """What would have come along with these results."""
+        return any(type(result) is _Said for result in results), any(apart), ()
 
     def spilled(self) -> str:
         """What was written past Python's own streams, as by a program that was called."""

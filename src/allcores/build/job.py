@@ -11,7 +11,7 @@ from allcores.build.runtime import Functions
 from allcores.build.settings import Flags
 from allcores.build.travel import ATOMS, WHY_STUCK, stuck_ones
 from allcores.build.watch import Watch, watch_items
-from allcores.engine.job import LEFT, Cut, Skipped
+from allcores.engine.job import LEFT, NOT_KEPT, Cut, Skipped
 from allcores.engine.memory import passed
 from allcores.engine.own_streams import OwnStreams
 from allcores.engine.randomness import new_clock_sequence
@@ -310,9 +310,12 @@ class LoopJob:
         for k, names in enumerate(bound[: len(results)]):
             if names:
                 found[k] = {**(found[k] or {}), BOUND: names}
+        for k, result in enumerate(results):
+            if type(result) is Skipped:
+                found[k] = NOT_KEPT
         return found
 
-    def together(self, apart: list[Any]) -> Any:
+    def together(self, results: list[Any], apart: list[Any]) -> Any:
         """What would have come along with results that were kept with these."""
         bound = [(each or {}).get(BOUND, ()) for each in apart]
         flags = frozenset[str]().union(*((each or {}).get(FLAGS, ()) for each in apart))

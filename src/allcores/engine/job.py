@@ -15,6 +15,15 @@ LEFT: Final = _Left()
 """What `Job.work` returns for an iteration that leaves the loop."""
 
 
+class _NotKept:
+    def __repr__(self) -> str:
+        return "NOT_KEPT"
+
+
+NOT_KEPT: Final = _NotKept()
+"""What `apart` gives for a result that is not to be put into a journal."""
+
+
 class Skipped(NamedTuple):
     """Stands where an iteration's result would have been, which raised and is left out."""
 
@@ -54,6 +63,8 @@ class Job(Protocol):
     # left to the caller, who gets a `Cut`.
     # look_at(chunk: list[Any]) -> None, where there is one: the chunk's items, before the first.
     # look_between() -> Cut | None, with it: once, after the first of a chunk's iterations.
+    # apart(results, extra) -> list[Any] and together(results, apart) -> Any, where there is a journal:
+    # of what came along with results, that which is kept with each; and what it makes together.
     # brings_errors: bool, where there is one: an exception travels home in `Cut.error`.
     # encode(message) and decode(body, buffers), where there are: in place of those of `wire`.
 

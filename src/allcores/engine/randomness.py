@@ -50,6 +50,16 @@ class Streams:
         self.seen = now
         return True
 
+    def begun_where(self, then: list[bytes]) -> tuple[bytes, ...]:
+        """Of the streams that are not as they were then, what tells where they began."""
+        pairs = zip(self.beginnings, then, self.states(), strict=True)
+        return tuple(begin for begin, before, now in pairs if before != now)
+
+    @cached_property
+    def beginnings(self) -> list[bytes]:
+        """What tells where each stream was at the call."""
+        return [_digest(type(s).__name__.encode() + f) for s, f in zip(self.all, self.first)]
+
     def start(self, index: int) -> None:
         """Set all of them to where iteration `index` begins."""
         word = index.to_bytes(8, "little")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from allcores.engine import wire
-from allcores.engine.job import Skipped
+from allcores.engine.job import NOT_KEPT
 from allcores.engine.journal import Journal
 
 TOGETHER = 0.02
@@ -30,11 +30,16 @@ class Row(NamedTuple):
     size: int
 
 
+def _always(extra: Any, in_place: bool) -> bool:
+    return True
+
+
 class Records:
     """The records of one entry of a loop: those that are there, and those that come home.
 
     digest: makes an item's digest, by which its record is found; None where it has none. places:
-    whether a record belongs to its place as well. first: the number of the first item.
+    whether a record belongs to its place as well. first: the number of the first item. fits: whether
+    a record may be used, of which the extra and whether it is in its place are given.
     """
 
     def __init__(
@@ -45,9 +50,10 @@ class Records:
         *,
         places: bool = False,
         first: int = 0,
+        fits: Callable[[Any, bool], bool] = _always,
     ) -> None:
         self.journal, self.number, self.digest = journal, number, digest
-        self.places, self.first = places, first
+        self.places, self.first, self.fits = places, first, fits
         self.digests: dict[int, bytes] = {}
         """Of items that have been handed out, by place."""
         self.waiting: list[tuple[Any, ...]] = []
@@ -96,7 +102,7 @@ class Records:
             if len(self.same) <= place:
                 self.same.extend(bytes(place + 1 - len(self.same)))
             self.same[place] = 1
-            return self.opened(known[key])
+            return self.opened(known[key], place)
         if not self.may_have or self.places:
             return None
         if self.moved is None:
@@ -112,7 +118,7 @@ class Records:
                 "WHERE entry = ? AND place = ? AND item = ?",
                 *(self.number, *other),
             )
-            return self.opened(rows[0]) if rows else None
+            return self.opened(rows[0], place) if rows else None
         return None
 
     def others(self, place: int) -> dict[bytes, deque[int]]:
@@ -125,14 +131,17 @@ class Records:
                 found[item].append(at)
         return found
 
-    def opened(self, row: tuple[Any, ...]) -> Row | None:
+    def opened(self, row: tuple[Any, ...], wanted: int) -> Row | None:
         """A row with its record; None where it is not what was written, or cannot be read."""
         place, item, seconds, record, extra, checked = row
         if _check(self.number, place, item, seconds, record, extra) != checked:
             self.damaged += 1
             return None
         try:
-            return Row(seconds, pickle.loads(record), extra and pickle.loads(extra), len(record))
+            more = extra and pickle.loads(extra)
+            if not self.fits(more, place == wanted):
+                return None
+            return Row(seconds, pickle.loads(record), more, len(record))
         except Exception:
             return None
 
@@ -148,7 +157,7 @@ class Records:
             zip(results, extras, strict=True), start + self.first
         ):
             digest = self.digests.pop(place, None)
-            if digest is None or type(result) is Skipped:
+            if digest is None or extra is NOT_KEPT:
                 continue
             try:
                 record = wire.whole(result)

@@ -84,7 +84,7 @@ class Journaled(Protocol):
     def keep(
         self, start: int, results: Sequence[Any], seconds: float, extras: Sequence[Any]
     ) -> None:
-        """Keep these results, each with an extra."""
+        """Keep these results, each with an extra, unless that is NOT_KEPT."""
 
     def due(self) -> float | None:
         """In how many seconds `flush` is to be called; None: there is nothing to be written."""
@@ -397,9 +397,9 @@ class Run:
 
     def use(self, chunk: Chunk, rows: list[Any]) -> None:
         """Have a chunk finished by what was kept of its iterations."""
-        extra = self.job.together([row.extra for row in rows])  # type: ignore[attr-defined]
-        seconds = sum(row.seconds for row in rows)
-        chunk.answer = ([row.record for row in rows], extra, None, seconds)
+        results = [row.record for row in rows]
+        extra = self.job.together(results, [row.extra for row in rows])  # type: ignore[attr-defined]
+        chunk.answer = (results, extra, None, sum(row.seconds for row in rows))
         chunk.size = sum(row.size for row in rows)
         self.held += chunk.size
 

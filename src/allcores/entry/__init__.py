@@ -64,10 +64,9 @@ def segments(
         return natively(iterable, streams) if streams is not None else None
     entry = Entry(site, frame, iterable, settings, streams, failures)
     if settings.resume is not None:
-        from allcores.entry.resume import Resume, journal_of
+        from allcores.entry.resume import resume_of
 
-        journal = journal_of(settings, site)
-        entry.resume = Resume(journal, entry) if journal is not None else None
+        entry.resume = resume_of(entry)
     return entry.segments()
 
 

@@ -165,7 +165,7 @@ class Entry(Tasting):
         records = None
         if self.resume is not None:
             with self.interrupts.let_through():
-                records = self.resume.begin(self.functions.work, self.fixed_values())
+                records = self.resume.begin(self, self.functions.work, self.fixed_values())
             if records is not None:
                 self.job.note_bound()
         self.report.workers = self.settings.workers
@@ -308,7 +308,7 @@ class Entry(Tasting):
         # This and what was made for it hold one another, and the frame with all its variables: what
         # nobody else holds is gone now, as after the plain loop, and not by and by.
         interrupts = self.interrupts
-        for made in (self.place, getattr(self, "job", None), self):
+        for made in (self.place, getattr(self, "job", None), self.resume, self):
             if made is not None:
                 vars(made).clear()
         self.interrupts = interrupts
