@@ -87,7 +87,9 @@ def with_report(scenario: Scenario, plain: Left, ours: Left) -> tuple[str, list[
         allowed(scenario, error) and report["state"] in truth["states"]
     ):
         for what in ("state", "left"):
-            if report[what] != truth[what]:
+            # Where iterations are left out, so may be the last one.
+            told = "{}" not in (report[what], truth[what])
+            if told and report[what] != truth[what]:
                 wrong.append(f"{what} {differing(report[what], truth[what])}")
         if not error and (ours.out, ours.log) != (plain.out, plain.log):
             wrong.append("output is missing")

@@ -361,13 +361,28 @@ class watched:
 HARD: dict[int, int] = {}
 
 
+def own_tasks() -> int:
+    """How many processes and threads this user has."""
+    count = 0
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.stat(f"/proc/{pid}").st_uid == os.getuid():
+                count += len(os.listdir(f"/proc/{pid}/task"))
+        except OSError:
+            pass
+    return count
+
+
 def limit(limits: dict[str, Any]) -> None:
     """Lower what the system allows this program.
 
     "descriptors", "processes": so many more than there are now; the latter in the control group
-    whose folder is "group".
+    whose folder is "group", or of this user.
     """
-    if "processes" in limits:
+    if "processes" in limits and "group" not in limits:
+        HARD[resource.RLIMIT_NPROC] = hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+        resource.setrlimit(resource.RLIMIT_NPROC, (own_tasks() + limits["processes"], hard))
+    if "group" in limits:
         group = Path(limits["group"])
         threads = len(os.listdir("/proc/self/task"))
         (group / "pids.max").write_text(str(threads + limits["processes"]))

@@ -226,7 +226,9 @@ def main(runs: int, seed: int) -> int:
     with folder() as top:
         runner = Runner(top, mounts)
         told = "private mounts" if mounts else "no mounts (the full disk is a limit on file size)"
-        few = "a control group" if runner.few.folder else "not to be had: those runs are unlimited"
+        few = "a control group" if runner.few.folder else "a limit for this user"
+        if not runner.few.folder and os.geteuid() == 0:
+            few = "not to be had, so that those runs have no limit"
         print(f"{runs} runs from seed {seed}; {told}; few processes: {few}", flush=True)
         try:
             for n in range(seed, seed + runs):
