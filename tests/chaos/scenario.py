@@ -88,8 +88,8 @@ def scenario(seed: int) -> Scenario:
     count = draw.randint(20, 60) if heavy else draw.randint(100, 400)
     if shape == "arrays":
         count = min(count, 60)
-    outer = draw.choice([o for o in OUTER if face == "loop" or o not in JOURNAL_ONLY])
-    resume = face == "loop" and (
+    outer = draw.choice([o for o in OUTER if face != "pool" or o not in JOURNAL_ONLY])
+    resume = face != "pool" and (
         outer in JOURNAL_ONLY or (outer in ENDS_IT + INTERRUPTS and draw.random() < 0.6)
     )
     faults = inner_faults(draw, face, count) if draw.random() < 0.6 else {}

@@ -6,14 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.chaos.scenario import OUTER, scenario
+from tests.chaos.scenario import scenario
 
-FIRST, RUNS = 9067, 14
+FIRST, RUNS = 12637, 10
 """Seeds that have most of the faults, in short programs."""
 
 
 def test_some_runs_leave_what_the_plain_loop_leaves() -> None:
-    assert len({scenario(seed).outer for seed in range(FIRST, FIRST + RUNS)}) > len(OUTER) - 2
+    assert len({scenario(seed).outer for seed in range(FIRST, FIRST + RUNS)}) >= 10
     ended = subprocess.run(
         [sys.executable, "-m", "tests.chaos.run", str(RUNS), str(FIRST)],
         cwd=Path(__file__).parents[2],
