@@ -19,6 +19,7 @@ import allcores
 from allcores import parallel
 from allcores.engine import journal
 from allcores.engine.failures import JournalError
+from allcores.engine.private_files import private_folder
 from tests.same import forced
 
 Seen = tuple[list[str], list[str]]
@@ -187,6 +188,22 @@ def rollback_of(kept: Path, folder: Path) -> bytes:
 
 def entries_of(path: Path) -> list[str]:
     return [row[0] for row in journal.journal_at(str(path)).run("SELECT site FROM entries")]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's files")
+def test_a_folder_that_another_user_has_put_there_is_refused(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    private_folder(str(mine))
+    assert mine.stat().st_mode & 0o777 == 0o700
+    link = tmp_path / "link"
+    link.symlink_to(mine)
+    private_folder(str(link))
+    os.chown(link, 12345, -1, follow_symlinks=False)
+    with pytest.raises(JournalError, match="another user made"):
+        private_folder(str(link))
+    os.chown(mine, 12345, -1)
+    with pytest.raises(JournalError, match="belongs to another user"):
+        private_folder(str(mine))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's files")

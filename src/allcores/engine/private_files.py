@@ -91,6 +91,9 @@ def private_folder(path: str) -> None:
         return
     except FileExistsError:
         pass
+    link = os.lstat(path)
+    if stat.S_ISLNK(link.st_mode) and link.st_uid not in (os.geteuid(), 0):
+        raise JournalError(f"{path} is a symbolic link that another user made")
     about = os.stat(path)
     if about.st_uid != os.geteuid():
         raise JournalError(f"{path} belongs to another user; a journal needs a folder of your own")
