@@ -227,40 +227,52 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("old", CHANGES)
-def test_what_has_changed_is_said_and_nothing_stale_is_used(programs: Programs, old: str) -> None:
-    new, words = CHANGES[old]
+NOTHING = {
+    "    def made(k):": "    # a comment\n\n    def made(k):",
+    "out.append(y +": "out.append(  y +",
+    "return 31": "return 32",
+    "def main():": "def another():\n        pass\n    def main():",
+    "out = []\n": "out = []\n        for z in range(2):\n            len(str(z))\n",
+}
+
+
+def test_what_has_changed_is_said_and_nothing_stale_is_used(programs: Programs) -> None:
     sources = {"program": EVERYTHING, "helper": HELPER, "other": OTHER}
-    changed = {name: source.replace(old, new) for name, source in sources.items()}
-    assert changed != sources
-    first = programs.run(sources["program"], helper=HELPER, other=OTHER)
-    assert first.said == []
-    ran = programs.run(changed["program"], helper=changed["helper"], other=changed["other"])
-    assert (ran.replayed, len(ran.worked)) == (0, 4)
-    assert ran.names["out"] != first.names["out"]
-    [said] = ran.said
-    assert ran.kinds == [ResumeWarning]
-    assert said.startswith("4 finished iterations of an earlier run must be done again, for ")
-    assert words in said
-    back = programs.run(changed["program"], helper=changed["helper"], other=changed["other"])
-    assert back.replayed == 4 and back.names["out"] == ran.names["out"]
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("    def made(k):", "    # a comment\n\n    def made(k):"),
-        ("out.append(y +", "out.append(  y +"),
-        ("return 31", "return 32"),
-        ("def main():", "def another():\n        pass\n    def main():"),
-        ("out = []\n", "out = []\n        for z in range(2):\n            len(str(z))\n"),
-    ],
-)
-def test_what_does_not_matter_loses_nothing(programs: Programs, old: str, new: str) -> None:
     first = programs.run(EVERYTHING, helper=HELPER, other=OTHER)
-    assert old in EVERYTHING + OTHER
-    ran = programs.run(EVERYTHING.replace(old, new), helper=HELPER, other=OTHER.replace(old, new))
-    assert (ran.replayed, ran.said) == (4, []) and ran.names["out"] == first.names["out"]
+    assert first.said == []
+    kept = (programs.folder / "kept").read_bytes()
+    for old in [*CHANGES, *NOTHING]:
+        (programs.folder / "kept").write_bytes(kept)
+        new, words = CHANGES.get(old) or (NOTHING[old], "")
+        changed = {name: source.replace(old, new) for name, source in sources.items()}
+        assert changed != sources, old
+        ran = programs.run(changed["program"], helper=changed["helper"], other=changed["other"])
+        if old in NOTHING:
+            assert (ran.replayed, ran.worked, ran.said) == (4, [], []), old
+            assert ran.names["out"] == first.names["out"], old
+            continue
+        assert (ran.replayed, len(ran.worked)) == (0, 4), old
+        assert ran.names["out"] != first.names["out"], old
+        [said] = ran.said
+        assert ran.kinds == [ResumeWarning]
+        assert said.startswith("4 finished iterations of an earlier run must be done again, for ")
+        assert words in said
+    again = programs.run(changed["program"], helper=changed["helper"], other=changed["other"])
+    assert again.replayed == 4
+
+
+def test_a_change_that_is_taken_back_loses_nothing(programs: Programs) -> None:
+    first = programs.run(PLAIN)
+    ending = "out.append(work(x))\n        if x == 2: break"
+    broken = programs.run(
+        PLAIN.replace("const = 3", "const = 3.5").replace("out.append(work(x))", ending)
+    )
+    assert broken.replayed == 0 and "the loop's body" in broken.said[0]
+    back = programs.run(PLAIN)
+    assert (back.replayed, back.worked) == (8, []) and back.names["out"] == first.names["out"]
+    # A loop that has come to its end takes the place of what was there.
+    programs.run(PLAIN.replace("const = 3", "const = 3.5"))
+    assert programs.run(PLAIN).replayed == 0
 
 
 def test_versions_directories_and_settings_count(
@@ -270,9 +282,11 @@ def test_versions_directories_and_settings_count(
 
     text = """
         import numpy as np, os, decimal
+        def work(x):
+            return np.sqrt(x), decimal.Decimal(x) / 7, os.environ.get("A_SETTING")
         out = []
         for x in parallel(range(3), resume=kept, workers=2):
-            out.append((np.sqrt(x), decimal.Decimal(x) / 7, os.environ.get("A_SETTING"), os.path.abspath("y")))
+            out.append(work(x))
     """
 
     def again() -> Ran:
@@ -700,3 +714,46 @@ def test_an_item_that_raised_is_mapped_again(programs: Programs) -> None:
     (programs.folder / "flag").touch()
     again = programs.run(text)
     assert again.names["out"] == list(range(6)) and again.worked[0] == "3"
+
+
+SCRIPT = """
+    import os, subprocess, sys, time
+    def work(x):
+        time.sleep(0.004)
+        if len(sys.argv) > 2:
+            return x * 2
+        with open("worked", "a") as file:
+            file.write(f"{x}\\n")
+        return x * 2
+    out = []
+    for x in range(60):
+        out.append(work(x))
+    if len(sys.argv) == 1:
+        command = [sys.executable, "-m", "allcores", "run", "--quiet", "script.py", "a", "b"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        print(out[-1], sum(out), done.stdout.strip(), "another run" in done.stderr)
+    else:
+        print(sum(out))
+"""
+
+
+@pytest.mark.slow
+def test_every_loop_of_a_script_is_resumed(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(textwrap.dedent(SCRIPT))
+    command = [sys.executable, "-m", "allcores", "run", "--resume", "kept", "script.py"]
+
+    def ran() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+
+    first = ran()
+    assert first.stdout == "118 3540 3540 True\n" and "from the journal" not in first.stderr
+    assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o700
+    (tmp_path / "worked").unlink()
+    again = ran()
+    assert again.stdout == first.stdout and " of them from the journal" in again.stderr
+    # What ran in the program itself, to learn what it costs, is run again.
+    assert len((tmp_path / "worked").read_text().split()) < 30
+    (tmp_path / "kept").chmod(0o777)
+    refused = ran()
+    assert refused.returncode == 2 or refused.returncode == 1
+    assert refused.stdout == "" and "others may write" in refused.stderr

@@ -11,7 +11,7 @@ from allcores.build.made_of import VALUE, ItemDigest, MadeOf
 from allcores.engine.failures import JournalError, NotParallel, ParallelWarning, ResumeWarning
 from allcores.engine.journal import Entered, Journal, journal_at
 from allcores.engine.records import Records
-from allcores.settings import Settings
+from allcores.settings import Settings, is_of_environment
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO})
 """What the system may lack for a journal, which is no reason for a loop not to run."""
@@ -26,13 +26,16 @@ def journal_of(settings: Settings, say: Say) -> Journal | None:
         return None
     try:
         return journal_at(settings.resume)
-    except JournalError:
-        raise
+    except JournalError as error:
+        # A program that the one with the journal has started knows nothing of it.
+        if not is_of_environment(settings.resume):
+            raise
+        say(f"resume has no effect: {error}", ParallelWarning)
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
         say(f"resume has no effect: {error}", ParallelWarning)
-        return None
+    return None
 
 
 class Resuming:

@@ -155,6 +155,11 @@ def _journal(given: Any) -> str | None:
     return os.path.join(folder, JOURNAL) if folder else None
 
 
+def is_of_environment(journal: str) -> bool:
+    """Whether a journal's file is the one that the environment names."""
+    return journal == _journal(None)
+
+
 def _seconds(given: Any) -> float | None:
     if given is None:
         return None

@@ -137,7 +137,7 @@ class Journal:
 
     def run(self, statement: str, *values: Any) -> list[Any]:
         """The rows of a statement; where it fails, none, and there is a `problem`."""
-        if self.problem or self.connection is None:
+        if self.problem or self.connection is None or self.process != os.getpid():
             return []
         try:
             with self.lock:
@@ -148,7 +148,7 @@ class Journal:
 
     def write(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
         """Do this for all rows, or for none."""
-        if self.problem or self.connection is None:
+        if self.problem or self.connection is None or self.process != os.getpid():
             return
         with self.lock:
             try:

@@ -36,7 +36,8 @@ KEEP_LISTENING = 4
 WINDOW = 16
 """Chunks a worker may be ahead of the oldest unfinished one."""
 KEPT_AT_ONCE = 512
-"""Of a journal, so many iterations are read in one go."""
+STREAMED_AT_ONCE = 4
+"""Of a journal, so many iterations are read in one go, and so many of an input without an index."""
 FALSE_STARTS = 5
 """Workers that may be lost before they have begun anything, for each worker, one after the other."""
 LONGEST_WAIT = 100_000_000
@@ -370,12 +371,15 @@ class Run:
     def not_done_before(self, chunk: Chunk) -> list[Chunk]:
         """Take from the journal what it has of a chunk; gives the parts that are to be done."""
         assert self.journal is not None
-        found = self.journal.find(chunk.start, chunk.items)
+        with self.interrupts.let_through():
+            found = self.journal.find(chunk.start, chunk.items)
         if chunk.last and getattr(self.job, "not_sent", None):
             found[-1] = None
         rows = [row for row in found if row is not None]
         whole = len(rows) == len(found)
-        self.kept_at_once = min(2 * len(found), KEPT_AT_ONCE) if whole else 1
+        # Items that are read as they come may be large, and each is held until it is committed.
+        most = KEPT_AT_ONCE if self.source.by_index else STREAMED_AT_ONCE
+        self.kept_at_once = min(2 * len(found), most) if whole else 1
         if not rows:
             return [chunk]
         self.estimate = sum(row.seconds for row in rows) / len(rows) or self.estimate
