@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import gc
 import os
 import signal
@@ -14,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from allcores.engine import errors, per_worker, wire
+from allcores.engine import errors, orphans, per_worker, wire
 from allcores.engine.descendants import descendants, kill_all, kill_tree
 from allcores.engine.failures import CannotFork, Ending
 from allcores.engine.interrupts import HELD
@@ -30,7 +29,6 @@ in_worker = False
 """True in a worker process: a loop in a loop runs natively there."""
 
 
-F_SETSIG = getattr(fcntl, "F_SETSIG", 10)
 CLOSING, CLOSING_BUSY = 30.0, 2.0
 """Seconds that workers have to close what is their own; those in the midst of work have less."""
 CLOSING_HURRIED = 0.3
@@ -287,15 +285,8 @@ def _be_worker(
         _leave_signals_to_the_parent()
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         ours.close()
-        fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
-        # Not SIGIO, which user code may block or ignore.
-        fcntl.fcntl(life, F_SETSIG, signal.SIGKILL)
-        fcntl.fcntl(life, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
-        try:
-            if not os.read(life, 1):
-                return  # it was gone before it could be watched
-        except BlockingIOError:
-            pass
+        if not orphans.die_with(life):
+            return
         go_first()
         sys.settrace(None)
         sys.setprofile(None)

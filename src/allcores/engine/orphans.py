@@ -1,0 +1,101 @@
+"""A worker ends when the program has been killed, and what the worker has started ends with it.
+
+The kernel tells: a pipe that nobody writes to is closed when the program is gone, however it ended.
+A worker is then killed at once. One that has started processes of its own ends them first, which
+takes a signal handler: it runs as soon as the worker is in Python code, or waits for a process.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from allcores.engine.descendants import descendants, kill_all
+
+F_SETSIG = getattr(fcntl, "F_SETSIG", 10)
+
+_life = -1
+_starts_processes = False
+
+
+def die_with(life: int) -> bool:
+    """Have this process, a worker, end when the other end of a pipe is closed; False: it is."""
+    global _life, _starts_processes
+    _life, _starts_processes = life, False
+    signal.signal(signal.SIGIO, _orphaned)
+    fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
+    # Not a signal that can be blocked or ignored.
+    fcntl.fcntl(life, F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(life, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+    if _closed():
+        return False
+    _notice_what_is_started()
+    return True
+
+
+def _closed() -> bool:
+    """Whether the program is gone."""
+    try:
+        return not os.read(_life, 1)
+    except BlockingIOError:
+        return False
+
+
+def _notice_what_is_started() -> None:
+    os.register_at_fork(before=_something_starts)
+    import _posixsubprocess
+
+    places: list[tuple[Any, str]] = [
+        (os, name) for name in ("posix_spawn", "posix_spawnp", "system")
+    ]
+    places.append((_posixsubprocess, "fork_exec"))
+    if "subprocess" in sys.modules:
+        places.append((sys.modules["subprocess"], "_fork_exec"))
+    for module, name in places:
+        if hasattr(module, name):
+            setattr(module, name, _noticing(getattr(module, name)))
+    os.system = _system
+
+
+def _noticing(start: Callable[..., Any]) -> Callable[..., Any]:
+    def noticed(*args: Any, **kwargs: Any) -> Any:
+        _something_starts()
+        return start(*args, **kwargs)
+
+    return noticed
+
+
+def _system(command: Any) -> int:
+    """As os.system, whose wait in C no signal's handler can end."""
+    arguments: list[str | bytes] = ["sh", "-c", os.fsencode(command)]
+    pid = os.posix_spawn("/bin/sh", arguments, os.environ)
+    return os.waitpid(pid, 0)[1]
+
+
+def _something_starts() -> None:
+    """From now on this worker has to end more than itself."""
+    global _starts_processes
+    if not _starts_processes and _life >= 0:
+        _starts_processes = True
+        fcntl.fcntl(_life, F_SETSIG, 0)  # SIGIO
+
+
+def _orphaned(number: int, frame: object) -> None:
+    if not _closed():
+        return
+    while found := descendants(os.getpid()):
+        kill_all(found)
+        for each in found:
+            _reap(each.pid)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _reap(pid: int) -> None:
+    try:
+        os.waitpid(pid, 0)
+    except OSError:
+        pass
