@@ -55,7 +55,7 @@ def leaks(ours: Left) -> list[str]:
         f"in /dev/shm: {ours.shared_memory}" if ours.shared_memory else "",
         f"files: {ours.files}" if ours.files else "",
     ]
-    for what in ("descriptors", "children", "threads", "memory files"):
+    for what in ("descriptors", "children", "threads", "memory files", "settings"):
         if ours.report.get(what):
             found.append(f"{what}: {ours.report[what]}")
     return [f for f in found if f]

@@ -242,6 +242,25 @@ def descriptors() -> set[str]:
     return {f for f in found if "/proc/" not in f}
 
 
+def settings() -> dict[str, Any]:
+    """What is set for the whole process, and has to be as it was."""
+    found: dict[str, Any] = {
+        f"handler of signal {number}": repr(signal.getsignal(number))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGIO, signal.SIGALRM)
+    }
+    found["blocked signals"] = sorted(signal.pthread_sigmask(signal.SIG_BLOCK, []))
+    found["timer"] = signal.getitimer(signal.ITIMER_REAL)[0] > 0
+    found["cores"] = sorted(os.sched_getaffinity(0))
+    found["garbage collection"] = gc.isenabled()
+    found["streams"] = id(sys.stdout), id(sys.stderr), id(sys.excepthook)
+    found["out of memory"] = Path("/proc/self/oom_score_adj").read_text()
+    if np is not None:
+        from threadpoolctl import threadpool_info
+
+        found["threads"] = [pool["num_threads"] for pool in threadpool_info()]
+    return found
+
+
 class watched:
     """Marks the part of the program that is compared, and writes down how it ended."""
 
@@ -252,6 +271,7 @@ class watched:
         faulthandler.register(signal.SIGUSR1, all_threads=True)
         warnings.simplefilter("always")
         warnings.showwarning = self.warn
+        self.settings = settings()
         self.before = descriptors()
         frame = sys._getframe(1)
         if PLAIN:
@@ -280,21 +300,21 @@ class watched:
             self.states.append(state)
 
     def __exit__(self, kind: Any, error: BaseException | None, tb: TracebackType | None) -> bool:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        ended = time.time()
-        sys.settrace(None)
         for name, hard in HARD.items():
             resource.setrlimit(name, (hard, hard))
+        changed = [k for k, v in settings().items() if self.settings[k] != v]
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        sys.settrace(None)
         found = self.found(tb)
         self.note(found)
         report = {
-            "ended": ended,
             "state": self.states[-1],
             "left": told({n: found.get(n, "unbound") for n in PLAN["left"]}) if not error else None,
             "error": type(error).__name__ if error is not None else None,
             "said": str(error),
             "traceback": "".join(traceback.format_exception(error)) if error else "",
             "warned": self.warned,
+            "settings": changed,
             "in_workers": sum(r.in_workers for r in REPORTS),
             "replayed": sum(r.replayed for r in REPORTS),
         }
