@@ -57,7 +57,9 @@ class Runner:
         with self.full_disk(s, disk):
             ours = self.start(s, home)
         outcome, wrong = verdict(s, plain, ours)
-        if wrong and (s.outer in SCARCE or not s.forced):
+        # It may well have run here: for want of workers, as not worth them, or as only one was asked for.
+        here = s.outer in SCARCE or not s.forced or s.options.get("workers") == 1
+        if wrong and here:
             outcome, wrong = verdict(s, self.plain(s, native=True), ours)
         if s.resume and not wrong:
             if s.outer == "damaged journal":
