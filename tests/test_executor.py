@@ -312,8 +312,9 @@ def test_calls_of_a_map_that_took_too_long_are_given_up(tmp_path: Path) -> None:
     with Executor(2) as executor:
         other = executor.submit(mark_and_wait, 0, str(tmp_path))
         wait_for(lambda: list(tmp_path.iterdir()))
-        with pytest.raises(TimeoutError):
+        with pytest.raises(TimeoutError) as late:
             list(executor.map(square, range(6), [100] * 6, timeout=0.2))
+        assert late.value.__notes__ == ["waiting for item 0 of this map"]
         assert executor.submit(square, 3).result(PATIENCE) == 9
         (tmp_path / "go").touch()
         assert other.result(PATIENCE) == 0

@@ -205,10 +205,10 @@ def _results(
             try:
                 results = tasks[0].future.result(left)
             except Exception as error:
-                if tasks[0].future.done():
-                    part = f"item {given}" if size == 1 else f"items {given} to {given + size - 1}"
-                    error.add_note(f"in {part} of this map")
-                else:
+                part = f"item {given}" if size == 1 else f"items {given} to {given + size - 1}"
+                done = tasks[0].future.done()
+                error.add_note(f"{'in' if done else 'waiting for'} {part} of this map")
+                if not done:
                     # Nobody can ask for them any more, and they may take for ever.
                     tasks[0].staff.abandon(*tasks)
                 raise

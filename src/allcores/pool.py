@@ -523,7 +523,8 @@ class IMapIterator(Job, Iterator[T]):
         if not self._available() and not self.staff.wait_for(self._available, timeout):
             from multiprocessing import TimeoutError
 
-            raise TimeoutError(f"no result after {timeout} s")
+            which = f" of task {self._taken}" if self._ordered else ""
+            raise TimeoutError(f"no result{which} after {timeout} s")
         with self.staff.changed:
             if not self._there:
                 self._end()
