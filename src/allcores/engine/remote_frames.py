@@ -74,12 +74,18 @@ def traceback_of(found: list[Place], then: TracebackType | None = None) -> Trace
     """A traceback that names these places, and goes on with `then`."""
     codes: dict[Any, CodeType] = {}
     tb = then
-    for place in reversed(found):
-        key = place[:6]
-        if key not in codes:
-            codes[key] = _code(place)
-        made = _stopped(codes[key], place)
-        tb = TracebackType(tb, made.tb_frame, made.tb_lasti, place.line)
+    # A debugger would take the code that is run here for the user's own.
+    tracing = sys.gettrace()
+    sys.settrace(None)
+    try:
+        for place in reversed(found):
+            key = place[:6]
+            if key not in codes:
+                codes[key] = _code(place)
+            made = _stopped(codes[key], place)
+            tb = TracebackType(tb, made.tb_frame, made.tb_lasti, place.line)
+    finally:
+        sys.settrace(tracing)
     return tb
 
 
