@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import linecache
 import random
+import subprocess
 import sys
 import traceback
 import types
 import warnings
 from itertools import count
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -348,6 +350,32 @@ for n in parallel([1, 2, 3], on_error="skip"):
     )
     assert ours.names["got"] == [[0], [0, 2], [0, 2, 4]]
     assert any("on_error has no effect" in w for w in ours.said())
+
+
+SCRIPT = """
+from allcores import parallel
+def f(x):
+    return 8 // x
+out = []
+loop = parallel([1, 0, 2, 4, 0], on_error="collect")
+for x in loop:
+    out.append(f(x))
+print(out, [failure.index for failure in loop.errors])
+"""
+
+
+@pytest.mark.parametrize("command", ["run", "verify", "find"])
+def test_the_command_leaves_such_loops_as_they_are(tmp_path: Path, command: str) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "allcores", command, "script.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.startswith("[8, 4, 2] [1, 4]\n"), done.stderr
+    assert ("could not be compared" in done.stderr) == (command == "verify")
 
 
 # -- what is collected

@@ -125,11 +125,22 @@ def register_site(plan: Plan, tree: Any) -> int:
 
 
 def at_site(key: int, iterable: Iterable[Any]) -> Iterable[Any]:
-    """As `parallel(iterable)`, for a registered loop that the user left unmarked."""
+    """As `parallel(iterable)`, for a registered loop that the user left unmarked.
+
+    One that goes over what `parallel` has given before is marked, and stays as it is.
+    """
     from allcores.sites import given_site
 
+    if type(iterable) is _Parallel:
+        iterable.site = given_site(key)
+        return iterable
     settings = settings_of()._replace(asked=False)
     return _Parallel(iterable, settings, given_site(key))
+
+
+def is_marked(iterable: Any) -> bool:
+    """Whether this is what `parallel` gives."""
+    return type(iterable) is _Parallel
 
 
 # -- entering a loop
@@ -200,6 +211,7 @@ __all__ = [
     "NotParallel",
     "ParallelWarning",
     "at_site",
+    "is_marked",
     "listeners",
     "parallel",
     "register_site",

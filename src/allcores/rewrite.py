@@ -18,7 +18,7 @@ from operator import length_hint
 from types import CodeType, ModuleType
 from typing import Any, Protocol
 
-from allcores.loop import at_site, register_site
+from allcores.loop import at_site, is_marked, register_site
 from allcores.plan import Plan, plans_of
 from allcores.sites import given_site
 
@@ -58,7 +58,7 @@ class Detour:
         to ask `at_site` at each entry would cost many times what the loop does.
         """
         cost = self._site.cost
-        if cost is not None and not self._forced:
+        if cost is not None and not self._forced and not is_marked(iterable):
             seconds = _length(iterable) * cost + 1e-7
             if seconds < _LITTLE and self._unwatched < _WATCHED_EVERY:
                 self._unwatched += seconds

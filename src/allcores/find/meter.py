@@ -17,7 +17,7 @@ from typing import Any
 from allcores.find.clock import clock
 from allcores.find.runs import Entry, Runs, overheads
 from allcores.inputs import as_is, plain_source
-from allcores.loop import _Parallel
+from allcores.loop import _Parallel, at_site
 from allcores.plan import Plan
 
 SMALL_SECONDS = 40e-6
@@ -109,6 +109,10 @@ class Meter:
                 clock.lost += overheads.skip
                 return iterable
         if type(iterable) is _Parallel:
+            if iterable.settings.only_in_workers:
+                # The plain loop might not come to its end.
+                iterable.settings = iterable.settings._replace(on="processes")
+                return at_site(self.key, iterable)
             iterable = iterable.iterable
         if not self.looked:
             self.looked = True

@@ -58,6 +58,10 @@ class Watch:
     def through(self, iterable: Any) -> Any:
         """What the loop is to iterate over."""
         marked = iterable if isinstance(iterable, _Parallel) else None
+        if marked is not None and marked.settings.only_in_workers:
+            self.verdict.missed = "it asks for what a plain loop cannot do, such as on_error"
+            marked.site = self.site
+            return marked
         plain = marked.iterable if marked is not None else iterable
         if self.session.process != os.getpid():
             return plain
