@@ -538,7 +538,7 @@ class Run:
     # -- lost workers
 
     def bury(self, worker: Worker) -> None:
-        """A worker is gone: what it had is done by others, but for what it cannot be done."""
+        """A worker is gone: what it had is done by others, but for what cannot be done."""
         assert self.crew is not None
         for fd in worker.descriptors():
             if self.by_fd.pop(fd, None) is not None:
