@@ -161,6 +161,9 @@ class PlainPool:
     def submit(self, function: Any, x: Any) -> Any:
         return PlainFuture(function, x)
 
+    def apply_async(self, function: Any, args: Any) -> Any:
+        return PlainFuture(function, *args)
+
 
 class PlainExecutor(PlainPool):
     def map(self, function: Any, xs: Any) -> Any:
@@ -175,6 +178,8 @@ class PlainFuture:
 
     def result(self) -> Any:
         return self.call[0](self.call[1])
+
+    get = result
 
 
 def plain_parallel(xs: Any, **_: Any) -> Any:

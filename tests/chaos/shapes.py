@@ -99,6 +99,40 @@ SHAPES: dict[str, Shape] = {
         """,
         "x following y",
     ),
+    "input raises": _shape(
+        "results",
+        """
+        results = []
+        def numbers():
+            for x in items:
+                if x == stop:
+                    raise KeyError(x)
+                yield x
+        """,
+        """
+        for x in parallel(numbers(), **options):
+            y = work(x)
+            results.append(y)
+        """,
+        "x y",
+    ),
+    "entered again": _shape(
+        "sums",
+        """
+        sums = []
+        def total(k):
+            found = 0.0
+            for x in parallel(items[k::4], **options):
+                y = work(x)
+                found += y
+            return found
+        """,
+        """
+        for k in range(4):
+            sums.append(total(k))
+        """,
+        "k",
+    ),
     "prints": _shape(
         "",
         "",
@@ -202,6 +236,16 @@ SHAPES: dict[str, Shape] = {
         with Pool(2) as pool:
             for y in pool.imap(work, items):
                 results.append(y)
+        """,
+        face="pool",
+    ),
+    "Pool.apply_async": _shape(
+        "results",
+        "results = []",
+        """
+        with Pool(2) as pool:
+            for given in [pool.apply_async(work, (x,)) for x in items]:
+                results.append(given.get())
         """,
         face="pool",
     ),
