@@ -193,13 +193,14 @@ class _Parallel:
 
             if in_worker() or not (may_draw() and wanted(settings)):
                 return iter(iterable)
-        from allcores.engine.interrupts import from_handler
         from allcores.entry import segments
-        from allcores.tracebacks import raises, trimmed
 
         try:
             pieces = segments(self.site, sys._getframe(1), iterable, settings, self.errors)
         except BaseException as error:
+            from allcores.engine.interrupts import from_handler
+            from allcores.tracebacks import raises, trimmed
+
             if not from_handler(error):
                 raise
             pieces = iter([raises(trimmed(error))])

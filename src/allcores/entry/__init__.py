@@ -43,6 +43,8 @@ def segments(
         say_in_vain("it runs in a worker, whose parent has all the cores", frame, settings)
         return None
     if site is None:
+        site = sites.known_at(frame)
+    if site is None:
         with Interrupts().held_back(), collector_paused():
             site = sites.site_at(frame)
     fits = site.plan is None or site.plan.own_streams == wanted(settings)
