@@ -13,12 +13,12 @@ from allcores.engine import wire
 from allcores.engine.job import NOT_KEPT
 from allcores.engine.journal import Journal
 
-TOGETHER = 0.02
-"""Rows are written this many seconds apart, if anything is still to come soon."""
+TOGETHER = 0.1
+"""Rows are written after so many seconds,"""
 HELD = 4 << 20
-"""So many bytes of rows are written at once, however soon."""
-SECONDS_HELD = 0.2
-"""And so much work."""
+"""or as soon as there are so many bytes of them,"""
+SECONDS_HELD = 0.05
+"""or so many seconds of work."""
 
 
 class Row(NamedTuple):
