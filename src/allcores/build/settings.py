@@ -23,6 +23,7 @@ class Settings:
         self.decimal = _decimal()
         self.context = _context()
         self.numpy = _numpy()
+        self.modules = len(sys.modules)
         self.others = _others()
 
     def changed(self) -> str | None:
@@ -40,7 +41,12 @@ class Settings:
             return "the locale"
         if self.decimal is not None and not _works_alike(self.decimal, _decimal_context()):
             return "the context of `decimal`"
-        for name, value in _others().items():
+        others = _others()
+        if self.modules != len(sys.modules):
+            # Libraries that are imported for the first time set these for themselves.
+            self.modules = len(sys.modules)
+            self.others.update({name: others[name] for name in SET_BY_IMPORTS & others.keys()})
+        for name, value in others.items():
             if self.others.get(name, value) != value:
                 return name
         now = _context()
@@ -80,6 +86,9 @@ _OTHERS: list[tuple[str, str, Callable[[Any], Any]]] = [
         lambda m: len(m.dispatch_table),
     ),
 ]
+
+
+SET_BY_IMPORTS = {name for name, module, _ in _OTHERS if module in ("warnings", "copyreg")}
 
 
 def _others() -> dict[str, Any]:
