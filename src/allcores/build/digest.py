@@ -17,7 +17,7 @@ from array import array
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 from allcores.build.states import memo_names
 from allcores.plan.kinds import is_a
@@ -68,10 +68,17 @@ def plain_bytes(value: Any) -> bytes:
     try:
         return repr(value).encode("utf-8", "surrogatepass")
     except ValueError:  # an integer with too many digits
-        if type(value) is int:
-            return hex(value).encode()
-        parts = [("integer", hex(each)) if type(each) is int else each for each in value]
-        return repr(parts).encode("utf-8", "surrogatepass")
+        return _with_long_integers(value).encode("utf-8", "surrogatepass")
+
+
+def _with_long_integers(value: Any) -> str:
+    if type(value) is int:
+        return hex(value)
+    if type(value) is dict:
+        value = value.items()
+    if type(value) in _ATOMS:
+        return repr(value)
+    return f"({', '.join(map(_with_long_integers, value))})"
 
 
 class Values:
@@ -91,6 +98,8 @@ class Values:
         """Objects that lead back to one that is not finished: when they were come by, and how far
         back they lead."""
         self.visited = 0
+        self.shapes: dict[Any, Shape] = {}
+        """How the objects of the program's own classes are read."""
         self.spared: set[int] = set()
         """Objects that do not count, by id."""
         self.left_out: set[tuple[int, str]] = set()
@@ -103,16 +112,19 @@ class Values:
             if kind is float:
                 return b"f" + struct.pack("<d", value)
             return short(kind.__name__[0].encode() + plain_bytes(value))
-        if (kind is tuple or kind is list) and _ATOMS.issuperset(map(type, value)):
+        if kind in _PLAINLY and _PLAINLY[kind](value):
             return self.of_plain(value, kind)
         return self.of_object(value, kind)
 
     def of_plain(self, value: Any, kind: type) -> bytes:
         if id(value) in self.spared:
             return b"-"
-        if value and set(map(type, value)) == {float}:
-            return short(kind.__name__[0].encode() + b"f" + array("d", value).tobytes())
-        return short(kind.__name__[0].encode() + plain_bytes(value))
+        head = kind.__name__.encode()
+        if kind is set or kind is frozenset:
+            return short(head + b"\0".join(sorted(map(plain_bytes, value))))
+        if kind is not dict and value and set(map(type, value)) == {float}:
+            return short(head + b" of float" + array("d", value).tobytes())
+        return short(head + plain_bytes(value))
 
     def of_object(self, value: Any, kind: type) -> bytes:
         key = id(value)
@@ -162,6 +174,8 @@ class Values:
 
     def pieces(self, value: Any, kind: type) -> Iterable[bytes]:
         """What the digest of an object is made of."""
+        if kind in self.shapes:
+            return self.of_instance(value, kind, self.shapes[kind])
         read = _READERS.get(kind)
         if read is not None:
             return read(self, value)
@@ -197,7 +211,10 @@ class Values:
             return (b"logger", level.encode())
         if is_enum(kind):
             return (b"enum", self.digest(kind), str(value._name_).encode())
-        return self.of_instance(value, kind) if is_own(kind) else self.of_reduced(value)
+        if is_own(kind):
+            shape = self.shapes[kind] = shape_of(kind)
+            return self.of_instance(value, kind, shape)
+        return self.of_reduced(value)
 
     # -- containers
 
@@ -242,45 +259,30 @@ class Values:
 
     # -- objects
 
-    def of_instance(self, value: Any, kind: Any) -> Iterable[bytes]:
+    def of_instance(self, value: Any, kind: Any, shape: Shape) -> Iterable[bytes]:
         """An object of the program's: its class, its attributes, and what it is beside these."""
-        content = self.content(value, kind)
-        if content is None:
+        if shape.content is None:
             return self.of_reduced(value)
         try:
             attributes = object.__getattribute__(value, "__dict__")
         except AttributeError:
             attributes = {}
-        memos = memo_names(kind)
-        names = [n for n in attributes if n not in memos and (id(value), n) not in self.left_out]
+        names = [
+            n for n in attributes if n not in shape.memos and (id(value), n) not in self.left_out
+        ]
         own = self.parts(chain.from_iterable((n, attributes[n]) for n in names))
-        slots = self.parts(chain.from_iterable(self.slots(value, kind)))
+        slots = self.parts(chain.from_iterable(self.slots(value, shape))) if shape.slots else b""
+        content = self.parts([shape.content(value)]) if shape.content is not _nothing else b""
         return (b"object", self.digest(kind), own, slots, content)
 
-    def slots(self, value: Any, kind: Any) -> Iterable[tuple[str, Any]]:
+    def slots(self, value: Any, shape: Shape) -> Iterable[tuple[str, Any]]:
         """The attributes that an object keeps elsewhere than in its dict."""
-        for cls in kind.__mro__:
-            for name, slot in vars(cls).items():
-                if type(slot) is types.MemberDescriptorType and is_own(cls):
-                    if (id(value), name) in self.left_out:
-                        continue
-                    try:
-                        yield name, slot.__get__(value)
-                    except AttributeError:
-                        pass
-
-    def content(self, value: Any, kind: Any) -> bytes | None:
-        """What an object is by a builtin type that its class inherits from; None: that is unknown."""
-        numpy = sys.modules.get("numpy")
-        for cls in kind.__mro__:
-            read = _CONTENT.get(cls)
-            if read is not None:
-                return self.digest(read(value))
-            if numpy is not None and cls is numpy.ndarray:
-                return self.digest(numpy.asarray(value))
-            if cls is not object and not is_own(cls) and _made_in_c(cls):
-                return None
-        return b""
+        for name, slot in shape.slots:
+            if (id(value), name) not in self.left_out:
+                try:
+                    yield name, slot.__get__(value)
+                except AttributeError:
+                    pass
 
     def of_reduced(self, value: Any) -> Iterable[bytes]:
         """An object by how it would be pickled."""
@@ -357,6 +359,45 @@ class Values:
         return (b"code", about.encode(), value.co_code, table, self.parts(value.co_consts))
 
 
+class Shape(NamedTuple):
+    """How the objects of one of the program's own classes are read."""
+
+    memos: frozenset[str]
+    """Attributes that do not count."""
+    slots: list[tuple[str, Any]]
+    content: Callable[[Any], Any] | None
+    """Gives what an object is by a builtin type that its class inherits from; None: unknown."""
+
+
+def shape_of(kind: Any) -> Shape:
+    """How the objects of a class are read."""
+    slots = [
+        (name, slot)
+        for cls in kind.__mro__
+        if is_own(cls)
+        for name, slot in vars(cls).items()
+        if type(slot) is types.MemberDescriptorType
+    ]
+    return Shape(memo_names(kind), slots, _content_of(kind))
+
+
+def _content_of(kind: Any) -> Callable[[Any], Any] | None:
+    numpy = sys.modules.get("numpy")
+    for cls in kind.__mro__:
+        read = _CONTENT.get(cls)
+        if read is not None:
+            return read
+        if numpy is not None and cls is numpy.ndarray:
+            return cast(Callable[[Any], Any], numpy.asarray)
+        if cls is not object and not is_own(cls) and _made_in_c(cls):
+            return None
+    return _nothing
+
+
+def _nothing(value: Any) -> Any:
+    """What there is beside an object's attributes, mostly."""
+
+
 def is_own(kind: Any) -> bool:
     """Whether a class or function is the program's, and no library's."""
     return is_own_module(getattr(kind, "__module__", None))
@@ -419,6 +460,24 @@ _CONTENT: dict[type, Callable[[Any], Any]] = {
     BaseException: lambda value: BaseException.args.__get__(value),  # type: ignore[attr-defined]
 }
 """The part of an object that it has from a builtin type."""
+
+_PLAINLY: dict[type, Callable[[Any], bool]] = {
+    tuple: lambda value: _ATOMS.issuperset(map(type, value)) or _of_tuples(value),
+    list: lambda value: _ATOMS.issuperset(map(type, value)) or _of_tuples(value),
+    set: lambda value: _ATOMS.issuperset(map(type, value)),
+    frozenset: lambda value: _ATOMS.issuperset(map(type, value)),
+    dict: lambda value: (
+        _ATOMS.issuperset(map(type, value)) and _ATOMS.issuperset(map(type, value.values()))
+    ),
+}
+"""Whether a container holds nothing but `_ATOMS`, or tuples of these, so that its `repr` says all."""
+
+
+def _of_tuples(value: Any) -> bool:
+    return set(map(type, value)) == {tuple} and _ATOMS.issuperset(
+        map(type, chain.from_iterable(value))
+    )
+
 
 _READERS: dict[type, Callable[[Any, Any], Iterable[bytes]]] = {
     list: Values.of_sequence,
