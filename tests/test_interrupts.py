@@ -522,7 +522,7 @@ def test_anywhere_in_our_own_code(face: str, how: str, first: int, step: int, ag
     "face", ["loop", "stream", "items", "own", "mapped", "one_by_one", "pool", "executor"]
 )
 def test_everywhere_in_our_own_code(face: str, how: str) -> None:
-    assert places(face, how, 600, 31) == ""
+    assert places(face, how, 600, 97) == ""
 
 
 TWICE = """

@@ -52,7 +52,7 @@ def segments(
     small = may_be_small and surely_small(site, iterable)
     why: str | None = ""
     if not small:
-        with Interrupts().held_back(), collector_paused():
+        with collector_paused():
             why = why_serial(site, frame, settings)
     streams = None
     if site.plan is not None and site.plan.draws:

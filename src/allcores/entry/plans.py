@@ -7,6 +7,7 @@ import warnings
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
+from allcores.engine.interrupts import Interrupts, from_handler
 from allcores.inputs import items_left, plain_source
 from allcores.loop import NotParallel, ParallelWarning
 from allcores.plan.handles import explained
@@ -33,12 +34,16 @@ def why_serial(site: Site, frame: FrameType, settings: Settings) -> str | None:
     own = wanted(settings)
     try:
         if site.plan is None or site.node is not site.plan.node or site.running is None:
-            make_plan(site, frame, own)
+            with Interrupts().held_back():
+                make_plan(site, frame, own)
         elif site.plan.own_streams != own or not _still_holds(site.plan, frame):
-            _plan_again(site, frame, own)
+            with Interrupts().held_back():
+                _plan_again(site, frame, own)
     except RecursionError:
         return TOO_DEEP
     except Exception as error:
+        if from_handler(error):
+            raise
         # Our failing to read a loop is no reason for it not to run.
         site.problem = f"reading it failed, which is a bug of allcores: {error!r}"
         if not settings.asked:
