@@ -69,7 +69,7 @@ class Runner:
             how, found = verdict(again, self.plain(again), then)
             wrong += [f"resumed: {f}" for f in found]
             outcome += f"; resumed {how}"
-        if not (wrong and os.environ.get("CHAOS_KEEP")):
+        if not wrong or os.environ.get("CHAOS_KEEP") != "1":
             shutil.rmtree(home)
         else:
             wrong.append(f"kept in {home}")
@@ -266,7 +266,7 @@ def folder() -> Iterator[Path]:
     try:
         yield top
     finally:
-        if not os.environ.get("CHAOS_KEEP"):
+        if os.environ.get("CHAOS_KEEP") != "1":
             shutil.rmtree(top, ignore_errors=True)
 
 
