@@ -611,3 +611,51 @@ def test_twice_in_a_row(tmp_path: Path) -> None:
 def test_twice_in_a_row_many_times(tmp_path: Path) -> None:
     for seed in range(2, 12):
         twice(tmp_path, 30, seed)
+
+
+AS_IT_IS_CLOSED = """
+    import signal
+    from allcores import imap, parallel
+    from allcores.engine.interrupts import Interrupts
+
+    close, left = Interrupts.while_closing, []
+    def interrupted(self, pieces):
+        if left:
+            signal.raise_signal(signal.SIGINT) if left.pop() else None
+            result = close(self, pieces)
+            signal.raise_signal(signal.SIGINT) if left and left.pop() else None
+            return result
+        return close(self, pieces)
+    Interrupts.while_closing = interrupted
+
+    def square(x):
+        return x * x
+
+    def loop():
+        for x in parallel(range(30)):
+            y = square(x)
+            if x == 5:
+                break
+
+    def calls():
+        for y in imap(square, iter(range(30))):
+            if y == 25:
+                break
+
+    for what in (loop, calls):
+        for when in ([True], [True, False]):
+            left[:] = when
+            try:
+                what()
+                for _ in range(1000):
+                    pass
+                print("went on")
+            except KeyboardInterrupt:
+                print("caught")
+    """
+
+
+def test_as_a_loop_is_left(tmp_path: Path) -> None:
+    """What is raised as a generator is closed is lost, so that it has to come again after that."""
+    outcome = Program(tmp_path, AS_IT_IS_CLOSED).end()
+    assert (outcome.code, outcome.out, outcome.err) == (0, "caught\n" * 4, "")

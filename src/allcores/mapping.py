@@ -200,6 +200,8 @@ def _one_by_one(call: _Call) -> Generator[Any, None, None]:
     try:
         for piece in closed_undisturbed(call.interrupts, call.pieces(whole=False)):
             yield from piece
+    except GeneratorExit:
+        raise  # at once: a signal that came meanwhile is to be handled outside
     except BaseException as error:
         trim(error)
         raise

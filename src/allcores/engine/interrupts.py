@@ -223,7 +223,15 @@ def closed_undisturbed(
         for piece in pieces:  # noqa: UP028  (`yield from` would close it before we hear of that)
             yield piece
     except GeneratorExit:
-        late = interrupts.while_closing(pieces.close)  # noqa: F841  (kept as long as this frame)
+        late = []  # kept as long as this frame
+        closed = False
+        while not closed:
+            try:
+                late.append(interrupts.while_closing(pieces.close))
+                closed = True
+            except KeyboardInterrupt:
+                # It came just before signals were held back, or just after.
+                late.append(_when_dropped(signal.SIGINT))
         raise
     except BaseException:
         with interrupts.held_back():
