@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import stat
+import time
 
 from allcores.engine.failures import JournalError
 
@@ -60,15 +61,26 @@ def refuse_open_folder(path: str) -> None:
         )
 
 
+PATIENCE = 1.0
+"""Seconds to wait for a lock: the workers of a run that was just killed may still be ending."""
+
+
 def take_lock(file: int, path: str) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = _holder(os.fstat(file).st_ino)
-        by = f" (process {holder})" if holder else ""
-        raise JournalError(
-            f"another run{by} is using the journal {path}; wait for its end, or give this run another"
-        ) from None
+    """Lock a file for this process. Raises JournalError where another one has done so."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > until:
+                break
+        time.sleep(0.01)
+    holder = _holder(os.fstat(file).st_ino)
+    by = f" (process {holder})" if holder else ""
+    raise JournalError(
+        f"another run{by} is using the journal {path}; wait for its end, or give this run another"
+    )
 
 
 def _holder(inode: int) -> str:
