@@ -24,7 +24,7 @@ from typing import Any
 
 from tests.chaos import outer, sandbox
 from tests.chaos.judge import Left, verdict
-from tests.chaos.scenario import MEMORY, SCARCE, Scenario, scenario
+from tests.chaos.scenario import MEMORY, OUTER, SCARCE, Scenario, scenario
 from tests.chaos.shapes import SHAPES, program
 
 ROOT = Path(__file__).parents[2]
@@ -272,10 +272,41 @@ def folder() -> Iterator[Path]:
 
 def table(counts: collections.Counter[tuple[str, str]]) -> str:
     """Faults and outcomes in Markdown."""
-    lines = ["| done to the program | what came of it | runs |", "|---|---|---|"]
-    for (what, outcome), n in sorted(counts.items(), key=lambda c: (c[0][0], -c[1])):
-        lines.append(f"| {what} | {outcome} | {n} |")
+    rows: dict[str, collections.Counter[str]] = {}
+    for (what, outcome), n in counts.items():
+        row = rows.setdefault(what, collections.Counter())
+        first, _, then = outcome.partition("; resumed ")
+        row["runs"] += n
+        row[kind_of(first)] += n
+        if then:
+            row["started again: as plain" if kind_of(then) in GOOD else f"resumed {then}"] += n
+    found = {kind for row in rows.values() for kind in row}
+    kinds = [k for k in COLUMNS if k in found] + sorted(found - set(COLUMNS))
+    lines = [f"| done to the program | {' | '.join(kinds)} |", "|---" * (len(kinds) + 1) + "|"]
+    for what in [w for w in OUTER if w in rows]:
+        cells = " | ".join(str(rows[what][kind] or "") for kind in kinds)
+        lines.append(f"| {what} | {cells} |")
     return "\n".join(lines)
+
+
+GOOD = ("as the plain loop", "the item's exception")
+COLUMNS = (
+    "runs",
+    *GOOD,
+    "WorkerDied, a prefix",
+    "KeyboardInterrupt, a prefix",
+    "ended, nothing left",
+    "started again: as plain",
+)
+
+
+def kind_of(outcome: str) -> str:
+    """What came of a run, as a column of the table."""
+    if outcome == "same as plain":
+        return "as the plain loop"
+    if outcome.endswith(" as planned"):
+        return "the item's exception"
+    return {"ended, nothing left over": "ended, nothing left"}.get(outcome, outcome)
 
 
 if __name__ == "__main__":
