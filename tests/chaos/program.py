@@ -307,7 +307,7 @@ class watched:
     def __exit__(self, kind: Any, error: BaseException | None, tb: TracebackType | None) -> bool:
         for name, hard in HARD.items():
             resource.setrlimit(name, (hard, hard))
-        changed = [k for k, v in settings().items() if self.settings[k] != v]
+        changed = [f"{k}: {v}" for k, v in settings().items() if self.settings[k] != v]
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         sys.settrace(None)
         found = self.found(tb)
