@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from allcores.engine.interrupts import Interrupts
 from tests.lines import read_line
 from tests.sessions import wait_for
 
@@ -659,3 +660,16 @@ def test_as_a_loop_is_left(tmp_path: Path) -> None:
     """What is raised as a generator is closed is lost, so that it has to come again after that."""
     outcome = Program(tmp_path, AS_IT_IS_CLOSED).end()
     assert (outcome.code, outcome.out, outcome.err) == (0, "caught\n" * 4, "")
+
+
+def test_an_interrupt_as_signals_are_let_through() -> None:
+    """What was entered, and not left, does nothing more when it is dropped."""
+    before = signal.getsignal(signal.SIGINT)
+    interrupts = Interrupts()
+    with interrupts.held_back():
+        assert signal.getsignal(signal.SIGINT) != before
+        entered = interrupts.let_through()
+        entered.__enter__()
+        assert signal.getsignal(signal.SIGINT) == before
+    del entered
+    assert signal.getsignal(signal.SIGINT) == before

@@ -86,19 +86,9 @@ class Interrupts:
             if not self.depth:
                 self.hand_back()
 
-    @contextmanager
-    def let_through(self) -> Iterator[None]:
+    def let_through(self) -> LetThrough:
         """Where others' code runs, though inside of `held_back`, for it may take any time."""
-        if not self.depth or threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        depth, self.depth = self.depth, 0
-        try:
-            self.hand_back()
-            yield
-        finally:
-            self.depth = depth
-            self.take_over()
+        return LetThrough(self)
 
     def raise_now(self) -> None:
         """Let through what has come: all is in order here."""
@@ -168,6 +158,37 @@ class Interrupts:
             handler = self.before.get(signal.SIGINT, getsignal(signal.SIGINT))
             if handler is signal.default_int_handler:
                 self.came = [number for number in self.came if number != signal.SIGINT]
+
+
+class LetThrough:
+    """Signals are handled as they come inside of this, though they are held back around it.
+
+    No generator, for one that is interrupted as it is entered goes on when it is dropped, which may
+    be long after the signals were handed back, and would take them over for good.
+    """
+
+    def __init__(self, interrupts: Interrupts) -> None:
+        self.interrupts = interrupts
+        self.depth = 0
+
+    def __enter__(self) -> None:
+        interrupts = self.interrupts
+        if not interrupts.depth or threading.current_thread() is not threading.main_thread():
+            return
+        self.depth, interrupts.depth = interrupts.depth, 0
+        try:
+            interrupts.hand_back()
+        except BaseException:
+            self.hold_again()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        if self.depth:
+            self.hold_again()
+
+    def hold_again(self) -> None:
+        self.interrupts.depth = self.depth
+        self.interrupts.take_over()
 
 
 def from_handler(error: BaseException) -> bool:
