@@ -69,7 +69,9 @@ def without_report(scenario: Scenario, ours: Left) -> tuple[str, list[str]]:
         "damaged journal": {-signal.SIGKILL},
         "Ctrl-C twice": {-signal.SIGINT},
     }.get(scenario.outer, set())
-    if scenario.outer in INTERRUPTS and ours.code == -signal.SIGINT and "__enter__" in ours.err:
+    # In the program's own code just before the loop, or just after.
+    beside = "__enter__" in ours.err or "__exit__" in ours.err
+    if scenario.outer in INTERRUPTS and ours.code == -signal.SIGINT and beside:
         return "interrupted beside the loop", []
     if ours.code not in ended_by:
         return "died", [f"ended with {ours.code}: {ours.err[-1500:]}"]
