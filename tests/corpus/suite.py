@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import allcores
 from tests.corpus.packages import Package
 
-PATIENCE = 90.0
+PATIENCE = 240
 """Seconds without a test beginning or ending after which a run hangs."""
 RESTARTS = 3
 """How often a run that hung or died is gone on with behind the test that did it."""
