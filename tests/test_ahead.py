@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import allcores
-from allcores import ParallelWarning
+from allcores import ParallelWarning, ahead
 from allcores.ahead import LOOK, first_read
 from tests.same import assert_same
 
@@ -94,7 +94,8 @@ def test_a_map_of_items_that_do_not_last(name: str, monkeypatch: pytest.MonkeyPa
         assert list(allcores.imap(content, INPUTS[name](), workers=2)) == expected
 
 
-def test_only_a_few_items_are_read() -> None:
+def test_only_a_few_items_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ahead, "LOOK_SECONDS", 60)
     read = 0
 
     def numbers() -> Iterator[Any]:

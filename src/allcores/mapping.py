@@ -197,13 +197,15 @@ class Imap(Iterator[T]):
 
 def _one_by_one(call: _Call) -> Generator[Any, None, None]:
     """A generator, whose `close` ends the call."""
+    giving = False
     try:
         for piece in closed_undisturbed(call.interrupts, call.pieces(whole=False)):
+            giving = True
             yield from piece
-    except GeneratorExit:
-        raise  # at once: a signal that came meanwhile is to be handled outside
+            giving = False
     except BaseException as error:
-        trim(error)
+        if not giving:  # else it is closed: a signal that came meanwhile is to be handled outside
+            trim(error)
         raise
 
 
