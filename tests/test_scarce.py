@@ -20,7 +20,8 @@ import pytest
 
 import allcores
 from allcores import ParallelWarning, parallel
-from allcores.engine import wire
+from allcores.engine import thread_limits, wire
+from allcores.engine.thread_limits import thread_pools
 from tests.same import forced
 
 
@@ -43,6 +44,15 @@ def descriptors(more: int) -> Iterator[None]:
         for fd in holes:
             os.close(fd)
     assert open_now() == before
+
+
+def test_where_nothing_can_be_looked_at_thread_pools_are_unseen() -> None:
+    thread_pools()  # imports what it needs
+    known = thread_limits._found[:]
+    thread_limits._found[0] = 0
+    with descriptors(0):
+        assert thread_pools().info() == []
+    thread_limits._found[:] = known
 
 
 def work(x: int) -> int:
