@@ -1894,3 +1894,47 @@ def test_what_a_loop_held_is_gone_when_it_is_over(tmp_path: Path) -> None:
     (tmp_path / "prog.py").write_text(LET_GO)
     with forced():
         subprocess.run([sys.executable, "prog.py"], cwd=tmp_path, check=True)
+
+
+CHANGES_AND_RAISES = """\
+n = [0]
+def both():
+    n[0] += 1
+    return n[1]
+class A:
+    p = property(lambda self: both())
+    def m(self): return both()
+    def __add__(self, other): return both()
+    def __iadd__(self, other): return both()
+    def __getitem__(self, key): return both()
+    def __setitem__(self, key, value): return both()
+    def __bool__(self): return both()
+    def __iter__(self): return both()
+class S:
+    def __setattr__(self, name, value): return both()
+a, s = A(), S()
+"""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "out.append(a.p * x)",
+        "out.append(a.m() * x)",
+        "out.append((a + 1) * x)",
+        "out.append(a[1] * x)",
+        "out.append(x if a else 1)",
+        "out.extend(a)",
+        "y = a.p\n    out.append(y * x)",
+        "a += x",
+        "a[x] = x * x",
+        "a[x] += x * x",
+        "s.q = x * x",
+        "n.append(a.p)",
+        "assert a[0]",
+        "both()\n    out.append(x)",
+    ],
+)
+def test_what_changes_something_and_raises_does_so_once(body: str) -> None:
+    loop = f"for x in parallel(range(6)):\n    {body}\n    k = x * x"
+    assert_same(loop, helpers=CHANGES_AND_RAISES, data="out = []\n", places=("module",))

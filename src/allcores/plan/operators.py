@@ -56,6 +56,8 @@ class Operators(Followed):
             self.noted |= names
         for name in sorted(names):
             for summary in self.around.methods_named(name):
+                if summary.changes:
+                    self.acting.add(node)
                 shared = [r for r in summary.changes if not r.startswith("$")]
                 if fx.UNKNOWN in shared:
                     continue  # the watch is there for what such methods rarely do

@@ -566,7 +566,8 @@ def _fill(
     }
     for stmt, lifts in reader.steps.items():
         unit = isinstance(stmt, (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.Match))
-        plan.steps[stmt] = Step(stmt, _distinct(lifts), several=unit or _several(stmt, lifts))
+        several = unit or _several(stmt, lifts, reader.acting)
+        plan.steps[stmt] = Step(stmt, _distinct(lifts), several)
     _describe(plan, node, reader)
     _judge(plan, node, reader)
     if plan.verdict == "parallel":
@@ -633,9 +634,14 @@ def _distinct(lifts: list[ast.expr]) -> list[ast.expr]:
     return out
 
 
-def _several(stmt: ast.stmt, lifts: list[ast.expr]) -> bool:
-    """Whether a simple statement may have changed something before it raises."""
+def _several(stmt: ast.stmt, lifts: list[ast.expr], acting: set[ast.AST]) -> bool:
+    """Whether a simple statement may have changed something before it raises.
+
+    acting: nodes for which Python calls what changes something.
+    """
     sent = {n for e in lifts for n in walk(e)}
+    if any(n in acting and n not in sent for n in walk(stmt)):
+        return True
     if isinstance(stmt, ast.Expr) and isinstance(stmt.value, ast.Call):
         return sum(isinstance(n, ast.Call) and n not in sent for n in walk(stmt)) > 1 or (
             isinstance(stmt.value.func, ast.Attribute)

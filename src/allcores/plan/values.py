@@ -144,6 +144,8 @@ class Values(ItemChanges):
         """What outlives the call and a function that has been read may have given."""
         self.in_results: dict[str, Roots] = {}
         """What may be in that."""
+        self.acting: set[ast.AST] = set()
+        """Where Python itself calls a method or a property that changes something."""
         self.touched: list[tuple[ast.AST, str]] = []
         """What the iteration made and the statement at hand changes."""
         self.swallowing = 0
