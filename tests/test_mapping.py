@@ -149,7 +149,7 @@ def test_work_is_done_by_several_processes() -> None:
 def test_tiny_work_stays_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALLCORES_WORKERS", "2")
     # Other programs on the machine make no work bigger than it is.
-    monkeypatch.setattr("allcores.mapping.perf_counter", time.thread_time)
+    monkeypatch.setattr("allcores.map_call.perf_counter", time.thread_time)
     seen = []
     results = allcores.map(lambda x: seen.append(x) or os.getpid(), range(100_000))
     assert set(results) == {os.getpid()}

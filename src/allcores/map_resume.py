@@ -13,10 +13,10 @@ from allcores.engine.records import Records
 from allcores.resuming import Resuming, journal_of
 
 if TYPE_CHECKING:
-    from allcores.mapping import _Call
+    from allcores.map_call import Call
 
 
-def resume_of(call: _Call) -> MapResume | None:
+def resume_of(call: Call) -> MapResume | None:
     """What a call has of the journal that is asked for, if any. Raises JournalError and OSError."""
     said: set[str] = set()
 
@@ -40,7 +40,7 @@ class MapResume(Resuming):
     begun: frozenset[bytes] = frozenset()
     """What tells where the random streams begin."""
 
-    def place(self, call: _Call) -> None:
+    def place(self, call: Call) -> None:
         """Note where the call stands."""
         frame: FrameType | None = sys._getframe()
         while frame is not None and frame.f_globals.get("__name__", "").startswith("allcores."):
@@ -52,7 +52,7 @@ class MapResume(Resuming):
         self.site = f"{file}:{code.co_qualname}:{call.name}({name})"
         self.begun = frozenset(call.streams.beginnings)
 
-    def begin(self, call: _Call) -> Records | None:
+    def begin(self, call: Call) -> Records | None:
         """The records of the items that workers are to do from here on, if they can be kept."""
         if self.number is None and not self.in_vain:
             self.enter(self.site, 0, lambda: made_of_function(call.fn, ()))

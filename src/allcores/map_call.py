@@ -1,0 +1,438 @@
+"""One call of `map`, `imap` or `starmap`: here while that is the best thing to do, then in workers."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator
+from itertools import chain, islice
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+from allcores.ahead import first_read
+from allcores.engine import per_worker
+from allcores.engine.failures import CannotFork, shown
+from allcores.engine.forkable import why_not_forkable
+from allcores.engine.interrupts import Interrupts, closed_undisturbed, undisturbed
+from allcores.engine.job import Skipped
+from allcores.engine.own_streams import enter_iteration, inside_iteration, leave_iteration
+from allcores.engine.randomness import Streams
+from allcores.engine.relay import put_out
+from allcores.engine.schedule import Batch, Halt, Run
+from allcores.engine.source import Indexed, Streamed
+from allcores.inputs import as_is, as_sequence, items_left, plain_source
+from allcores.loop import ParallelWarning, in_worker
+from allcores.map_job import FunctionJob, Item, Numbered, Said
+from allcores.plan.handles import used_by_function
+from allcores.settings import Settings
+from allcores.skipping import Failure, Results, collected
+from allcores.tracebacks import trimmed
+from allcores.worth import FEW, WORTH_ITERATION, WORTH_SECONDS, Stay, Taste, worth_workers
+
+if TYPE_CHECKING:
+    from allcores.map_resume import MapResume
+
+SURE = 1000
+"""A function that drew no random number in so many calls is taken for one that draws none."""
+costs: dict[Any, tuple[float, float]] = {}
+"""Seconds that an item took lately, and what those took by which that is known; by code."""
+
+
+def left_generator(error: RuntimeError) -> bool:
+    """Whether this stands for a StopIteration of the function, which cannot leave our generators."""
+    tb = error.__traceback__
+    while tb is not None and tb.tb_next is not None:
+        tb = tb.tb_next
+    ours = tb is not None and tb.tb_frame.f_globals.get("__name__", "").startswith("allcores.")
+    return ours and isinstance(error.__cause__, StopIteration)
+
+
+def raise_as_it_is(error: BaseException) -> NoReturn:
+    """Raise this, and leave what it was raised from or while handling as it is."""
+    links = error.__cause__, error.__context__, error.__suppress_context__
+    try:
+        raise error
+    finally:
+        error.__cause__, error.__context__, error.__suppress_context__ = links
+
+
+class Call:
+    """One call of `map`, `imap` or `starmap`."""
+
+    def __init__(
+        self, name: str, fn: Callable[..., Any], iterable: Any, star: bool, settings: Settings
+    ) -> None:
+        self.name, self.fn, self.star, self.settings = name, fn, star, settings
+        self.iterable = iterable
+        self.iterator: Any = as_is(iter(iterable))
+        self.plain = plain_source(iterable)
+        self.key = getattr(getattr(fn, "__func__", fn), "__code__", None)
+        self.done = 0
+        self.interrupts = Interrupts()
+        self.first_own = per_worker.newest()
+        self.streams = Streams.of(fn)
+        self.came_home = False
+        """Whether workers were given up, for the items cost less than sending them."""
+        self.seeded = False
+        """Whether each item has random streams of its own: from the first draw on."""
+        self.nested = inside_iteration()
+        """Whether all of it draws from the streams of an iteration, or of another call's item."""
+        self.failures: list[Failure] = []
+        """What was left out because it raised, where that is collected."""
+        self.skips = settings.on_error != "raise"
+        self.stays = settings.limits.only_in_workers or bool(settings.asked and settings.resume)
+        """Whether only workers can do what is asked for."""
+        self.resume: MapResume | None = None
+        """What it has of a journal."""
+
+    def all(self) -> list[Any]:
+        """The results in order."""
+        results = self.all_results()
+        if not self.skips:
+            return results
+        found: Results[Any] = Results(results)
+        found.errors = self.failures
+        return found
+
+    def all_results(self) -> list[Any]:
+        results: list[Any] = []
+        try:
+            for piece in closed_undisturbed(self.interrupts, self.pieces(whole=True)):
+                if type(piece) is list and len(piece) > len(results):
+                    # The longer one grows, for that copies less.
+                    piece[:0] = results
+                    results = piece
+                else:
+                    results += piece
+        except RuntimeError as error:
+            if left_generator(error):
+                raise_as_it_is(cast(StopIteration, error.__cause__))
+            raise
+        return results
+
+    def pieces(self, whole: bool) -> Generator[Iterable[Any], None, None]:
+        """The results in order, in pieces. whole: all of them are wanted, and none before."""
+        settings = self.settings
+        limited = self.stays
+        serial = settings.on == "serial" or in_worker() or self.nested
+        serial = serial or (settings.workers < 2 and not limited)
+        if serial and limited:
+            self.say("there are no workers in workers, nor with on='serial'")
+        early = True
+        try:
+            at_once = not serial and self.at_once()
+            while True:
+                if not at_once:
+                    taste = self.taste_pieces if whole and self.plain else self.taste_items
+                    yield from taste(for_ever=serial)
+                if serial or (self.plain and not self.left()):
+                    # It may raise, for what was done to its source meanwhile.
+                    yield [result for item in self.iterator for result in self.some(item)]
+                    early = False
+                    return
+                why = why_not_forkable()
+                if why is not None:
+                    why = f"workers cannot be made here: {why}"
+                else:
+                    name = getattr(self.fn, "__name__", "the function")
+                    handle = used_by_function(name, self.fn, self.iterable)
+                    why = None if handle is None else handle.text()
+                if why is None and not self.plain:
+                    self.iterator, why = first_read(self.iterator)
+                if why is not None:
+                    self.say(why)
+                    yield from self.taste_items(for_ever=True)
+                    return
+                yield from undisturbed(self.interrupts, self.in_workers())
+                if not self.came_home:
+                    early = False
+                    return
+                at_once = self.came_home = False
+        finally:
+            if self.seeded:
+                self.streams.finish()
+            if self.resume is not None:
+                self.resume.end(early)
+            if self.failures:
+                self.warn(collected(self.failures, "item"))
+
+    def left(self) -> int | None:
+        return items_left(self.iterator) if self.plain else None
+
+    # -- here
+
+    def at_once(self) -> bool:
+        """Whether to bring in workers before anything has been run here."""
+        if self.settings.force or self.stays:
+            return True
+        left = self.left()
+        if left is None or left < 2:
+            return False
+        few = left <= FEW * self.settings.workers
+        known = costs.get(self.key)
+        if known is None:
+            return few
+        # A few tiny items in a new worker seem to cost far more than many do.
+        cost, seconds = known
+        return (few or seconds > WORTH_SECONDS) and worth_workers(cost, left, WORTH_SECONDS)
+
+    def taste_pieces(self, for_ever: bool) -> Iterator[Iterable[Any]]:
+        """Call the function here until workers are worth it."""
+        pieces = self.timed_pieces(for_ever)
+        for piece in pieces:
+            yield self.watched(list(piece))
+            if self.done >= SURE and not self.seeded:
+                # In one comprehension, for no other way of calling a function is as fast.
+                yield self.results(chain.from_iterable(pieces))
+
+    def timed_pieces(self, for_ever: bool) -> Iterator[Iterator[Any]]:
+        """Pieces of the input, each timed while it is used up, until workers are worth it."""
+        taste = Taste()
+        while left := self.left():
+            size = min(taste.size, left)
+            start = perf_counter()
+            yield islice(self.iterator, size)
+            seconds = perf_counter() - start
+            calls = taste.calls_for_workers(size, seconds, self.left() or 0)
+            self.remember(taste.cost(), taste.spent)
+            if calls and not for_ever:
+                return
+
+    def results(self, items: Iterable[Any]) -> list[Any]:
+        """The results of these items, here."""
+        if self.skips:
+            return [result for item in items for result in self.some(item)]
+        fn = self.fn
+        results = [fn(*item) for item in items] if self.star else [fn(item) for item in items]
+        self.done += len(results)
+        return results
+
+    def some(self, item: Any) -> list[Any]:
+        """The result of one item, here, unless it is left out."""
+        try:
+            return [self.one(item)]
+        except Exception as error:
+            if not self.skips:
+                raise
+            self.leave_out(self.done, item, error)
+            self.done += 1
+            return []
+
+    def leave_out(self, place: int, item: Any, raised: Any) -> None:
+        """Leave out an item that has raised. raised: that, or as `errors.pack` makes it."""
+        if self.settings.on_error == "collect":
+            error = raised if isinstance(raised, BaseException) else self.unpacked(raised)
+            self.failures.append(Failure(place, item, trimmed(self.note_on(error, place, item))))
+
+    def watched(self, items: list[Any]) -> list[Any]:
+        """Results of items; from the first draw on each item has random streams of its own."""
+        if not self.seeded:
+            done, failed = self.done, len(self.failures)
+            results = self.results(items)
+            if self.nested or not self.streams.drawn():
+                return results
+            self.seeded = True
+            self.done = done
+            del self.failures[failed:]
+        return [result for item in items for result in self.some(item)]
+
+    def one(self, item: Any) -> Any:
+        """The result of one item, here."""
+        if self.seeded:
+            self.streams.start(self.done)
+            enter_iteration()
+        try:
+            result = self.fn(*item) if self.star else self.fn(item)
+        finally:
+            if self.seeded:
+                leave_iteration()
+        self.done += 1
+        return result
+
+    def taste_items(self, for_ever: bool) -> Iterator[Iterable[Any]]:
+        """As `taste_pieces`, with each result given away before the next item is read."""
+        spent = 0.0
+        for item in self.iterator:
+            start = perf_counter()
+            results = self.watched([item])
+            spent += perf_counter() - start
+            yield results
+            if for_ever:
+                continue
+            cost = spent / self.done
+            if self.done & (self.done - 1) == 0:
+                self.remember(cost, spent)
+            if worth_workers(cost, self.left(), spent):
+                return
+
+    def remember(self, cost: float, seconds: float) -> None:
+        """Note what an item costs, and how long all took by which that is known."""
+        if self.key is not None:
+            if len(costs) > 10_000:
+                costs.clear()
+            costs[self.key] = cost, seconds
+
+    # -- with workers
+
+    def say(self, why: str) -> None:
+        # Items can be left out wherever they are done.
+        in_vain = self.settings._replace(on_error="raise").in_vain()
+        self.warn(ParallelWarning(f"{self.name}() runs serially: {why}{in_vain}"))
+
+    def warn(self, warning: Warning) -> None:
+        """Warn at the line of the call, or of the one that takes its results."""
+        level, frame = 1, sys._getframe()
+        while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(
+            "allcores."
+        ):
+            level, frame = level + 1, frame.f_back
+        warnings.warn(warning, stacklevel=level)
+
+    def source(self) -> tuple[Any, Any]:
+        """What workers get, and the sequence it is made of, if it is one."""
+        rest: Any = as_sequence(self.iterator) if self.plain else None
+        if rest is None:
+            numbered = (Item(k, item) for k, item in enumerate(self.iterator, self.done))
+            return Streamed(numbered), None
+        return Indexed(Numbered(rest, self.done)), rest
+
+    def in_workers(self) -> Generator[Iterable[Any], None, None]:
+        """The rest of the results, from workers; items that no worker can do are done here."""
+        per_worker.close_since(self.first_own)
+        settings = self.settings
+        limited = settings.limits.only_in_workers
+        stays = settings.force or self.stays
+        job = FunctionJob(self.fn, self.star, self.streams, self.seeded, settings.on_error)
+        job.exact = not limited
+        records = None
+        if self.resume is not None:
+            job.tells_streams = True
+            with self.interrupts.let_through():
+                records = self.resume.begin(self)
+        estimate, _ = costs.get(self.key, (None, 0.0))
+        first = self.done
+        source, held = self.source()
+        run = Run(
+            job,
+            source,
+            workers=settings.workers,
+            chunk=settings.chunk,
+            estimate=estimate,
+            limits=settings.limits,
+            first=first,
+            interrupts=self.interrupts,
+            journal=records,
+        )
+        stuck = 0
+        stay = Stay(WORTH_ITERATION)  # of which the worker itself takes 1 or 2 µs
+        try:
+            while True:
+                try:
+                    event, *waited = run.next_timed()
+                except StopIteration:
+                    return
+                except CannotFork as error:
+                    self.say(str(error))
+                    break
+                if self.resume is not None:
+                    with self.interrupts.let_through():
+                        self.resume.say_problems()
+                if isinstance(event, Batch):
+                    stuck = 0
+                    yield from self.delivered(event)
+                    stay.add(event)
+                    self.remember(stay.seconds / max(stay.iterations, 1), stay.seconds)
+                    stay.wait(*waited)
+                    if stay.too_slow() and not stays:
+                        break
+                    if held is not None and stay.too_cheap() and not stays:
+                        self.came_home = True
+                        self.iterator = iter(held)
+                        self.iterator.__setstate__(self.done - first)
+                        return
+                    continue
+                if event.error is not None:
+                    self.failed(event)
+                    continue
+                stuck += 1
+                with self.interrupts.let_through():
+                    results = self.some_here(event)
+                yield results
+                if stuck > 8 and not settings.force:
+                    self.say(f"{event.text}, so results cannot be sent from workers")
+                    break
+            yield from self.rest_here(run.rest())
+        except KeyboardInterrupt:
+            run.interrupted = True
+            raise
+        finally:
+            run.close()
+
+    def rest_here(self, items: Iterator[Any]) -> Iterator[Iterable[Any]]:
+        """The results of items that workers have left."""
+        while True:
+            with self.interrupts.let_through():
+                item = next(items, None)
+                if item is None:
+                    return
+                results = self.some(item.value)
+            yield results
+
+    def some_here(self, event: Halt) -> list[Any]:
+        """The result of an item that no worker can give, unless it is left out."""
+        states = self.streams.states()
+        done, failed = self.done, len(self.failures)
+        results = self.some(event.item.value)
+        if not self.seeded and self.streams.states() != states:
+            self.seeded = True
+            self.done = done
+            del self.failures[failed:]
+            results = self.some(event.item.value)
+        return results
+
+    def failed(self, event: Halt) -> None:
+        """An item on which workers died, or which passed a limit."""
+        assert event.error is not None
+        if not (self.skips and isinstance(event.error, Exception)):
+            raise self.note_on(event.error, self.done, event.item.value)
+        self.leave_out(self.done, event.item.value, event.error)
+        self.done += 1
+
+    def delivered(self, batch: Batch) -> Iterator[Iterable[Any]]:
+        """A batch's results, with what was printed on the way; raises what the function raised."""
+        special, drawn, _ = batch.extra or (True, False, ())
+        self.seeded |= drawn
+        if not special:
+            self.done += len(batch.results)
+            yield batch.results
+            return
+        from allcores.engine.errors import Raised
+
+        ready: list[Any] = []
+        for item, result in zip(batch.items, batch.results):
+            if type(result) is Said:
+                yield ready
+                ready = []
+                with self.interrupts.let_through():
+                    for piece in result.said:
+                        put_out(*piece)
+                result = result.result
+            if type(result) is Skipped:
+                self.leave_out(item.place, item.value, result.error)
+                self.done += 1
+                continue
+            if type(result) is Raised:
+                yield ready
+                raise_as_it_is(self.note_on(self.unpacked(result), item.place, item.value))
+            ready.append(result)
+            self.done += 1
+        yield ready
+
+    def unpacked(self, raised: Any) -> BaseException:
+        from allcores.engine.errors import unpack, within
+
+        return within(unpack(raised))
+
+    def note_on(self, error: BaseException, place: int, item: Any) -> BaseException:
+        error.add_note(f"in item {place} of {self.name}(), {shown(item)}")
+        return error
