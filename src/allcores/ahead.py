@@ -42,6 +42,8 @@ class Ahead:
         try:
             with said_later(tape):
                 return next(self.iterator)
+        except StopIteration:
+            raise
         except Exception as error:
             self.error = error
             raise
