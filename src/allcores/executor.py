@@ -21,7 +21,7 @@ from allcores.engine.orders import Function, Job, Order
 from allcores.engine.service import CALL
 from allcores.engine.staff import Staff
 from allcores.settings import count, worker_count
-from allcores.tracebacks import trimmed
+from allcores.tracebacks import not_in_tracebacks, trimmed
 
 T = TypeVar("T")
 
@@ -59,6 +59,7 @@ class Executor(_Base):
         self._staff.linger = LINGER
         self._shut = False
 
+    @not_in_tracebacks
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Have `fn(*args, **kwargs)` called in a worker; gives a Future of its result.
 
@@ -86,6 +87,7 @@ class Executor(_Base):
             self._staff.wait_for(task.future.done)
         return task
 
+    @not_in_tracebacks
     def map(
         self,
         fn: Callable[..., T],
