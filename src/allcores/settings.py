@@ -55,6 +55,14 @@ class Settings(NamedTuple):
         return f"; {' and '.join(names)} {'has' if len(names) == 1 else 'have'} no effect there"
 
 
+def _environment(name: str) -> str | None:
+    """A variable of the environment. `os.environ` takes a microsecond to say that it has none."""
+    data = getattr(os.environ, "_data", None)
+    if type(data) is dict and os.name == "posix" and os.fsencode(name) not in data:
+        return None
+    return os.environ.get(name)
+
+
 def settings_of(
     workers: Any = None,
     on: Any = None,
@@ -92,7 +100,7 @@ _cores: list[int] = []
 def worker_count(given: Any) -> int:
     if given is not None:
         return count(given, "workers")
-    text = os.environ.get("ALLCORES_WORKERS")
+    text = _environment("ALLCORES_WORKERS")
     if text:
         try:
             number = int(text)
@@ -119,7 +127,7 @@ def count(value: Any, name: str, least: int = 1) -> int:
 
 def _one_of(given: Any, name: str, variable: str, choices: tuple[str, str], default: str) -> str:
     """An argument, or what the environment says in its place: one of two words."""
-    value = given if given is not None else os.environ.get(variable) or default
+    value = given if given is not None else _environment(variable) or default
     if isinstance(value, str) and (value in choices or value == default):
         return value
     name = name if given is not None else variable
@@ -129,7 +137,7 @@ def _one_of(given: Any, name: str, variable: str, choices: tuple[str, str], defa
 
 
 def _flag(name: str) -> bool:
-    text = os.environ.get(name)
+    text = _environment(name)
     if not text:
         return False
     if text.lower() in ("1", "true", "yes", "on"):
@@ -151,7 +159,7 @@ def _journal(given: Any) -> str | None:
     """The journal's file: as given, or the one in the folder that the environment names."""
     if given is not None:
         return os.fsdecode(os.fspath(given)) or None
-    folder = os.environ.get("ALLCORES_RESUME")
+    folder = _environment("ALLCORES_RESUME")
     return os.path.join(folder, JOURNAL) if folder else None
 
 
