@@ -1849,6 +1849,43 @@ def test_a_loop_while_an_exception_is_handled() -> None:
         )
 
 
+RAISES_IN_ORDER = """\
+import heapq
+n = []
+def brittle(x):
+    if x == 4:
+        raise KeyError(x)
+    return x
+def both(v):
+    n.append(v)
+    raise ValueError(v)
+class Item:
+    def __init__(self, v): self.v = v
+"""
+IN_A_HANDLER = "try:\n        y = brittle(x)\n    except KeyError:\n        {}"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        IN_A_HANDLER.format("both(x)"),
+        IN_A_HANDLER.format("out.append(x)\n        del zz"),
+        IN_A_HANDLER.format("out.append(x)\n        both(x)"),
+        "heapq.heappush(out, (0, Item(x * x)))",
+        "out.append(x * x)\n    out.sort(key=both)",
+    ],
+)
+def test_a_commit_that_raises_is_as_in_the_plain_loop(body: str) -> None:
+    loop = f"for x in parallel(range(8)):\n    {body}\n    k = [x * x]"
+    assert_same(
+        loop,
+        "parallel",
+        helpers=RAISES_IN_ORDER,
+        data="out = []\n",
+        places=("handler", "module", "function"),
+    )
+
+
 LET_GO = """\
 import gc, weakref
 from allcores import parallel

@@ -290,11 +290,12 @@ class Commits(Raising):
         sent = self.job.sent(results[done])
         self.prepare(traced=True)
         put = self.job.output
+        around = sys.exception()
 
         def stop_there(where: Any) -> None:
             if type(where) is list and len(where) >= applied:
                 # Where the commit stands in a handler, what that handles is the context.
-                if error.__context__ is None and not isinstance(sys.exception(), Stop):
+                if error.__context__ is around and not isinstance(sys.exception(), Stop):
                     error.__context__ = sys.exception()
                 raise Stop(where)
             put(where)

@@ -293,6 +293,8 @@ class Calls(Operators):
         if dotted in fx.SHARED_GIVERS:
             return Info(Val(frozenset({f"@{fx.SHARED_GIVERS[dotted]}"})), tainted, False)
         changed = self.arguments_changed(node, dotted, len(node.args))
+        if changed:
+            self.acting.add(node)
         for position in changed:
             tainted |= self.mutate(vals[position], node, args[position], dotted)
         if dotted in fx.ARGUMENT_CHANGES and changed:

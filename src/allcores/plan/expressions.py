@@ -102,7 +102,6 @@ class Expressions(Calls):
         tainted = False
         for summary in found:
             if summary.acts:
-                self.acting.add(node)
                 where = f"`{node.attr}`{summary.place()}"
                 tainted |= self.apply(node, summary, given, [node.value], where)
             tainted |= self.reads_of(node, summary, given[0])

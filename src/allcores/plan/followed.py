@@ -138,6 +138,8 @@ class Followed(Values):
 
         given: the arguments by position; what is missing there is left at its default.
         """
+        if summary.acts:
+            self.acting.add(node)
         tainted, told = talk.by_function(self, node, summary, given)
         tainted |= self.apply_by_name(node, summary, given, exprs, where)
         tainted |= draws.apply(self, node, summary, given, exprs, where)

@@ -634,18 +634,24 @@ def _distinct(lifts: list[ast.expr]) -> list[ast.expr]:
     return out
 
 
+_STEP_BY_STEP = frozenset(
+    """extend extendleft update writelines sort subtract intersection_update difference_update
+    symmetric_difference_update""".split()
+)
+"""Methods that change one thing after the other."""
+
+
 def _several(stmt: ast.stmt, lifts: list[ast.expr], acting: set[ast.AST]) -> bool:
     """Whether a simple statement may have changed something before it raises.
 
-    acting: nodes for which Python calls what changes something.
+    acting: nodes at which something is called that changes something.
     """
     sent = {n for e in lifts for n in walk(e)}
     if any(n in acting and n not in sent for n in walk(stmt)):
         return True
     if isinstance(stmt, ast.Expr) and isinstance(stmt.value, ast.Call):
         return sum(isinstance(n, ast.Call) and n not in sent for n in walk(stmt)) > 1 or (
-            isinstance(stmt.value.func, ast.Attribute)
-            and stmt.value.func.attr in ("extend", "update", "writelines")
+            isinstance(stmt.value.func, ast.Attribute) and stmt.value.func.attr in _STEP_BY_STEP
         )
     if isinstance(stmt, ast.Assign):
         stored = [

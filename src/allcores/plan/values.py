@@ -145,7 +145,7 @@ class Values(ItemChanges):
         self.in_results: dict[str, Roots] = {}
         """What may be in that."""
         self.acting: set[ast.AST] = set()
-        """Where Python itself calls a method or a property that changes something."""
+        """What is called there changes something, and may raise after that."""
         self.touched: list[tuple[ast.AST, str]] = []
         """What the iteration made and the statement at hand changes."""
         self.swallowing = 0
