@@ -1869,7 +1869,7 @@ IN_A_HANDLER = "try:\n        y = brittle(x)\n    except KeyError:\n        {}"
     "body",
     [
         IN_A_HANDLER.format("both(x)"),
-        IN_A_HANDLER.format("out.append(x)\n        del zz"),
+        IN_A_HANDLER.format("out.append(x)\n        out[99] = x"),
         IN_A_HANDLER.format("out.append(x)\n        both(x)"),
         "heapq.heappush(out, (0, Item(x * x)))",
         "out.append(x * x)\n    out.sort(key=both)",
