@@ -36,8 +36,8 @@ class Executor(_Base):
     initializer, initargs: called in each worker before its first task.
 
     As with the standard library's, what was submitted is finished before the program ends; Ctrl-C
-    ends it at once, in a `with` block or uncaught. A worker that dies fails only the task it was on, with WorkerDied. Raises ValueError or TypeError for
-    arguments that make no sense.
+    ends it at once, in a `with` block or uncaught. A worker that dies fails only the task it was
+    on, with WorkerDied. Raises ValueError or TypeError for arguments that make no sense.
 
     >>> with Executor(2) as executor:
     ...     executor.submit(pow, 2, 5).result()

@@ -75,10 +75,6 @@ class Variables:
         """The last iteration so far has raised and is left out: it binds the targets alone."""
         self.left_out = (item,)
 
-    def unsettled(self) -> bool:
-        """Whether `settle` has anything to do."""
-        return bool(self.by_worker or self.pending or self.left_out)
-
     def bind(self, values: dict[str, Any], gone: Iterable[str] = ()) -> None:
         """Bind variables of the loop, and unbind those in `gone`, where the loop has them."""
         shared = self.plan.declared_global

@@ -44,7 +44,7 @@ class Cut(NamedTuple):
     detail: str = ""
     """For "raised": the exception's type, as module.name."""
     error: Any = None
-    """For "raised", where the job `brings_errors`: the exception, as `errors.pack` makes it."""
+    """For "raised", where a limit of memory was passed: the exception, as `errors.pack` makes it."""
 
 
 class Job(Protocol):
@@ -65,7 +65,6 @@ class Job(Protocol):
     # look_between() -> Cut | None, with it: once, after the first of a chunk's iterations.
     # apart(results, extra) -> list[Any] and together(results, apart) -> Any, where there is a journal:
     # of what came along with results, that which is kept with each; and what it makes together.
-    # brings_errors: bool, where there is one: an exception travels home in `Cut.error`.
     # encode(message) and decode(body, buffers), where there are: in place of those of `wire`.
 
     def after_chunk(

@@ -63,8 +63,7 @@ class Halt(NamedTuple):
     """An iteration that no worker can finish: the caller deals with it, then asks for more.
 
     Where there is an `error` the iteration is not to be done by the caller: workers have died on it
-    (kind "died"), it took too long ("timeout"), passed the limit of memory, or its job brings
-    errors home ("raised").
+    (kind "died"), it took too long ("timeout") or passed the limit of memory ("raised").
     """
 
     place: int

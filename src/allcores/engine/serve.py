@@ -29,7 +29,6 @@ class Server:
         self.starts_at = getattr(job, "starts_at", None)
         self.look_at = getattr(job, "look_at", None)
         self.leaves_last = bool(getattr(job, "leaves_last", ()))
-        self.brings_errors = bool(getattr(job, "brings_errors", False))
         self.looked = False
         self.timed = limits.timeout is not None
         self.memory = None if limits.memory is None else memory.OwnLimit(limits.memory)
@@ -147,8 +146,6 @@ class Server:
             if not alone:
                 # The results of the chunk so far may be what took the memory.
                 return Cut(done, "crowded")
-            packed = pack(error)
-        elif self.brings_errors:
             packed = pack(error)
         return Cut(done, "raised", worker_traceback(error), detail, packed)
 

@@ -37,7 +37,9 @@ def segments(
 ) -> Iterator[Iterable[Any]] | None:
     """The pieces that the user's loop body has to run; None: all of it, as the plain loop.
 
-    failures: is given what is left out because it raised. Raises NotParallel under `strict` when the loop has to run serially.
+    failures: is given what is left out because it raised.
+
+    Raises NotParallel under `strict` when the loop has to run serially.
     """
     if in_worker():
         say_in_vain("it runs in a worker, whose parent has all the cores", frame, settings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from allcores import sites
 from allcores.build.job import BOUND, FLAGS, LoopJob, immutable, own
@@ -24,6 +24,19 @@ if TYPE_CHECKING:
 
 AT_ONCE = 0.1
 """Seconds that an iteration may take to be worked again for its variables, after Ctrl-C."""
+
+
+class Replayed(NamedTuple):
+    """How far the commits of some iterations came."""
+
+    done: int
+    """Iterations of which all are done."""
+    applied: int
+    """Commits of the next one that are done."""
+    partly: int
+    """Whether one more is done in part."""
+    error: BaseException | None
+    """What stopped them."""
 
 
 class Commits(Raising):
@@ -114,7 +127,7 @@ class Commits(Raising):
         self.variables.by_worker = False
         self.done += 1
 
-    def commit(self, batch: Batch, base: int) -> Iterator[Iterable[Any]]:
+    def commit(self, batch: Batch) -> Iterator[Iterable[Any]]:
         """Commit a batch's iterations in order."""
         self.report.in_workers += len(batch.results)
         self.report.worker_seconds += batch.seconds
@@ -123,7 +136,7 @@ class Commits(Raising):
             self.site.cost = batch.seconds / len(batch.results)
         start = perf_counter()
         if self.ahead is None or not self.ahead.says(self.done, len(batch.items)):
-            yield from self.commit_or_skip(batch, batch.items, batch.results, self.done)
+            yield from self.commit_or_skip(batch.items, batch.results, self.done)
         else:
             for k in range(len(batch.items)):
                 try:
@@ -132,9 +145,7 @@ class Commits(Raising):
                     self.variables.settle_before(batch.items, batch.results, k, self.done)
                     raise
                 one = slice(k, k + 1)
-                yield from self.commit_or_skip(
-                    batch, batch.items[one], batch.results[one], self.done + k
-                )
+                yield from self.commit_or_skip(batch.items[one], batch.results[one], self.done + k)
                 if self.left_by_commit:
                     break
         self.commit_seconds += perf_counter() - start
@@ -156,39 +167,36 @@ class Commits(Raising):
             results=results, extra={n: extra[n] for n in ("", BOUND) if n in extra}
         )
 
-    def commit_or_skip(
-        self, batch: Batch, items: Any, results: list[Any], first: int
-    ) -> Iterator[Iterable[Any]]:
+    def commit_or_skip(self, items: Any, results: list[Any], first: int) -> Iterator[Iterable[Any]]:
         """Commit some of a batch's iterations; those that raised are left out."""
         begin = 0
         raised = [k for k, r in enumerate(results) if type(r) is Skipped] if self.skips else ()
         for k in raised:
             if k > begin:
-                yield from self.commit_items(batch, items[begin:k], results[begin:k], first + begin)
+                yield from self.commit_items(items[begin:k], results[begin:k], first + begin)
                 if self.left_by_commit:
                     return
                 self.variables.note(items[begin:k], results[begin:k], k - begin, first + begin)
             yield from self.leave_out(first + k, items[k], results[k].error)
             begin = k + 1
         if begin < len(results):
-            yield from self.commit_items(batch, items[begin:], results[begin:], first + begin)
+            yield from self.commit_items(items[begin:], results[begin:], first + begin)
 
-    def commit_items(
-        self, batch: Batch, items: Any, results: list[Any], first: int
-    ) -> Iterator[Iterable[Any]]:
+    def commit_items(self, items: Any, results: list[Any], first: int) -> Iterator[Iterable[Any]]:
         """Commit some of a batch's iterations; one whose commits cannot be done here is yielded."""
         while True:
-            done, applied, partly, error = self.replay(items, results)
+            replayed = self.replay(items, results)
+            done, applied, partly, error = replayed
             self.begun = first + done + 1
             if self.streams is not None:
                 self.streams.used = True
             if error is None:
                 break
             if from_handler(error):
-                self.leave_off(items, results, done, applied, error, first)
+                self.leave_off(items, results, replayed, first)
                 raise error
             if applied or partly or not isinstance(error, Exception):
-                self.restore(items, results, done, applied, error, first)
+                self.restore(items, results, replayed, first)
                 note = HALF_DONE if self.skips and isinstance(error, Exception) else ""
                 yield from self.raise_there(error, first + done, items[done], note)
             if self.skips:
@@ -209,8 +217,8 @@ class Commits(Raising):
             self.variables.returned(items, done + 1 if self.left_by_commit else len(items))
             self.variables.done_by_worker(items[done if self.left_by_commit else -1])
 
-    def replay(self, items: Any, results: list[Any]) -> tuple[int, int, int, BaseException | None]:
-        """Run commits: iterations done, commits of the next one done, one in part, what stopped them."""
+    def replay(self, items: Any, results: list[Any]) -> Replayed:
+        """Run the commits of these iterations, as far as they go."""
         plan = self.plan
         state: dict[str, Any] = {}
         before: set[str] = set()
@@ -229,7 +237,7 @@ class Commits(Raising):
         partly = partly or spoke == done
         self.left_by_commit = state.pop("__left", False)
         self.variables.bind(state, before - state.keys())
-        return done, applied, partly, error
+        return Replayed(done, applied, partly, error)
 
     def settle_for(self, error: BaseException) -> None:
         """Variables are up to date before this is raised; at once, if a signal is the reason."""
@@ -238,19 +246,12 @@ class Commits(Raising):
         else:
             self.variables.settle()
 
-    def leave_off(
-        self,
-        items: Any,
-        results: list[Any],
-        done: int,
-        applied: int,
-        error: BaseException,
-        first: int,
-    ) -> None:
-        """A signal's handler has raised this in the midst of an iteration's commits.
+    def leave_off(self, items: Any, results: list[Any], replayed: Replayed, first: int) -> None:
+        """A signal's handler has raised in the midst of an iteration's commits.
 
         As `restore`, but an iteration that takes long is not worked again for its temporaries.
         """
+        done = replayed.done
         if not len(items):
             self.variables.settle()
         elif self.place is not None and items.given > done + 1:
@@ -258,7 +259,7 @@ class Commits(Raising):
             items.take_back()
             self.variables.settle_before(items, results, done + 1, first)
         elif (self.site.cost or 0) <= AT_ONCE:
-            self.restore(items, results, done, applied, error, first)
+            self.restore(items, results, replayed, first)
         else:
             if done:
                 self.variables.done_by_worker(items[done - 1])
@@ -273,19 +274,13 @@ class Commits(Raising):
         mine = self.plan.parent_names
         self.variables.bind({n: v for n, v in targets.items() if n not in mine})
 
-    def restore(
-        self,
-        items: Any,
-        results: list[Any],
-        done: int,
-        applied: int,
-        error: BaseException,
-        first: int,
-    ) -> None:
+    def restore(self, items: Any, results: list[Any], replayed: Replayed, first: int) -> None:
         """After a commit raised: variables are as the plain loop would leave them there.
 
         first: the number of the first item in the loop.
         """
+        done, applied, _, error = replayed
+        assert error is not None
         self.variables.settle_before(items, results, done, first)
         sent = self.job.sent(results[done])
         self.prepare(traced=True)

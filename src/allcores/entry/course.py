@@ -112,8 +112,7 @@ class Entry(Tasting):
         finally:
             if self.report.workers:
                 with self.interrupts.held_back():
-                    if self.variables.unsettled():
-                        self.variables.settle()
+                    self.variables.settle()
                     self.finish()
             else:
                 self.finish()
@@ -220,7 +219,7 @@ class Entry(Tasting):
                     stuck = 0
                     if self.place is not None:
                         event = self.place.opened(event)
-                    yield from self.commit(event, base)
+                    yield from self.commit(event)
                     if self.left_by_commit:
                         return None
                     why = self.changed_here(fixed)
@@ -288,8 +287,6 @@ class Entry(Tasting):
         """The loop is over, in whatever way."""
         self.site.seconds = self.tasted + self.report.worker_seconds
         normally = not self.ended_early
-        if normally and self.variables.unsettled():
-            self.variables.settle()
         if self.streams is not None:
             self.streams.end()
         if normally and self.ahead is not None and not self.left_by_commit:

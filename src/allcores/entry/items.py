@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from allcores.entry.commits import Commits
 from allcores.entry.looks import parts_of
 from allcores.entry.plans import locals_of
 from allcores.inputs import copied, items_left, read_all
 from allcores.variables import variables_of
-
-if TYPE_CHECKING:
-    pass
 
 SHARE_FOR_ITEMS = 0.2
 """Of the time that the rest of a loop may take, so much may be spent on looking at its items."""

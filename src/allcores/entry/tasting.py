@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator
 from itertools import islice
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from allcores.entry.items import Items
 from allcores.entry.looks import ITEM, parts_of
 from allcores.entry.plans import locals_of
 from allcores.inputs import items_left
 from allcores.worth import FEW, TASTE_SECONDS, WORTH_ITERATION, WORTH_SECONDS, Taste, worth_workers
-
-if TYPE_CHECKING:
-    pass
 
 
 class Tasting(Items):
