@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from allcores.ahead import first_read
 from allcores.engine import per_worker
 from allcores.engine.failures import CannotFork, shown
-from allcores.engine.forkable import why_not_forkable
 from allcores.engine.interrupts import Interrupts, closed_undisturbed, undisturbed
 from allcores.engine.job import Skipped
 from allcores.engine.own_streams import enter_iteration, inside_iteration, leave_iteration
@@ -20,6 +19,7 @@ from allcores.engine.randomness import Streams
 from allcores.engine.relay import put_out
 from allcores.engine.schedule import Batch, Halt, Run
 from allcores.engine.source import Indexed, Streamed
+from allcores.engine.ways import choose
 from allcores.inputs import as_is, as_sequence, items_left, plain_source
 from allcores.loop import ParallelWarning, in_worker
 from allcores.map_job import FunctionJob, Item, Numbered, Said
@@ -130,7 +130,8 @@ class Call:
                     yield [result for item in self.iterator for result in self.some(item)]
                     early = False
                     return
-                why = why_not_forkable()
+                self.choice = choose(settings.on)
+                why = self.choice.why_not
                 if why is not None:
                     why = f"workers cannot be made here: {why}"
                 else:
@@ -322,6 +323,7 @@ class Call:
             first=first,
             interrupts=self.interrupts,
             journal=records,
+            way=self.choice.way,
         )
         stuck = 0
         stay = Stay(WORTH_ITERATION)  # of which the worker itself takes 1 or 2 µs

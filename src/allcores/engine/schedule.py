@@ -25,6 +25,7 @@ from allcores.engine.job import Cut, Job
 from allcores.engine.limits import NO_LIMITS, Limits
 from allcores.engine.slots import BESIDE, IDLE, SENDING, Slots
 from allcores.engine.source import Indexed, Streamed
+from allcores.engine.ways import Way, crew_of
 from allcores.engine.wire import Lost
 
 CHUNK_SECONDS = 0.010
@@ -104,7 +105,7 @@ class Run:
     chunk: iterations a chunk, or None to go by time; estimate: seconds an iteration may take;
     limits: what iterations may take; first: what the first one is called in errors; interrupts: let
     through where others' code runs, and while nothing is to be done; journal: what has been done
-    before, and where what is done is kept.
+    before, and where what is done is kept; way: how workers are made.
 
     Raises CannotFork from `next()` when no worker can be made.
     """
@@ -121,8 +122,10 @@ class Run:
         first: int = 0,
         interrupts: Interrupts | None = None,
         journal: Journaled | None = None,
+        way: Way = "fork",
     ) -> None:
         self.job, self.source, self.limits, self.first = job, source, limits, first
+        self.way: Way = way
         self.interrupts = interrupts or Interrupts()
         self.interrupted = False
         """Whether it is ended by Ctrl-C, which is not to wait for anything."""
@@ -202,7 +205,7 @@ class Run:
                 if from_handler(error):
                     raise
         items = self.source.items if isinstance(self.source, Indexed) else None
-        self.crew = Crew(self.job, items, self.slots, self.limits)
+        self.crew = crew_of(self.way)(self.job, items, self.slots, self.limits)
         try:
             self.grow()
         except BaseException:

@@ -179,6 +179,7 @@ class Entry(Tasting):
             first=self.done,
             interrupts=self.interrupts,
             journal=records,
+            way=self.choice.way,
         )
 
     def in_workers(

@@ -13,6 +13,7 @@ from allcores.engine import per_worker
 from allcores.engine.interrupts import Interrupts
 from allcores.engine.own_streams import OwnStreams
 from allcores.engine.randomness import is_stream
+from allcores.engine.ways import Choice
 from allcores.entry.plans import locals_of
 from allcores.holders import NOBODY
 from allcores.loop import LoopReport
@@ -84,6 +85,8 @@ class Looks:
         self.watched_for: tuple[int, Any, str] = 0, None, ""
         self.commit_seconds = self.tasted = 0.0
         self.job: LoopJob
+        self.choice: Choice
+        """How workers are made."""
         self.iterator: Any = None
         self.stay: Stay
         self.functions: Functions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from allcores.engine.forkable import why_not_forkable
+from allcores.engine.ways import choose
 from allcores.entry.looks import Looks
 from allcores.entry.plans import TOO_DEEP, locals_of, names_of
 from allcores.holders import caught_above, caught_by
@@ -26,9 +26,9 @@ class Obstacles(Looks):
 
     def why_not_with_these(self) -> str | None:
         """Why this entry cannot have workers, though its source allows it."""
-        why = why_not_forkable()
-        if why is not None:
-            return f"workers cannot be made here: {why}"
+        self.choice = choose(self.settings.on)
+        if self.choice.why_not is not None:
+            return f"workers cannot be made here: {self.choice.why_not}"
         plan = self.plan
         names = {} if plan.module_level else locals_of(self.frame)
         namespace = self.frame.f_globals
