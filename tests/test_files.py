@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.same import assert_same
 
-HELPERS = "import glob, os, pathlib, shutil\n"
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+HELPERS = "import glob, os, pathlib, shutil\nfrom os import listdir, mkdir as make\n"
 SEEN_BY_OTHERS = {
     "a chain of files": "p = pathlib.Path(f'{i - 1}.txt')\nn = int(p.read_text()) if p.exists() else 1\n"
     "pathlib.Path(f'{i}.txt').write_text(str(n * 2))\nout.append(n)",
@@ -15,6 +23,7 @@ SEEN_BY_OTHERS = {
     "files found by a pattern": "open(f'{i}.txt', 'w').close()\nout.append(len(glob.glob('*.txt')))",
     "a file that moves": "if not i:\n    open('0', 'w').close()\nos.rename(f'{i}', f'{i + 1}')\n"
     "out.append(os.path.exists('5'))",
+    "by other names": "ls = listdir('.')\nmake(f'd{i}')\nout.append(len(ls))",
     "by the path's own methods": "pathlib.Path(f'{i}.txt').touch()\n"
     "out.append(len(list(pathlib.Path('.').iterdir())))",
 }

@@ -16,7 +16,6 @@ import types
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from allcores.plan.kinds import is_a
 from allcores.plan.model import Plan, Step
 from allcores.plan.names import FUNCTIONS, target_names, walk
 from allcores.plan.quiet import quiet_compile
@@ -267,11 +266,11 @@ class _Writer:
             return ast.copy_location(plain, stmt)
         fields: dict[str, Any] = {}
         for name, value in ast.iter_fields(stmt):
-            if is_a(value, list) and value and isinstance(value[0], ast.stmt):
+            if isinstance(value, list) and value and isinstance(value[0], ast.stmt):
                 inner = main and not (isinstance(stmt, (ast.For, ast.While)) and name == "body")
                 fields[name] = self.statements(value, inner) or [ast.Pass()]
             elif (
-                is_a(value, list)
+                isinstance(value, list)
                 and value
                 and isinstance(value[0], (ast.ExceptHandler, ast.match_case))
             ):
@@ -454,7 +453,7 @@ def _main_continues(stmt: ast.stmt) -> bool:
     for name, value in ast.iter_fields(stmt):
         if isinstance(stmt, (ast.For, ast.While)) and name == "body":
             continue
-        for child in value if is_a(value, list) else []:
+        for child in value if isinstance(value, list) else []:
             inner = (
                 child.body if isinstance(child, (ast.ExceptHandler, ast.match_case)) else [child]
             )
@@ -508,10 +507,10 @@ class _Replacer(ast.NodeTransformer):
             return self.sent(self.names[node.id], node)
         fields: dict[str, Any] = {}
         for name, value in ast.iter_fields(node):
-            if is_a(value, list):
+            if isinstance(value, list):
                 fields[name] = [self.visit(v) if isinstance(v, ast.AST) else v for v in value]
             else:
-                fields[name] = self.visit(value) if is_a(value, ast.AST) else value
+                fields[name] = self.visit(value) if isinstance(value, ast.AST) else value
         return ast.copy_location(type(node)(**fields), node)
 
 
@@ -544,7 +543,7 @@ class _Jumps(ast.NodeTransformer):
 
 
 def _many(found: Any) -> list[Any]:
-    return found if is_a(found, list) else [found]
+    return found if isinstance(found, list) else [found]
 
 
 class _Mangler(ast.NodeTransformer):

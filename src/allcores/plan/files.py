@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from allcores.plan import effects as fx
 from allcores.plan.names import path_of, target_names, walk
 
 LISTS = frozenset({"os.listdir", "os.scandir", "os.walk", "glob.glob", "glob.iglob"})
 LISTING_METHODS = frozenset({"iterdir", "glob", "rglob"})
-WRITES = frozenset(
-    "os.mkdir os.makedirs os.remove os.unlink os.rename os.renames os.replace os.rmdir os.link "
-    "os.symlink os.truncate shutil.copy shutil.copy2 shutil.copyfile shutil.copytree shutil.move "
-    "shutil.rmtree os.system subprocess.run subprocess.call subprocess.check_call "
-    "subprocess.check_output subprocess.Popen".split()
+STARTS = frozenset(
+    "os.system subprocess.run subprocess.call subprocess.check_call subprocess.check_output "
+    "subprocess.Popen".split()
 )
+"""What starts programs, which may write anywhere."""
 WRITING_METHODS = frozenset(
     "write_text write_bytes touch mkdir unlink rmdir rename symlink_to hardlink_to savefig save "
     "savez savetxt imsave imwrite to_csv to_parquet to_pickle to_json to_excel dump".split()
@@ -23,7 +23,11 @@ SAYS = frozenset({"print", "debug", "info", "warning", "error", "exception", "lo
 ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod)
 
 
-def looked_at_by_others(node: ast.For) -> Iterator[tuple[ast.AST, str]]:
+Dotted = Callable[[str], str | None]
+"""The full name of what a path names that was imported: `listdir` -> `os.listdir`."""
+
+
+def looked_at_by_others(node: ast.For, dotted: Dotted) -> Iterator[tuple[ast.AST, str]]:
     """Where the body looks at files that other iterations may have written, and a reason.
 
     Only what stands in the body itself is looked at: which files a called function writes is one of
@@ -31,11 +35,11 @@ def looked_at_by_others(node: ast.For) -> Iterator[tuple[ast.AST, str]]:
     """
     targets = set(target_names(node.target))
     calls = [n for stmt in node.body for n in walk(stmt) if isinstance(n, ast.Call)]
-    writing = next((n for n in calls if _writes(n)), None)
+    writing = next((n for n in calls if _writes(n, dotted)), None)
     if writing is None:
         return
     for call in calls:
-        if _lists(call) and not targets & _names(call):
+        if _lists(call, dotted) and not targets & _names(call):
             shown = ast.unparse(call)
             yield (
                 call,
@@ -53,19 +57,24 @@ def looked_at_by_others(node: ast.For) -> Iterator[tuple[ast.AST, str]]:
         )
 
 
-def _writes(call: ast.Call) -> bool:
-    name = path_of(call.func) or ""
+def _writes(call: ast.Call, dotted: Dotted) -> bool:
+    name = _full_name(call, dotted)
     if name == "open":
         modes = [*call.args[1:2], *(k.value for k in call.keywords if k.arg == "mode")]
         mode = modes[0].value if modes and isinstance(modes[0], ast.Constant) else ""
         return isinstance(mode, str) and bool(set(mode) & set("wax+"))
     method = isinstance(call.func, ast.Attribute) and call.func.attr in WRITING_METHODS
-    return name in WRITES or method
+    return name in fx.FILE_CHANGES or name in STARTS or method
 
 
-def _lists(call: ast.Call) -> bool:
+def _lists(call: ast.Call, dotted: Dotted) -> bool:
     method = isinstance(call.func, ast.Attribute) and call.func.attr in LISTING_METHODS
-    return method or path_of(call.func) in LISTS
+    return method or _full_name(call, dotted) in LISTS
+
+
+def _full_name(call: ast.Call, dotted: Dotted) -> str:
+    path = path_of(call.func) or ""
+    return dotted(path) or path
 
 
 def _names(node: ast.AST) -> set[str]:

@@ -361,7 +361,7 @@ def _refuse_early(
                 node.target,
                 f"the loop's target `{ast.unparse(t)}` is part of an object; use a plain name",
             )
-    for where, text in looked_at_by_others(node):
+    for where, text in looked_at_by_others(node, reader.around.dotted):
         reader.refuse(where, text)
     functions = [n for n in chain if isinstance(n, FUNCTIONS)]
     if functions:
