@@ -15,6 +15,7 @@ from allcores.engine.relay import STDOUT, Piece, Relay
 
 if TYPE_CHECKING:
     from allcores.engine.job import Cut
+    from allcores.engine.shipment import Shipment
 
 
 class Said(NamedTuple):
@@ -173,6 +174,14 @@ class FunctionJob:
 
     def lighten(self, extra: Any, empty: bool) -> Any:
         return extra
+
+    # -- in the user's process, for workers that are no forks
+
+    def shipped(self) -> Shipment:
+        """This job for a clean interpreter. Raises CannotShip."""
+        from allcores.build.shipping import ship_function
+
+        return ship_function(self)
 
     # -- in the user's process, for a journal
 

@@ -66,6 +66,9 @@ class Job(Protocol):
     # apart(results, extra) -> list[Any] and together(results, apart) -> Any, where there is a journal:
     # of what came along with results, that which is kept with each; and what it makes together.
     # encode(message) and decode(body, buffers), where there are: in place of those of `wire`.
+    # shipped() -> Shipment, where the job can go to a clean interpreter. In the user's process;
+    # raises CannotShip (see `shipment`). The job that is made of it there is entered and asked as
+    # any other, and its `check()`, called before its first chunk, raises CannotShip as well.
 
     def after_chunk(
         self, results: list[Any], last: bool, cut: Cut | None

@@ -1,0 +1,32 @@
+"""A loop's work on its way to a clean interpreter."""
+
+from __future__ import annotations
+
+import importlib
+import pickle
+from typing import Any, NamedTuple
+
+
+class CannotShip(Exception):
+    """A loop's work would not be the same in a clean interpreter; says why, in plain words."""
+
+
+class Shipment(NamedTuple):
+    """A job in a form that a clean interpreter makes the same job of; the engine only carries it.
+
+    The worker calls `made(shipment)`, or what comes to the same.
+    """
+
+    maker: str
+    """What makes the job of it, as "module:function": called with `body` and the buffers."""
+    body: bytes
+    buffers: list[pickle.PickleBuffer]
+    """Big values, out of band. They are read only in the worker."""
+    key: str = ""
+    """Shipments with the same key make the same job; empty: not known to be the same as another."""
+
+
+def made(maker: str, body: Any, buffers: list[Any]) -> Any:
+    """In a worker: the job that was shipped. Raises CannotShip where it would not be the same."""
+    module, _, name = maker.partition(":")
+    return getattr(importlib.import_module(module), name)(body, buffers)
