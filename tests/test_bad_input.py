@@ -69,15 +69,15 @@ def test_counts_that_are_fine(value: Any) -> None:
     assert out == [x * x for x in range(10)]
 
 
-@pytest.mark.parametrize("value", ["threads", "", "Processes", "process", " serial"])
+@pytest.mark.parametrize("value", ["moon", "", "Processes", "process", " serial"])
 def test_a_place_that_does_not_exist(value: str) -> None:
-    with pytest.raises(ValueError, match=r'^on must be "processes" or "serial", not '):
+    with pytest.raises(ValueError, match=r'^on must be "processes", .* or "serial", not '):
         parallel([1], on=value)
 
 
 @pytest.mark.parametrize("value", [1, True, b"serial", ["serial"]])
 def test_a_place_that_is_no_text(value: Any) -> None:
-    with pytest.raises(TypeError, match=r'^on must be "processes" or "serial", not '):
+    with pytest.raises(TypeError, match=r'^on must be "processes", .* or "serial", not '):
         parallel([1], on=value)
 
 

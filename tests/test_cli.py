@@ -286,7 +286,7 @@ def test_a_reader_that_stops_early(folder: Path) -> None:
         ("run", "say which script to run"),
         ("run --workers 0 recipe.py", "'--workers': 0 is not in the range x>=1"),
         ("run --workers two recipe.py", "'--workers': 'two' is not a valid integer"),
-        ("run --on moon recipe.py", "'--on': 'moon' is not one of 'processes', 'serial'"),
+        ("run --on moon recipe.py", "'--on': 'moon' is not one of 'processes', 'fork'"),
         ("run --include nowhere recipe.py", "'--include': Path 'nowhere' does not exist"),
         ("run --bogus recipe.py", "No such option"),
         ("walk recipe.py", "No such command 'walk'"),

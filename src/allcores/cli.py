@@ -22,6 +22,7 @@ from allcores.commands.running import RunCommand
 from allcores.commands.verify import verify
 from allcores.mapping import imap
 from allcores.plan import Plan
+from allcores.settings import PLACES
 
 if TYPE_CHECKING:
     from allcores.show.plans import Line
@@ -42,7 +43,7 @@ def allcores(context: click.Context) -> None:
 @allcores.command(cls=RunCommand, context_settings={"allow_interspersed_args": False})
 @click.option("-m", "module", metavar="MODULE", help="Run a module, as `python -m MODULE` does.")
 @click.option("--workers", type=click.IntRange(min=1), help="Workers to use [default: all cores].")
-@click.option("--on", type=click.Choice(["processes", "serial"]), help="Where loops run.")
+@click.option("--on", type=click.Choice(PLACES), help="Where loops run.")
 @click.option("--strict", is_flag=True, help="Stop if a loop found parallel has to run serially.")
 @click.option(
     "--include",

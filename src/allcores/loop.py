@@ -53,8 +53,9 @@ def parallel(
     """Run the `for` statement over this on every core, with the outcome of the plain loop.
 
     iterable: anything a `for` loop takes. workers: how many processes (default: the cores this
-    process may use, or $ALLCORES_WORKERS). on: "processes" or "serial" (default: $ALLCORES_ON or
-    "processes"). strict: raise NotParallel where the loop would run serially with a warning
+    process may use, or $ALLCORES_WORKERS). on: "processes" (the default, or $ALLCORES_ON), made
+    by "fork" or "fresh", clean interpreters, where this process cannot be forked; "fork", "fresh"
+    or "threads" for these alone; "serial". strict: raise NotParallel where the loop would run serially with a warning
     (also by $ALLCORES_STRICT=1). chunk: iterations sent to a worker at a time (default: by time).
     random: for a loop that draws random numbers. "streams": each iteration draws from a stream of
     its own, which follows from the seed and the iteration's number, so that the numbers are the

@@ -35,7 +35,7 @@ def map(
 
     fn: any callable: a lambda, a closure, a bound method, a partial; it is not pickled. What it
     changes outside of itself is lost, for a worker calls it. workers: how many processes (default:
-    the cores this process may use, or $ALLCORES_WORKERS). on: "processes" or "serial". chunk: items
+    the cores this process may use, or $ALLCORES_WORKERS). on: as for `parallel`. chunk: items
     a worker gets at a time (default: by time). on_error: "raise" (the default), or "skip", which
     leaves out items that raise an Exception, or "collect", which also keeps a `Failure` of each in
     the `errors` of the list that it gives, and ends with a SkippedWarning. timeout: seconds that an

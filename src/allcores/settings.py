@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 
 from allcores.engine.limits import NO_LIMITS, Limits
 
+PLACES = ("processes", "fork", "fresh", "threads", "serial")
+"""What `on` may say. "processes": forks where this process can be forked, else fresh ones."""
+
 JOURNAL = "journal.sqlite3"
 """The journal in the folder of `allcores run --resume`."""
 
@@ -79,7 +82,7 @@ def settings_of(
     """Settings from what was given and the environment. Raises TypeError and ValueError."""
     return Settings(
         worker_count(workers),
-        _one_of(on, "on", "ALLCORES_ON", ("processes", "serial"), "processes"),
+        _one_of(on, "on", "ALLCORES_ON", PLACES, "processes"),
         bool(strict) or _flag("ALLCORES_STRICT"),
         count(chunk, "chunk") if chunk is not None else None,
         _flag("ALLCORES_FORCE"),
@@ -125,14 +128,15 @@ def count(value: Any, name: str, least: int = 1) -> int:
     return number
 
 
-def _one_of(given: Any, name: str, variable: str, choices: tuple[str, str], default: str) -> str:
-    """An argument, or what the environment says in its place: one of two words."""
+def _one_of(given: Any, name: str, variable: str, choices: tuple[str, ...], default: str) -> str:
+    """An argument, or what the environment says in its place: one of a few words."""
     value = given if given is not None else _environment(variable) or default
     if isinstance(value, str) and (value in choices or value == default):
         return value
     name = name if given is not None else variable
     wrong = ValueError if isinstance(value, str) else TypeError
-    words = " or ".join(f'"{choice}"' for choice in choices)
+    *most, last = (f'"{choice}"' for choice in choices)
+    words = f"{', '.join(most)} or {last}"
     raise wrong(f"{name} must be {words}, not {value!r}")
 
 

@@ -23,7 +23,19 @@ class Choice(NamedTuple):
 
 def choose(on: str) -> Choice:
     """The way for what the caller asks for: "processes", or a way by its name."""
-    return Choice("fork", why_not_forkable())
+    if on == "threads":
+        return Choice("threads", "threads are not there yet")
+    if on == "fresh":
+        return Choice("fresh", why_not_fresh())
+    why = why_not_forkable()
+    if why is None or on == "fork" or why_not_fresh() is not None:
+        return Choice("fork", why)
+    return Choice("fresh", why=why)
+
+
+def why_not_fresh() -> str | None:
+    """None where clean interpreters can be started, else what is in the way."""
+    return "clean interpreters are not there yet"
 
 
 def crew_of(way: Way) -> type[Crew]:
