@@ -6,6 +6,7 @@ import operator
 import os
 from typing import Any, NamedTuple
 
+from allcores.engine.cores import usable_cores
 from allcores.engine.limits import NO_LIMITS, Limits
 
 PLACES = ("processes", "fork", "fresh", "threads", "serial")
@@ -97,9 +98,6 @@ def settings_of(
     )
 
 
-_cores: list[int] = []
-
-
 def worker_count(given: Any) -> int:
     if given is not None:
         return count(given, "workers")
@@ -112,11 +110,7 @@ def worker_count(given: Any) -> int:
         if number < 1:
             raise ValueError(f"ALLCORES_WORKERS must be a whole number of at least 1, not {text!r}")
         return number
-    if not _cores:
-        from allcores.engine.cores import usable_cores
-
-        _cores.append(usable_cores())
-    return _cores[0]
+    return usable_cores()
 
 
 def count(value: Any, name: str, least: int = 1) -> int:
