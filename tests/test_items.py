@@ -40,6 +40,14 @@ PARALLEL = {
     "a method": (DATA, "for star in parallel(stars):\n    star.fit()\n"),
     "an attribute": (DATA, "for star in parallel(stars):\n    star.y = f(star.n)\n"),
     "enumerated": (DATA, "for i, star in parallel(enumerate(stars)):\n    star.fit(i)\n"),
+    "counted before it changes": (
+        DATA,
+        "for i, star in parallel(enumerate(stars)):\n    print(i, len(stars))\n    star.fit()\n",
+    ),
+    "the others after it has changed": (
+        DATA,
+        "for star in parallel(stars):\n    star.fit()\n    print([s.log for s in stars])\n",
+    ),
     "then commits": (
         DATA,
         "for star in parallel(stars):\n    v = star.fit()\n    total += star.x + v\n    out.append(star)\n"
@@ -171,6 +179,15 @@ def test_items_changed_by_workers(name: str) -> None:
 
 
 SERIAL = {
+    # Seed 20005735 of the fuzzer: the commit would see its own item as it is in the end.
+    "looked at through the list before it changes": (
+        DATA,
+        "for i, star in parallel(enumerate(stars)):\n    out.append(sum(stars[3].log) + i)\n    star.fit()\n",
+    ),
+    "printed with the others before it changes": (
+        DATA,
+        "for star in parallel(stars):\n    print([s.log for s in stars])\n    star.fit()\n",
+    ),
     "another item is read": (
         DATA,
         "for i, s in parallel(enumerate(stars)):\n    s.x = f(stars[i - 1].n)\n    s.n = s.x\n",

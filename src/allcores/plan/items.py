@@ -45,6 +45,8 @@ class ItemChanges:
         """Lists that commits put items or parts of them into; they must be plain ones."""
         self.item_calls: set[tuple[str, str]] = set()
         """Methods that are called on parts of the item, for what they do."""
+        self.item_looks: set[ast.AST] = set()
+        """Where what the loop runs over is read, and with it perhaps the iteration's own item."""
         self.item_refusals: dict[tuple[int, str], None] = {}
         """Why items cannot be changed in place here."""
         self.item_sources: list[str] = []
@@ -84,11 +86,25 @@ class ItemChanges:
         """Whether any of these outlives the iteration, and is not known to both processes."""
         return any(is_outer(r) and not (self.in_place and is_item(r)) for r in roots)
 
-    def containers_of_items(self, path: str) -> list[str]:
-        """What the loop runs over, where this path reads it and items are changed."""
+    def containers_of_items(self, path: str, node: ast.AST) -> list[str]:
+        """What the loop runs over, where this path reads it (at `node`) and items are changed."""
         if not self.item_changes or self.in_function:
             return []
-        return [source for source in self.item_sources if overlaps(path, source)]
+        found = [source for source in self.item_sources if overlaps(path, source)]
+        if found:
+            self.item_looks.add(node)
+        return found
+
+    def commit_looks(self, nodes: Iterable[ast.AST]) -> None:
+        """A commit evaluates these: the item must not be changed after it has looked at all."""
+        nodes = list(nodes)
+        counted = {
+            n.args[0]
+            for n in nodes
+            if isinstance(n, ast.Call) and path_of(n.func) == "len" and len(n.args) == 1
+        }
+        if self.item_looks.intersection(nodes) - counted:
+            self.given_to_commit(frozenset(self.item_changes))
 
     def given_to_commit(self, roots: Roots) -> None:
         """A commit is given these, or what holds them."""

@@ -236,6 +236,7 @@ class Simple(Expressions):
         for at, root in self.touched:
             if is_item(root) and at not in taken:
                 self.note_change(root, True)
+        self.commit_looks(n for n in walk(node) if n not in taken)
         path, given = stored_into(node), None
         if path is not None and path.partition(".")[0] not in self.body_names:
             assert isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)

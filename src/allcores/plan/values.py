@@ -272,7 +272,7 @@ class Values(ItemChanges):
         """Note that work reads this outer path; True when the loop changes it."""
         full, path = path, path.removesuffix(CALLED)
         hit = [c for c in (*self.changed, *self.maybe_changed) if overlaps(path, c)]
-        hit += self.containers_of_items(path)
+        hit += self.containers_of_items(path, node)
         if not hit:
             self.reads.add(full)
         for c in hit:
