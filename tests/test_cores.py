@@ -269,7 +269,7 @@ def test_the_quota_of_a_real_cgroup_and_of_the_one_around_it() -> None:
 @needs_linux
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="to be another user")
 def test_how_many_processes_a_user_may_have() -> None:
-    script = f"""
+    script = """
 import os, resource
 from allcores.engine.cores import reasons
 from allcores.settings import settings_of

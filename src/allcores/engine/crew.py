@@ -132,11 +132,11 @@ class Crew:
         self.job, self.items, self.slots, self.limits = job, items, slots, limits
         self.owner = os.getpid()
         self.workers: list[Worker] = []
-        self.holds_threads = thread_limits.hold(slots.count)
         self.closing = -1
         """A file for what goes wrong while workers close what they have of their own."""
         if per_worker.any_exist():
             self.closing = wire.memory_file("allcores-closing")
+        self.holds_threads = thread_limits.hold(slots.count)
 
     def add(self, number: int) -> Worker:
         """Fork one more worker."""
