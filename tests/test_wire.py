@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from allcores import parallel
 from allcores.engine import wire
 
 SIZES = st.lists(
@@ -91,3 +92,56 @@ def test_memory_files_that_nobody_took_are_closed() -> None:
     assert open_files() == before
     ours.close()
     os.close(theirs.detach())
+
+
+def maps_of_ours(pid: str = "self") -> int:
+    return Path(f"/proc/{pid}/maps").read_text().count("memfd:allcores")
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_results_are_seen_by_nobody_else() -> None:
+    """A fork has its own copy of memory, also of that which came from a worker."""
+    found = []
+    for i in parallel(range(8), workers=2, chunk=3):
+        found.append(np.full(200_000, float(i)))
+    pid = os.fork()
+    if pid == 0:
+        for each in found:
+            each += 1
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert [(a.min(), a.max()) for a in found] == [(i, i) for i in range(8)]
+
+
+def test_items_of_a_generator_are_ordinary_writable_arrays() -> None:
+    """They come in memory files, and what an iteration does with its own is seen by nobody else."""
+    kept = [np.full(n, float(i)) for i, n in enumerate([10, 3_000, 40_000, 300_000] * 6)]
+    found = []
+    for a in parallel((each for each in kept), workers=2, chunk=3):
+        writeable, aligned = a.flags.writeable, a.ctypes.data % 16
+        a = a + 1
+        a *= 2
+        found.append((a, writeable, aligned, os.getpid()))
+    assert all(writeable and aligned == 0 for _, writeable, aligned, _ in found)
+    for i, (a, *_) in enumerate(found):
+        assert a.flags.writeable and a.min() == a.max() == (i + 1) * 2
+        assert kept[i].max() == i
+    assert {pid for *_, pid in found} - {os.getpid()}
+
+
+def test_a_socket_that_takes_no_more_files_gets_the_memory_itself() -> None:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    arrays = [np.full(100_000, float(k)) for k in range(3)]
+    frame = wire.frame(*wire.encode([*arrays, np.arange(3_000.0)]))
+    frame.do_without_files()
+    sender = threading.Thread(target=frame.send, args=(theirs,))
+    sender.start()
+    [got] = received(wire.Reader(ours), 1)
+    sender.join()
+    assert [a[0] for a in got] == [0.0, 1.0, 2.0, 0.0] and got[3].sum() == 3_000 * 2_999 / 2
+    ours.close()
+    theirs.close()

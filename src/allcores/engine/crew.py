@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gc
 import os
+import pickle
 import signal
 import socket
 import sys
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from allcores.engine import errors, orphans, per_worker, wire
@@ -47,7 +48,7 @@ class Worker:
         self.sock = sock
         self.number = number
         self.reader = wire.Reader(sock)
-        self.outbox: deque[memoryview] = deque()
+        self.outbox: deque[wire.Frame] = deque()
         self.assigned: deque[Any] = deque()
         self.how = Ending(None)
         """How it came to its end, when it has been reaped."""
@@ -56,25 +57,24 @@ class Worker:
         # Its socket may be held open by what it has forked, but this tells of its end in any case.
         self.pidfd = _pidfd(pid)
 
-    def send(self, body: bytes) -> None:
-        """Queue a message and send what the socket takes now."""
-        self.outbox.append(memoryview(wire.small_frame(body)))
+    def send(self, body: bytes, big: Sequence[pickle.PickleBuffer] = ()) -> None:
+        """Queue a message, its big buffers apart, and send what the socket takes now."""
+        frame = wire.frame(body, big, together=True)
+        frame.own()
+        self.outbox.append(frame)
         self.flush()
 
     def flush(self) -> None:
         """Send what the socket takes; a worker that is gone is noticed when reading."""
         while self.outbox:
             try:
-                sent = self.sock.send(self.outbox[0])
+                self.outbox[0].send(self.sock)
             except BlockingIOError:
                 return
             except OSError:
                 self.outbox.clear()
                 return
-            if sent == len(self.outbox[0]):
-                self.outbox.popleft()
-            else:
-                self.outbox[0] = self.outbox[0][sent:]
+            self.outbox.popleft()
 
     def kill(self) -> None:
         self.signal(signal.SIGKILL)
@@ -104,7 +104,6 @@ class Worker:
                 self.how = Ending(status, usage.ru_maxrss * 1024)
         except ChildProcessError:
             pass
-        self.reader.close()
         self.close_descriptors()
 
     def descriptors(self) -> list[int]:
@@ -112,6 +111,8 @@ class Worker:
         return [fd for fd in (self.sock.fileno(), self.pidfd) if fd >= 0]
 
     def close_descriptors(self) -> None:
+        self.reader.close()
+        self.outbox.clear()
         self.sock.close()
         os.close(self.lifeline)
         if self.pidfd >= 0:

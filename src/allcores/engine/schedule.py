@@ -14,7 +14,7 @@ from itertools import groupby, islice
 from time import monotonic, perf_counter
 from typing import Any, NamedTuple, Protocol
 
-from allcores.engine import memory
+from allcores.engine import memory, wire
 from allcores.engine.chunks import Chunk, Chunks
 from allcores.engine.crew import Crew, Worker
 from allcores.engine.descendants import kill_tree
@@ -439,14 +439,15 @@ class Run:
         given = None if self.source.by_index else list(chunk.items)
         message = chunk.start, chunk.stop, given, chunk.last, chunk.alone
         try:
-            body = pickle.dumps(message, protocol=5)
+            body, big = wire.encode(message) if given else (pickle.dumps(message, protocol=5), [])
         except Exception as error:
             self.cannot_send(chunk, error)
             return
         if given:
-            self.item_bytes = max(self.item_bytes * 0.5, len(body) / len(given))
+            size = len(body) + sum(map(wire.size_of, big))
+            self.item_bytes = max(self.item_bytes * 0.5, size / len(given))
         worker.assigned.append(chunk)
-        worker.send(body)
+        worker.send(body, big)
         if worker.outbox:
             self.poll.modify(worker.sock.fileno(), select.POLLIN | select.POLLOUT)
 
@@ -454,7 +455,7 @@ class Run:
         """An argument that cannot be pickled: its iteration is the caller's."""
         for k, item in enumerate(chunk.items):
             try:
-                pickle.dumps(item, protocol=5)
+                wire.encode(item)
             except Exception:
                 break
         else:

@@ -25,6 +25,7 @@ class Server:
         self, job: Job, items: Any, sock: socket.socket, slots: Slots, number: int, limits: Limits
     ) -> None:
         self.job, self.items, self.sock = job, items, sock
+        self.reader = wire.Reader(sock)
         self.at, self.since, self.number = slots.at, slots.since, number
         self.starts_at = getattr(job, "starts_at", None)
         self.look_at = getattr(job, "look_at", None)
@@ -43,13 +44,17 @@ class Server:
         while True:
             self.is_at(IDLE)
             try:
-                message = wire.receive_bytes(self.sock)
+                body, big = wire.receive(self.reader)
             except EOFError:
                 return
             self.is_at(BESIDE)
             settled()
             settled = _nothing
-            start, stop, given, last, alone = pickle.loads(message)
+            if isinstance(big, wire.Lost):
+                self.send([], None, Cut(0, "unshippable", f"{big}"), 0.0)
+                continue
+            start, stop, given, last, alone = pickle.loads(body, buffers=big)
+            del body, big
             chunk = given if given is not None else [self.items[i] for i in range(start, stop)]
             if alone and self.memory is not None and self.memory.worn():
                 # What earlier iterations have left behind must not count against this one.

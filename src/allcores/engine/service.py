@@ -64,10 +64,11 @@ def live(
 
 def _serve(sock: socket.socket, slots: memoryview, tokens: int, inherited: dict[int, Any]) -> None:
     token = 0
+    reader = wire.Reader(sock)
     functions: dict[int, Any] = {}
     payloads: dict[int, memoryview] = {}
     while True:
-        data = memoryview(wire.receive_bytes(sock))
+        data, buffers = wire.receive(reader)
         if data[0] != ord("o"):
             tag, number = FUNCTION.unpack_from(data)
             functions.pop(number, None)
@@ -86,13 +87,15 @@ def _serve(sock: socket.socket, slots: memoryview, tokens: int, inherited: dict[
                 payload = payloads.pop(number)
                 function = pickle.loads(payload) if len(payload) else inherited[number]
                 functions[number] = function
-            items = pickle.loads(data[ORDER.size :])
+            if isinstance(buffers, wire.Lost):
+                raise buffers
+            items = pickle.loads(data[ORDER.size :], buffers=buffers)
         except Exception as error:
             if functions.get(number) is None and "payload" in locals():
                 payloads[number] = payload
             wire.send_frame(sock, *wire.encode(("unknown", pack(error), 0.0)))
             continue
-        del data
+        del data, buffers
         slots[1] = 0
         slots[0] = seq
         outcomes, seconds = do(function, items, style, bool(each), slots)

@@ -1,8 +1,9 @@
-"""Messages between the coordinator and a worker: frames over a socket, big buffers beside them.
+"""Messages between processes: frames over a socket, big buffers beside them.
 
-A frame is a header (length of the pickle, length of the buffers' table, size of the memory file)
-followed by the table and the pickle. Buffers of 256 KiB and more go into one memory file for each
-frame: the worker copies them in, the coordinator maps the file and copies nothing.
+A frame is a header (length of the pickle, number of buffers, number of memory files), a table
+that says of each buffer how long it is and where, the pickle, and the buffers that are not in a
+memory file. Files go along with the frame's first byte (SCM_RIGHTS). So big buffers are copied once,
+by who sends them (`mapped.py`); of what is smaller, two copies cost less than new pages of memory.
 """
 
 from __future__ import annotations
@@ -11,28 +12,44 @@ import array
 import copyreg
 import errno
 import io
-import mmap
 import os
 import pickle
 import socket
 import struct
 import sys
-import weakref
 from collections import deque
-from collections.abc import Container
-from resource import RLIMIT_NOFILE, getrlimit
+from collections.abc import Container, Iterable, Sequence
+from itertools import groupby
 from typing import Any
 
-HEADER = struct.Struct("<QQQ")
+from allcores.engine.mapped import map_file, memory_file, write_file
+
+__all__ = [
+    "BIG",
+    "Frame",
+    "Lost",
+    "Reader",
+    "encode",
+    "frame",
+    "memory_file",
+    "small_frame",
+    "whole",
+]
+
+HEADER = struct.Struct("<QII")
+PLACE = struct.Struct("<QQq")
+"""Of a buffer: its size, where it begins in its file, and the number of that file, or INLINE."""
+INLINE = -1
 BIG = 256 * 1024
-PAGE = mmap.PAGESIZE
+APART = 16 * 1024
+"""Buffers of so many bytes are no part of the pickle, which would copy them twice more."""
 AT_A_TIME = 16 * 1024
-MAX_MAPS = 20_000
+MOST_FILES = 64
+"""The system takes 253 descriptors with a message, and a process may have no more than 256 in all."""
+MOST_PIECES = 1000
+"""What one call of the system takes."""
 NOT_COME = -1
 """In place of the descriptor of a memory file that this process could not take."""
-_KEEPS_NO_DESCRIPTOR: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
-"""For a map; before Python 3.13 each one keeps a descriptor of its file open."""
-_live_maps: set[weakref.ref[mmap.mmap]] = set()
 
 
 class Lost(OSError):
@@ -52,16 +69,14 @@ class _Pinning(pickle.Pickler):
 def encode(
     message: Any, at_home: Container[int] | None = None
 ) -> tuple[bytes, list[pickle.PickleBuffer]]:
-    """Pickle a message; buffers worth a memory file are given back apart.
+    """Pickle a message; big buffers are given back apart.
 
     at_home: the ids of objects that the other side has as well; it finds them by these.
     """
     big: list[pickle.PickleBuffer] = []
 
     def keep(buffer: pickle.PickleBuffer) -> bool:
-        with buffer.raw() as raw:
-            size = raw.nbytes
-        if size < BIG:
+        if size_of(buffer) < APART:
             return True
         big.append(buffer)
         return False
@@ -81,6 +96,12 @@ def encode(
         pickler.dispatch_table = {**copyreg.dispatch_table, np.ndarray: _reduce_array}
     pickler.dump(message)
     return out.getvalue(), big
+
+
+def size_of(buffer: pickle.PickleBuffer) -> int:
+    """How many bytes a buffer has."""
+    with buffer.raw() as raw:
+        return raw.nbytes
 
 
 def whole(message: Any) -> bytes:
@@ -138,70 +159,164 @@ def _view(base: Any, dtype: Any, shape: Any, strides: Any, offset: int, writeabl
     return array
 
 
+class Frame:
+    """A message on its way: what is left of it to send, and files that go with its first byte."""
+
+    __slots__ = ("fds", "pieces", "places")
+
+    def __init__(
+        self, pieces: list[memoryview], fds: Sequence[int] = (), places: Sequence[Any] = ()
+    ) -> None:
+        self.pieces, self.fds, self.places = pieces, fds, places
+
+    def send(self, sock: socket.socket) -> None:
+        """Send all that is left. Raises BlockingIOError where a socket takes only some of it now."""
+        pieces = self.pieces
+        while pieces:
+            if len(pieces) == 1 and not self.fds:
+                sent = sock.send(pieces[0])
+            else:
+                sent = self.send_some(sock)
+            while pieces and sent >= pieces[0].nbytes:
+                sent -= pieces[0].nbytes
+                del pieces[0]
+            if sent:
+                pieces[0] = pieces[0][sent:]
+
+    def send_some(self, sock: socket.socket) -> int:
+        rights = []
+        if self.fds:
+            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", self.fds))]
+        try:
+            sent = sock.sendmsg(self.pieces[:MOST_PIECES], rights)
+        except OSError as error:
+            if not self.fds or isinstance(error, BlockingIOError):
+                raise
+            if error.errno in (errno.EPIPE, errno.ECONNRESET):
+                raise
+            self.do_without_files()  # too many are on their way
+            return 0
+        self.close()
+        return sent
+
+    def do_without_files(self) -> None:
+        """Have the buffers follow the pickle."""
+        files = [map_file(fd) for fd in self.fds]
+        body, inline, done = self.pieces[2], b"".join(self.pieces[3:]), 0
+        raws = []
+        for size, at, file in self.places:
+            if file == INLINE:
+                at, done = done, done + size
+            raws.append((memoryview(inline) if file == INLINE else files[file])[at : at + size])
+        self.close()
+        self.pieces[:] = _without_files(body, raws).pieces
+
+    def own(self) -> None:
+        """Copy what is not in a file: it may have to wait, and must not change meanwhile."""
+        if len(self.pieces) > 3:
+            self.pieces[3:] = [memoryview(b"".join(self.pieces[3:]))]
+
+    def close(self) -> None:
+        """Close this side's descriptors of the files."""
+        fds, self.fds = self.fds, ()
+        for fd in fds:
+            os.close(fd)
+
+    def __del__(self) -> None:
+        self.close()
+
+
 def small_frame(body: bytes) -> bytes:
     """A frame without buffers."""
     return HEADER.pack(len(body), 0, 0) + body
 
 
+def frame(body: bytes, big: Sequence[pickle.PickleBuffer] = (), together: bool = False) -> Frame:
+    """A message as a frame.
+
+    together: whether buffers that are big together share a file. What the receiver keeps of them
+    keeps all of that file, so that it is for what he does not keep.
+    """
+    if not big:
+        return Frame([memoryview(small_frame(body))])
+    raws = [buffer.raw() for buffer in big]
+    by_file = _shared_out(raws, together)
+    fds: list[int] = []
+    places: dict[int, tuple[int, int, int]] = {}
+    try:
+        for file, numbers in enumerate(by_file):
+            fd, starts = write_file([raws[k] for k in numbers])
+            fds.append(fd)
+            places.update({k: (raws[k].nbytes, at, file) for k, at in zip(numbers, starts)})
+    except OSError:
+        for fd in fds:
+            os.close(fd)
+        return _without_files(body, raws)
+    except BaseException:
+        for fd in fds:
+            os.close(fd)
+        raise
+    rows = [places.get(k, (raw.nbytes, 0, INLINE)) for k, raw in enumerate(raws)]
+    inline = [raw for k, raw in enumerate(raws) if k not in places]
+    return _put_together(body, rows, inline, fds)
+
+
+def joined(frames: Sequence[Frame]) -> list[Frame]:
+    """The same messages, those without files together in one piece: each piece may wake who reads."""
+    found: list[Frame] = []
+    for files, group in groupby(frames, lambda each: bool(each.fds)):
+        if files:
+            found += group
+        else:
+            found.append(Frame([memoryview(b"".join(p for each in group for p in each.pieces))]))
+    return found
+
+
+def _shared_out(raws: list[memoryview], together: bool) -> list[list[int]]:
+    """Which buffers go into which file."""
+    if together:
+        return [list(range(len(raws)))] if sum(raw.nbytes for raw in raws) >= BIG else []
+    alone = [k for k, raw in enumerate(raws) if raw.nbytes >= BIG]
+    each = -(-len(alone) // MOST_FILES)
+    return [alone[k : k + each] for k in range(0, len(alone), each)] if alone else []
+
+
+def _without_files(body: bytes | memoryview, raws: list[memoryview]) -> Frame:
+    return _put_together(body, [(raw.nbytes, 0, INLINE) for raw in raws], raws, [])
+
+
+def _put_together(
+    body: bytes | memoryview,
+    rows: list[tuple[int, int, int]],
+    inline: list[memoryview],
+    fds: list[int],
+) -> Frame:
+    table = b"".join([PLACE.pack(*row) for row in rows])
+    header = HEADER.pack(len(body), len(rows), len(fds))
+    parts = [memoryview(part) for part in (header, table, body, *inline)]
+    return Frame(parts, fds, rows)
+
+
 def send_frame(sock: socket.socket, body: bytes, big: list[pickle.PickleBuffer]) -> None:
     """Send a whole frame from a worker, which may wait."""
-    if not big:
-        sock.sendall(small_frame(body))
-        return
-    try:
-        fd, sizes, total = _memory_file(big)
-    except OSError:
-        _send_all_in_one(sock, body, big)
-        return
-    try:
-        table = struct.pack(f"<{len(sizes)}Q", *sizes)
-        header = HEADER.pack(len(body), len(table), total)
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))]
-        sent = sock.sendmsg([header], rights)
-        sock.sendall(header[sent:] + table + body)
-    finally:
-        os.close(fd)
+    frame(body, big).send(sock)
 
 
-def _send_all_in_one(sock: socket.socket, body: bytes, big: list[pickle.PickleBuffer]) -> None:
-    """Send a frame where the system has no memory file for it: the buffers follow the pickle."""
-    raws = [buffer.raw() for buffer in big]
-    table = struct.pack(f"<{len(raws)}Q", *[raw.nbytes for raw in raws])
-    length = len(body) + sum(raw.nbytes for raw in raws)
-    sock.sendall(HEADER.pack(length, len(table), 0) + table + body)
-    for raw in raws:
-        sock.sendall(raw)
+class _Coming:
+    """A frame of which the header is there: where the rest goes."""
 
+    __slots__ = ("count", "files", "head", "inline", "length", "rows")
 
-def memory_file(name: str) -> int:
-    """A descriptor of a file in memory that has no name in any folder, for this user alone."""
-    fd = os.memfd_create(name, os.MFD_CLOEXEC)
-    os.fchmod(fd, 0o600)
-    return fd
-
-
-def _memory_file(big: list[pickle.PickleBuffer]) -> tuple[int, list[int], int]:
-    fd = memory_file("allcores")
-    sizes: list[int] = []
-    at = 0
-    try:
-        for buffer in big:
-            with buffer.raw() as raw:
-                size = raw.nbytes
-                done = 0
-                while done < size:
-                    done += os.pwrite(fd, raw[done:], at + done)
-            sizes.append(size)
-            at += -(-size // PAGE) * PAGE
-        os.ftruncate(fd, at)
-    except BaseException:
-        os.close(fd)
-        raise
-    return fd, sizes, at
+    def __init__(self, length: int, count: int, files: int) -> None:
+        self.length, self.count, self.files = length, count, files
+        self.head: memoryview | None = None
+        """The table and the pickle, once they are there or have a place to go to."""
+        self.rows: list[tuple[int, int, int]] | None = None
+        self.inline: list[memoryview] = []
 
 
 class Reader:
-    """Puts frames together from what a non-blocking socket gives.
+    """Puts frames together from what a socket gives.
 
     Small frames are often there by the dozen, and are taken with one call of the system.
     """
@@ -211,62 +326,81 @@ class Reader:
         self.there = memoryview(b"")
         """What has been read and not used."""
         self.fds: deque[int] = deque()
-        """Memory files that came along; each frame with buffers has one, and they come in order."""
-        self.lengths = (0, 0, 0)
-        self.body: memoryview | None = None
-        """Of a frame that is longer than what is read at a time."""
-        self.have = 0
+        """Memory files that came along, in the order of the frames they belong to."""
+        self.coming: _Coming | None = None
+        self.missing: list[memoryview] = []
+        """What of the frame that is coming has a place to go to."""
 
     def read(self) -> tuple[memoryview, list[memoryview] | Lost] | None:
         """A whole frame (pickle, buffers), or None when more must come.
 
         Raises EOFError when the other side is gone.
         """
-        while (whole := self.whole_frame()) is None:
+        while (whole := self.take()) is None:
             try:
                 self.fill()
             except BlockingIOError:
                 return None
-        length, table, total = self.lengths
-        body = whole[table : table + length]
-        if not table:
-            return body, []
-        sizes = struct.unpack(f"<{table // 8}Q", whole[:table])
-        if not total:
-            return cut_up(body, sizes)
-        return body, self.map_buffers(sizes, total)
+        return whole
 
-    def whole_frame(self) -> memoryview | None:
-        """The table and pickle of the next frame, if all of it has come."""
-        if self.body is not None:
-            if self.have < len(self.body):
+    def take(self) -> tuple[memoryview, list[memoryview] | Lost] | None:
+        """The next frame, if all of it is there."""
+        if self.missing:
+            return None
+        coming = self.coming
+        if coming is None or coming.head is None:
+            coming = self.begin()
+            if coming is None or self.missing:
                 return None
-            whole, self.body = self.body, None
-            return whole
+        head = coming.head
+        assert head is not None
+        if not coming.count:
+            self.coming = None
+            return head, []
+        table = coming.count * PLACE.size
+        if coming.rows is None:
+            coming.rows = list(PLACE.iter_unpack(head[:table]))
+            coming.inline = [_room(size) for size, _, file in coming.rows if file == INLINE]
+            self.put_into(coming.inline)
+            if self.missing:
+                return None
+        self.coming = None
+        return head[table:], self.buffers_of(coming)
+
+    def begin(self) -> _Coming | None:
+        """The next frame, if its head is there or so long that it has a place of its own."""
         there = self.there
         if len(there) < HEADER.size:
             return None
-        self.lengths = HEADER.unpack_from(there)
-        end = HEADER.size + self.lengths[0] + self.lengths[1]
+        coming = self.coming = _Coming(*HEADER.unpack_from(there))
+        size = coming.length + coming.count * PLACE.size
+        end = HEADER.size + size
         if len(there) >= end:
             self.there = there[end:]
-            return there[HEADER.size : end]
-        if end > AT_A_TIME:
-            self.body = memoryview(bytearray(end - HEADER.size))
-            self.have = len(there) - HEADER.size
-            self.body[: self.have] = there[HEADER.size :]
-            self.there = memoryview(b"")
-        return None
+            coming.head = there[HEADER.size : end]
+        elif end > AT_A_TIME:
+            self.there = there[HEADER.size :]
+            coming.head = memoryview(bytearray(size))
+            self.put_into([coming.head])
+        else:
+            return None
+        return coming
+
+    def put_into(self, targets: list[memoryview]) -> None:
+        """Have what comes next go there."""
+        for target in targets:
+            have = min(len(target), len(self.there))
+            target[:have] = self.there[:have]
+            self.there = self.there[have:]
+            if have < len(target):
+                self.missing.append(target[have:])
 
     def fill(self) -> None:
         """Read what has come. Raises BlockingIOError when there is nothing, EOFError at the end."""
-        if self.body is not None:
-            got = self.sock.recv_into(self.body[self.have :])
-            if not got:
-                raise EOFError
-            self.have += got
+        if self.missing:
+            self.fill_missing()
             return
-        data, rights, flags, _ = self.sock.recvmsg(AT_A_TIME, 64)
+        data, rights, flags, _ = self.sock.recvmsg(AT_A_TIME, socket.CMSG_SPACE(4 * MOST_FILES))
         if not data:
             raise EOFError
         for _level, _kind, raw in rights:
@@ -277,82 +411,60 @@ class Reader:
             self.fds.append(NOT_COME)
         self.there = memoryview(bytes(self.there) + data if self.there else data)
 
-    def map_buffers(self, sizes: tuple[int, ...], total: int) -> list[memoryview] | Lost:
-        fd = self.fds.popleft()
-        if fd == NOT_COME:
-            return Lost(errno.EMFILE, "too many files are open in this process")
+    def fill_missing(self) -> None:
+        missing = self.missing
+        if len(missing) == 1:
+            got = self.sock.recv_into(missing[0])
+        else:
+            got = self.sock.recvmsg_into(missing[:MOST_PIECES])[0]
+        if not got:
+            raise EOFError
+        while missing and got >= len(missing[0]):
+            got -= len(missing[0])
+            del missing[0]
+        if got:
+            missing[0] = missing[0][got:]
+
+    def buffers_of(self, coming: _Coming) -> list[memoryview] | Lost:
+        assert coming.rows is not None
+        fds: list[int] = []
+        while len(fds) < coming.files and (not fds or fds[-1] != NOT_COME):
+            fds.append(self.fds.popleft())
         try:
-            whole = map_file(fd, total)
+            if fds and fds[-1] == NOT_COME:
+                return Lost(errno.EMFILE, "too many files are open in this process")
+            files = [map_file(fd) for fd in fds]
         except OSError as error:
             return Lost(error.errno, f"memory could not be mapped: {error.strerror}")
         finally:
-            os.close(fd)
-        out, at = [], 0
-        for size in sizes:
-            out.append(whole[at : at + size])
-            at += -(-size // PAGE) * PAGE
-        return out
+            _close_all(fds)
+        inline = iter(coming.inline)
+        return [
+            next(inline) if file == INLINE else files[file][at : at + size]
+            for size, at, file in coming.rows
+        ]
 
     def close(self) -> None:
-        while self.fds:
-            fd = self.fds.popleft()
-            if fd != NOT_COME:
-                os.close(fd)
+        _close_all(self.fds)
+        self.fds.clear()
 
 
-def map_file(fd: int, size: int) -> memoryview:
-    """The memory of a file, or a copy where this process has many of them already."""
-    if len(_live_maps) < most_maps():
-        try:
-            mapped = mmap.mmap(fd, size, flags=mmap.MAP_SHARED, **_KEEPS_NO_DESCRIPTOR)
-            _live_maps.add(weakref.ref(mapped, _live_maps.discard))
-            return memoryview(mapped)
-        except OSError:
-            pass
-    copy = bytearray(size)
-    at = 0
-    while at < size:
-        got = os.preadv(fd, [memoryview(copy)[at:]], at)
-        if not got:
-            raise OSError(errno.EIO, "a memory file is too short")
-        at += got
-    return memoryview(copy)
+def _close_all(fds: Iterable[int]) -> None:
+    for fd in fds:
+        if fd != NOT_COME:
+            os.close(fd)
 
 
-def most_maps() -> int:
-    """How many memory files may be mapped at a time: the system limits maps, and descriptors."""
-    if _KEEPS_NO_DESCRIPTOR:
-        return MAX_MAPS
-    return min(MAX_MAPS, getrlimit(RLIMIT_NOFILE)[0] // 2)
+def _room(size: int) -> memoryview:
+    """Memory that a buffer is put into; no need to clear it first."""
+    np = sys.modules.get("numpy")
+    if np is None or not hasattr(np, "uint8"):
+        return memoryview(bytearray(size))
+    return memoryview(np.empty(size, np.uint8))
 
 
-def cut_up(body: memoryview, sizes: tuple[int, ...]) -> tuple[memoryview, list[memoryview]]:
-    """A pickle and the buffers that follow it: copies, so that they are aligned."""
-    at = length = len(body) - sum(sizes)
-    buffers = []
-    for size in sizes:
-        buffers.append(memoryview(bytearray(body[at : at + size])))
-        at += size
-    return body[:length], buffers
-
-
-def receive(sock: socket.socket) -> Any:
-    """A whole message on the worker's side, which may wait. EOFError when there is none."""
-    return pickle.loads(receive_bytes(sock))
-
-
-def receive_bytes(sock: socket.socket) -> bytearray:
-    """As `receive`, but as it came."""
-    length, _, _ = HEADER.unpack(_exactly(sock, HEADER.size))
-    return _exactly(sock, length)
-
-
-def _exactly(sock: socket.socket, count: int) -> bytearray:
-    data = bytearray(count)
-    view, have = memoryview(data), 0
-    while have < count:
-        got = sock.recv_into(view[have:])
-        if not got:
-            raise EOFError
-        have += got
-    return data
+def receive(reader: Reader) -> tuple[memoryview, list[memoryview] | Lost]:
+    """A whole message, on a side that waits for it. EOFError when there is none."""
+    frame = reader.read()
+    assert frame is not None, "the socket does not wait"
+    return frame

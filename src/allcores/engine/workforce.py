@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import mmap
 import os
+import pickle
 import select
 import signal
 import socket
@@ -18,7 +19,7 @@ import time
 import warnings
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -58,18 +59,20 @@ class Member(Worker):
         self.slots = memoryview(self.memory).cast("q")
         self.known: set[int] = set()
         self.orders: deque[Order] = deque()
-        self.queued: list[bytes] = []
+        self.queued: list[wire.Frame] = []
         self.given = 0
 
     def waiting_bytes(self) -> int:
         return sum(o.size for o in self.orders)
 
-    def queue(self, body: bytes) -> None:
+    def queue(self, body: bytes, big: Sequence[pickle.PickleBuffer] = ()) -> None:
         """Have a message sent with the next ones."""
-        self.queued.append(wire.small_frame(body))
+        frame = wire.frame(body, big, together=True)
+        frame.own()
+        self.queued.append(frame)
 
     def send_queued(self) -> None:
-        self.outbox.append(memoryview(b"".join(self.queued)))
+        self.outbox.extend(wire.joined(self.queued))
         self.queued.clear()
         self.flush()
 
