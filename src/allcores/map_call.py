@@ -18,8 +18,9 @@ from allcores.engine.own_streams import enter_iteration, inside_iteration, leave
 from allcores.engine.randomness import Streams
 from allcores.engine.relay import put_out
 from allcores.engine.schedule import Batch, Halt, Run
+from allcores.engine.shipment import CannotShip
 from allcores.engine.source import Indexed, Streamed
-from allcores.engine.ways import choose
+from allcores.engine.ways import choose, ready
 from allcores.inputs import as_is, as_sequence, items_left, plain_source
 from allcores.loop import ParallelWarning, in_worker
 from allcores.map_job import FunctionJob, Item, Numbered, Said
@@ -196,7 +197,7 @@ class Call:
             seconds = perf_counter() - start
             calls = taste.calls_for_workers(size, seconds, self.left() or 0)
             self.remember(taste.cost(), taste.spent)
-            if calls and not for_ever:
+            if calls and not for_ever and self.workers_ready():
                 return
 
     def results(self, items: Iterable[Any]) -> list[Any]:
@@ -263,8 +264,16 @@ class Call:
             cost = spent / self.done
             if self.done & (self.done - 1) == 0:
                 self.remember(cost, spent)
-            if worth_workers(cost, self.left(), spent):
+            if worth_workers(cost, self.left(), spent) and self.workers_ready():
                 return
+
+    def workers_ready(self) -> bool:
+        """Whether workers could begin at once; if not, they are being made from now on."""
+        self.choice = choose(self.settings.on)
+        if self.choice.why_not is not None:
+            return True  # which is to be said
+        with self.interrupts.held_back():
+            return ready(self.choice.way, self.settings.workers)
 
     def remember(self, cost: float, seconds: float) -> None:
         """Note what an item costs, and how long all took by which that is known."""
@@ -333,7 +342,7 @@ class Call:
                     event, *waited = run.next_timed()
                 except StopIteration:
                     return
-                except CannotFork as error:
+                except (CannotFork, CannotShip) as error:
                     self.say(str(error))
                     break
                 if self.resume is not None:

@@ -90,6 +90,9 @@ class FunctionJob:
         new_clock_sequence()
         self.streams.seen = self.streams.states()
 
+    def leave_worker(self) -> None:
+        self.relay.uninstall()
+
     def before_chunk(self) -> None:
         self.relay.before_chunk()
         self.items, self.odd = [], None

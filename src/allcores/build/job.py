@@ -219,6 +219,9 @@ class LoopJob:
             self.note_temporaries()
         return result
 
+    def leave_worker(self) -> None:
+        self.relay.uninstall()
+
     def before_chunk(self) -> None:
         self.relay.before_chunk()
         self.take()

@@ -54,6 +54,8 @@ class Worker:
         """How it came to its end, when it has been reaped."""
         self.overdue: tuple[int, float] | None = None
         """What it was at for too long, and since when, if it was killed for that."""
+        self.spoiled = False
+        """Whether it is of no use for another loop, for it has changed what outlives iterations."""
         # Its socket may be held open by what it has forked, but this tells of its end in any case.
         self.pidfd = _pidfd(pid)
 
@@ -129,6 +131,9 @@ def _pidfd(pid: int) -> int:
 class Crew:
     """The workers of one loop, and the means to make more of them."""
 
+    apart = False
+    """Whether workers share nothing with this process, so that items have to be sent."""
+
     def __init__(self, job: Job, items: Any, slots: Slots, limits: Limits = NO_LIMITS) -> None:
         self.job, self.items, self.slots, self.limits = job, items, slots, limits
         self.owner = os.getpid()
@@ -137,7 +142,15 @@ class Crew:
         """A file for what goes wrong while workers close what they have of their own."""
         if per_worker.any_exist():
             self.closing = wire.memory_file("allcores-closing")
-        self.holds_threads = thread_limits.hold(slots.count)
+        self.holds_threads = self.hold_threads()
+
+    def hold_threads(self) -> bool:
+        """Whether the pools of threads in this process are limited, to be let go at the end."""
+        return thread_limits.hold(self.slots.count)
+
+    def may_add(self) -> bool:
+        """Whether one more worker can be made now."""
+        return True
 
     def add(self, number: int) -> Worker:
         """Fork one more worker."""
@@ -334,9 +347,19 @@ def on_own_core(number: int) -> Callable[[], None]:
 
 def keep_freed_memory() -> None:
     """Have big arrays reuse freed memory: fresh pages for each cost more than filling them."""
-    if "numpy" not in sys.modules or "ctypes" not in sys.modules:
+    if "numpy" in sys.modules:
+        _set_thresholds(32 << 20, 512 << 20)
+
+
+def give_freed_memory_back() -> None:
+    """As before `keep_freed_memory`."""
+    _set_thresholds(128 << 10, 128 << 10)
+
+
+def _set_thresholds(least_mapped: int, least_trimmed: int) -> None:
+    if "ctypes" not in sys.modules:
         return
     mallopt = getattr(sys.modules["ctypes"].CDLL(None), "mallopt", None)
     if mallopt is not None:
-        mallopt(-3, 32 << 20)  # M_MMAP_THRESHOLD
-        mallopt(-1, 512 << 20)  # M_TRIM_THRESHOLD
+        mallopt(-3, least_mapped)  # M_MMAP_THRESHOLD
+        mallopt(-1, least_trimmed)  # M_TRIM_THRESHOLD

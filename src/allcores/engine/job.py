@@ -31,6 +31,10 @@ class Skipped(NamedTuple):
     """What it raised, as `errors.pack` makes it; None where nobody wants to know."""
 
 
+UNMADE = "unmade"
+"""The kind of a `Cut` by which a worker that is no fork says that it could not make the job."""
+
+
 class Cut(NamedTuple):
     """Only the first `keep` results of a chunk are good; the iteration after them is special."""
 
@@ -58,6 +62,8 @@ class Job(Protocol):
     def before_chunk(self) -> None:
         """Called before the first iteration of every chunk."""
 
+    # leave_worker() -> None, where there is one: in workers that stay; the job is over, and what it has
+    # replaced in this process is to be put back.
     # starts_at(place: int) -> None, where there is one: the number of the chunk's first item.
     # leaves_last: Collection[str], where there is one: if not empty, the last iteration of all is
     # left to the caller, who gets a `Cut`.

@@ -145,6 +145,12 @@ _limited = False
 """Whether this process is a worker with a limit."""
 
 
+def no_limit() -> None:
+    """This process is not a worker with a limit any more."""
+    global _limited
+    _limited = False
+
+
 def passed(error: BaseException) -> bool:
     """Whether an exception in an iteration is to be seen by the engine, whoever else handles it."""
     return _limited and isinstance(error, MemoryError)

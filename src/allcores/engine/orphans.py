@@ -76,6 +76,11 @@ def _system(command: Any) -> int:
     return os.waitpid(pid, 0)[1]
 
 
+def starts_processes() -> bool:
+    """Whether this worker has started any process."""
+    return _starts_processes
+
+
 def _something_starts() -> None:
     """From now on this worker has to end more than itself."""
     global _starts_processes

@@ -205,6 +205,14 @@ def close_all() -> None:
             sys.stderr.write(text)
 
 
+def end_job() -> None:
+    """In a worker that stays for another loop: close all that it has made for this one."""
+    if _values:
+        close_all()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _kept.clear()
+
+
 class _Told:
     """A worker is told to end by SIGTERM, which waits while something is being made."""
 

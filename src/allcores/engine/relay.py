@@ -116,10 +116,23 @@ class Relay(Tape):
         self.forgotten: Callable[[], None] = _nothing
         """Has every warning be shown once more."""
         self.began_logging = True
+        self.undo: list[Callable[[], object]] = []
+        """What puts back what was replaced, in the order of replacing."""
+
+    def uninstall(self) -> None:
+        """Put back what `install` took over, in a worker that stays for another job."""
+        while self.undo:
+            self.undo.pop()()
+
+    def replace(self, place: Any, name: str, value: Any) -> None:
+        """Put this in a place of this process, until it is put back."""
+        self.undo.append(partial(setattr, place, name, getattr(place, name)))
+        setattr(place, name, value)
 
     def install(self) -> None:
         """Take over the standard streams, warnings and logging of this (worker) process."""
         self.file = memory_file("allcores-output")
+        self.undo.append(partial(os.close, self.file))
         targets = {1, 2}
         for number, name in ((STDOUT, "stdout"), (STDERR, "stderr")):
             old = getattr(sys, name)
@@ -127,16 +140,19 @@ class Relay(Tape):
             self.olds.append(old)
             if not isinstance(old, (io.TextIOWrapper, io.StringIO)):
                 self.plain.discard(number)
-            setattr(sys, name, capture)
+            self.replace(sys, name, capture)
             try:
                 # Whoever holds the stream itself, such as a default argument.
                 old.write, old.flush = capture.write, capture.flush
+                self.undo.append(partial(_release, old))
                 targets.add(old.fileno())
             except (AttributeError, OSError, ValueError):
                 pass
         for fd in targets:
             try:
+                before = os.dup(fd)
                 os.dup2(self.file, fd)
+                self.undo.append(partial(_back, before, fd))
             except OSError:
                 pass
         self.listen_to_warnings()
@@ -170,7 +186,7 @@ class Relay(Tape):
     # -- warnings
 
     def listen_to_warnings(self) -> None:
-        warnings.showwarning = self.show_warning
+        self.replace(warnings, "showwarning", self.show_warning)
         forget: Any = getattr(warnings, "_filters_mutated", None)
         if forget is None:
             return
@@ -181,7 +197,7 @@ class Relay(Tape):
             forget()
 
         self.forgotten = forget
-        warnings._filters_mutated = note  # type: ignore[attr-defined]
+        self.replace(warnings, "_filters_mutated", note)
 
     def before_chunk(self) -> None:
         """Whether a warning has been shown already is for the user's process to know."""
@@ -242,8 +258,8 @@ class Relay(Tape):
                 else:
                     self.pieces.append((CONFIGURE, None))
 
-        logging.Logger.handle = handle
-        logging.basicConfig = basic_config
+        self.replace(logging.Logger, "handle", handle)
+        self.replace(logging, "basicConfig", basic_config)
 
     def log(self, logger: Any, record: Any) -> None:
         """Note a record that a logger is to handle in the user's process."""
@@ -264,6 +280,17 @@ class Relay(Tape):
             self.odd = f"a log record {what}, which cannot be sent, was made"
         else:
             self.pieces.append((RECORD, data))
+
+
+def _release(stream: Any) -> None:
+    """Have a stream write for itself again."""
+    del stream.write, stream.flush
+
+
+def _back(before: int, fd: int) -> None:
+    """Have a descriptor be what it was, which was kept as another one."""
+    os.dup2(before, fd)
+    os.close(before)
 
 
 # -- in the user's process

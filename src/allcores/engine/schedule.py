@@ -21,8 +21,10 @@ from allcores.engine.descendants import kill_tree
 from allcores.engine.errors import unpack
 from allcores.engine.failures import CannotFork, passed_memory, took_too_long, worker_died
 from allcores.engine.interrupts import Interrupts, from_handler
-from allcores.engine.job import Cut, Job
+from allcores.engine.job import UNMADE, Cut, Job
 from allcores.engine.limits import NO_LIMITS, Limits
+from allcores.engine.serve import SPOILS
+from allcores.engine.shipment import CannotShip
 from allcores.engine.slots import BESIDE, IDLE, SENDING, Slots
 from allcores.engine.source import Indexed, Streamed
 from allcores.engine.ways import Way, crew_of
@@ -107,7 +109,8 @@ class Run:
     through where others' code runs, and while nothing is to be done; journal: what has been done
     before, and where what is done is kept; way: how workers are made.
 
-    Raises CannotFork from `next()` when no worker can be made.
+    Raises from `next()` CannotFork when no worker can be made, and CannotShip when the job cannot be
+    sent to workers that are no forks: then `rest()` gives all that is left.
     """
 
     def __init__(
@@ -146,11 +149,13 @@ class Run:
         """Workers lost before they had begun anything, since the last one that had."""
         self.refused: CannotFork | None = None
         """Why no worker could be made in the place of one that is gone."""
+        self.unmade: str | None = None
+        """Why a worker that is no fork could not make the job."""
         self.holds_back = False
         """Whether a worker waits because the machine has hardly any memory left."""
         self.exhausted = False
         self.closed = False
-        self.slots = Slots(0)
+        self.slots = Slots.made(0, False)
         self.poll = select.poll()
         self.by_fd: dict[int, Worker] = {}
 
@@ -194,7 +199,8 @@ class Run:
         if left is not None:
             waiting = sum(len(chunk.items) for chunk in self.chunks.todo)
             self.count = min(self.count, max(left + waiting, 1))
-        self.slots = Slots(self.count)
+        crew_class = crew_of(self.way)
+        self.slots = Slots.made(self.count, crew_class.apart)
         self.machine = memory.machine()
         self.killed_before = self.machine.killed()
         for stream in (sys.stdout, sys.stderr):
@@ -205,7 +211,7 @@ class Run:
                 if from_handler(error):
                     raise
         items = self.source.items if isinstance(self.source, Indexed) else None
-        self.crew = crew_of(self.way)(self.job, items, self.slots, self.limits)
+        self.crew = crew_class(self.job, items, self.slots, self.limits)
         try:
             self.grow()
         except BaseException:
@@ -218,6 +224,8 @@ class Run:
         if self.refused is not None:
             return
         while len(self.crew.workers) < self.count and self.worth_another():
+            if not self.crew.may_add():
+                return
             if self.crew.workers and self.machine.nearly_full():
                 return
             began = perf_counter()
@@ -436,7 +444,9 @@ class Run:
         return max(int(CHUNK_SECONDS / self.estimate), 1) if self.estimate else None
 
     def assign(self, worker: Worker, chunk: Chunk) -> None:
-        given = None if self.source.by_index else list(chunk.items)
+        assert self.crew is not None
+        here = self.crew.apart or not self.source.by_index
+        given = list(chunk.items) if here else None
         message = chunk.start, chunk.stop, given, chunk.last, chunk.alone
         try:
             body, big = wire.encode(message) if given else (pickle.dumps(message, protocol=5), [])
@@ -471,6 +481,8 @@ class Run:
 
     def wait(self, milliseconds: int | None = None) -> None:
         """Wait until a worker has something to say, for ever or so long, and listen."""
+        if self.unmade is not None:
+            raise CannotShip(self.unmade)
         if self.refused is not None and self.crew is not None and not self.crew.workers:
             raise self.refused
         if milliseconds is None and self.journal is not None:
@@ -526,7 +538,11 @@ class Run:
         if self.journal is not None:
             self.keep(chunk)
         results, _, cut, seconds = chunk.answer
+        if cut is not None and cut.kind == UNMADE:
+            self.not_made(worker, chunk, cut.text)
+            return
         self.lost = 0
+        worker.spoiled |= cut is not None and cut.kind in SPOILS
         self.work_seconds += seconds
         put_back = cut is not None and cut.kind in ("unfinished", "crowded")
         done = len(results) + (cut is not None and not put_back)
@@ -537,6 +553,12 @@ class Run:
             if not cut.keep:
                 self.held -= chunk.size
             self.chunks.put_back(chunk, cut)
+
+    def not_made(self, worker: Worker, chunk: Chunk, why: str) -> None:
+        """A worker that is no fork could not make the job of what it was sent."""
+        self.held -= chunk.size
+        chunk.answer = None
+        self.unmade = why
 
     # -- lost workers
 
@@ -642,6 +664,7 @@ class Run:
             crew, self.crew = self.crew, None
             crew.close(hurried=lambda: self.interrupted or self.interrupts.came)
             self.by_fd.clear()
+        self.slots.close()
         self.order.clear()
         self.chunks.todo.clear()
 

@@ -17,6 +17,9 @@ from allcores.engine.slots import BESIDE, IDLE, SENDING, Slots
 ANSWER_SECONDS = 0.1
 """After so long a worker sends what it has of a chunk, lest much be lost if it dies."""
 
+SPOILS = ("changed", "drawn")
+"""What stops an iteration that has changed what outlives it."""
+
 
 class Server:
     """A worker of a loop. number: which of them; items: what it holds of the input, if anything."""
@@ -31,6 +34,8 @@ class Server:
         self.look_at = getattr(job, "look_at", None)
         self.leaves_last = bool(getattr(job, "leaves_last", ()))
         self.looked = False
+        self.spoiled = False
+        """Whether what outlives iterations is not as it was."""
         self.timed = limits.timeout is not None
         self.memory = None if limits.memory is None else memory.OwnLimit(limits.memory)
 
@@ -39,14 +44,20 @@ class Server:
         self.since[self.number] = monotonic()
         self.at[self.number] = what
 
-    def live(self, settled: Callable[[], None]) -> None:
-        """Do chunks until there are no more. settled: called when the first one is there."""
+    def live(self, settled: Callable[[], None]) -> bool:
+        """Do chunks until there are no more. settled: called when the first one is there.
+
+        Gives whether this process is as it was, and of use for another job: one that stays is told
+        of the end by an empty message.
+        """
         while True:
             self.is_at(IDLE)
             try:
                 body, big = wire.receive(self.reader)
             except EOFError:
-                return
+                return False
+            if not len(body):
+                return not self.spoiled
             self.is_at(BESIDE)
             settled()
             settled = _nothing
@@ -63,6 +74,7 @@ class Server:
             if not self.serve(chunk, start, last, alone):
                 break
         self.is_at(IDLE)
+        return False
 
     def serve(self, chunk: list[Any], start: int, last: bool, alone: bool) -> bool:
         """Do a chunk, and send what came of it; whether this worker is of use for another one."""
@@ -156,6 +168,7 @@ class Server:
 
     def send(self, results: list[Any], extra: Any, cut: Cut | None, seconds: float) -> None:
         """Send a chunk's results, as many as can be pickled."""
+        self.spoiled |= cut is not None and cut.kind in SPOILS
         body, big = packed(self.job, results, extra, cut, seconds)
         self.is_at(SENDING)
         wire.send_frame(self.sock, body, big)

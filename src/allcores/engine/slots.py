@@ -1,8 +1,14 @@
-"""What each worker is at, and since when: in memory that it shares with the coordinator."""
+"""What each worker is at, and since when: in memory that it shares with the coordinator.
+
+Forked workers have that memory already. Others are handed the file that it is of.
+"""
 
 from __future__ import annotations
 
 import mmap
+import os
+
+from allcores.engine.mapped import memory_file
 
 IDLE, BESIDE, SENDING, STARTING = -1, -2, -3, -4
 """In place of an iteration's number: waiting for a chunk; between a chunk and its iterations, as
@@ -18,13 +24,33 @@ class Slots:
     writes the time first.
     """
 
-    def __init__(self, count: int) -> None:
-        self.count = count
-        memory = memoryview(mmap.mmap(-1, 16 * (count + 1)))
+    def __init__(self, count: int, file: int = -1) -> None:
+        """file: what another process has made; -1: memory that only forks of this one share."""
+        self.count, self.file = count, file
+        memory = memoryview(mmap.mmap(file, 16 * (count + 1)))
         self.at = memory[: 8 * count].cast("q")
         self.since = memory[8 * count : 16 * count].cast("d")
+
+    @classmethod
+    def made(cls, count: int, in_file: bool) -> Slots:
+        """New ones. in_file: in a file, `file`, that can be handed to others, and is to be closed."""
+        file = -1
+        if in_file:
+            file = memory_file("allcores-slots")
+            os.truncate(file, 16 * (count + 1))
+        slots = cls(count, file)
         for number in range(count):
-            self.is_new(number)
+            slots.is_new(number)
+        return slots
+
+    def close(self) -> None:
+        """Close the file, if there is one; the memory stays."""
+        file, self.file = self.file, -1
+        if file >= 0:
+            os.close(file)
+
+    def __del__(self) -> None:
+        self.close()
 
     def is_new(self, number: int) -> None:
         """A worker is about to begin."""

@@ -35,9 +35,25 @@ def choose(on: str) -> Choice:
 
 def why_not_fresh() -> str | None:
     """None where clean interpreters can be started, else what is in the way."""
-    return "clean interpreters are not there yet"
+    from allcores.engine.interpreters import standby
+
+    return standby.why_not()
 
 
 def crew_of(way: Way) -> type[Crew]:
     """The class that makes workers in this way."""
+    if way == "fresh":
+        from allcores.engine.fresh import FreshCrew
+
+        return FreshCrew
     return Crew
+
+
+def ready(way: Way, workers: int) -> bool:
+    """Whether workers can begin at once; those that cannot yet are being made from now on."""
+    if way != "fresh":
+        return True
+    from allcores.engine.interpreters import standby
+
+    standby.prepare(workers)
+    return standby.ready()

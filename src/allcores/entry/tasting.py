@@ -7,6 +7,7 @@ from itertools import islice
 from time import perf_counter
 from typing import Any
 
+from allcores.engine.ways import choose, ready
 from allcores.entry.items import Items
 from allcores.entry.looks import ITEM, parts_of
 from allcores.entry.plans import locals_of
@@ -41,6 +42,14 @@ class Tasting(Items):
         cost = self.site.cost
         return self.settings.workers > 1 and (cost is None or cost > WORTH_ITERATION)
 
+    def workers_ready(self) -> bool:
+        """Whether workers could begin at once; if not, they are being made from now on."""
+        choice = choose(self.settings.on)
+        if choice.why_not is not None:
+            return True  # which is to be said
+        with self.interrupts.held_back():
+            return ready(choice.way, self.settings.workers)
+
     def may_taste(self, plain: bool) -> bool:
         """Whether what workers leave can be run here in pieces."""
         return plain and not self.held and not self.streamed
@@ -63,7 +72,7 @@ class Tasting(Items):
             self.site.cost = taste.cost()
             if self.steady.undecided:
                 continue
-            if calls and left != 0 and self.settings.workers > 1:
+            if calls and left != 0 and self.settings.workers > 1 and self.workers_ready():
                 return True
         # It may have grown, or raise for what the loop has done to its source.
         yield self.given(iterator, self.done)
@@ -82,7 +91,8 @@ class Tasting(Items):
                 spent = perf_counter() - start
                 cost = spent / self.done
                 self.site.cost = cost
-                if self.settings.workers > 1 and worth_workers(cost, None, spent):
+                worth = self.settings.workers > 1 and worth_workers(cost, None, spent)
+                if worth and self.workers_ready():
                     self.peek(item, iterator)
                     return bool(self.peeked)
                 check = self.done + max(1, min(int(TASTE_SECONDS / max(cost, 1e-8)), self.done * 4))

@@ -1,0 +1,123 @@
+"""Workers that are clean interpreters: they get all that they need, and stay for the next loop.
+
+They stand in for forks where this process cannot be forked, with the same face as `Crew`.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections.abc import Callable
+from typing import Any
+
+from allcores.engine import crew
+from allcores.engine.crew import Crew, Worker
+from allcores.engine.interpreters import FreshWorker, pickled, standby, this_folder, told
+from allcores.engine.job import Job
+from allcores.engine.limits import NO_LIMITS, Limits
+from allcores.engine.mapped import write_file
+from allcores.engine.shipment import CannotShip, Shipment
+from allcores.engine.slots import Slots
+
+
+class Parcel:
+    """A shipment in a memory file: written once, and mapped by all workers that it is sent to."""
+
+    def __init__(self, shipment: Shipment) -> None:
+        pieces = [memoryview(shipment.body), *(each.raw() for each in shipment.buffers)]
+        self.maker = shipment.maker
+        self.file, starts = write_file(pieces)
+        self.places = [(at, at + piece.nbytes) for at, piece in zip(starts, pieces)]
+
+    def close(self) -> None:
+        os.close(self.file)
+
+
+class FreshCrew(Crew):
+    """The clean interpreters at work on one loop."""
+
+    apart = True
+
+    def __init__(self, job: Job, items: Any, slots: Slots, limits: Limits = NO_LIMITS) -> None:
+        """Raises CannotShip where clean interpreters cannot be given the job."""
+        shipped = getattr(job, "shipped", None)
+        if shipped is None:
+            raise CannotShip("workers that are no forks cannot be given such a loop yet")
+        self.parcel: Parcel | None = Parcel(shipped())
+        self.told = told()
+        self.here = this_folder()
+        super().__init__(job, items, slots, limits)
+
+    def hold_threads(self) -> bool:
+        return False  # they limit their own
+
+    def may_add(self) -> bool:
+        """Whether one is ready; the first one is waited for."""
+        return not self.workers or standby.ready()
+
+    def add(self, number: int) -> Worker:
+        """Give the job to one that stands by, or start one."""
+        assert self.parcel is not None
+        self.slots.is_new(number)
+        worker = standby.take()
+        files = [self.slots.file, self.parcel.file]
+        files += [fd for fd in (self.closing, self.here) if fd >= 0]
+        order = (
+            len(files),
+            (self.parcel.maker, self.parcel.places, number, self.slots.count),
+            tuple(self.limits),
+            self.closing >= 0,
+            self.here >= 0,
+            self.told,
+        )
+        worker.begin(number, pickled(order), files)
+        self.workers.append(worker)
+        return worker
+
+    def remove(self, worker: Worker) -> None:
+        assert isinstance(worker, FreshWorker)
+        standby.note_end(worker)
+        super().remove(worker)
+        standby.all.discard(worker)
+
+    def close(self, hurried: Callable[[], object] = bool) -> None:
+        """Give back those that have nothing to do any more, and end the others."""
+        kept: list[FreshWorker] = []
+        for worker in self.workers:
+            assert isinstance(worker, FreshWorker)
+            if not worker.assigned and not worker.outbox and not worker.spoiled:
+                worker.end_job()
+                kept.append(worker)
+        others = [w for w in self.workers if w not in kept]
+        self.workers = others
+        if self.closing >= 0:
+            self.let_put_back(kept, hurried)
+        super().close(hurried)
+        for worker in others:
+            standby.all.discard(worker)
+        for worker in kept:
+            standby.give_back(worker)
+        parcel, self.parcel = self.parcel, None
+        if parcel is not None:
+            parcel.close()
+            if self.here >= 0:
+                os.close(self.here)
+
+    def let_put_back(self, kept: list[FreshWorker], hurried: Callable[[], object]) -> None:
+        """Wait until workers have closed what is their own; those that take too long are ended."""
+        began, poll = time.monotonic(), select.poll()
+        waiting = list(kept)
+        while waiting:
+            waiting = [w for w in waiting if not w.is_clean() and not w.gone()]
+            if time.monotonic() - began > (crew.CLOSING_HURRIED if hurried() else crew.CLOSING):
+                break
+            poll.poll(1)
+        for worker in waiting:
+            kept.remove(worker)
+            self.workers.append(worker)
+
+
+def prepare(count: int) -> None:
+    """Have so many clean interpreters started, where they are not there already."""
+    standby.prepare(count)

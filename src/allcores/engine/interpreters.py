@@ -1,0 +1,336 @@
+"""Clean interpreters as workers: started by this process, alike to it, and kept for later loops.
+
+They stand by between loops. Nothing here runs by itself: they are looked at when a loop needs some,
+and end by themselves when they have been idle for long.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import pickle
+import select
+import signal
+import socket
+import sys
+import threading
+from typing import Any, NamedTuple
+
+from allcores.engine import wire
+from allcores.engine.crew import Worker
+from allcores.engine.failures import CannotFork
+
+IDLE_SECONDS = 60.0
+"""After so long without work a clean interpreter ends."""
+FAILED_STARTS = 3
+"""So many that end before they are ready, one after the other, and no more are tried."""
+_BOOT = (
+    "import sys; sys.path[:] = {path!a}; "
+    "from allcores.engine.fresh_worker import boot; boot({sock}, {life}, {idle})"
+)
+_LAZY = (
+    "import sys, types; m = types.ModuleType('allcores'); m.__path__ = {where!a}; "
+    "sys.modules['allcores'] = m; "
+)
+
+
+class Surroundings(NamedTuple):
+    """What a worker was started in. One that was started in others may come to other results."""
+
+    path: list[str]
+    environment: dict[Any, Any]
+    executable: str
+
+    @classmethod
+    def now(cls) -> Surroundings:
+        """Those of this process."""
+        variables = getattr(os.environ, "_data", None)
+        kept = dict(variables) if type(variables) is dict else dict(os.environ)
+        return cls([p for p in sys.path if isinstance(p, str)], kept, sys.executable)
+
+
+class _HelloReader(wire.Reader):
+    """As `Reader`, but passes over the empty messages that say that a worker is ready."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(sock)
+        self.hellos = 1
+        """How many are to come before anything else."""
+
+    def read(self) -> Any:
+        while (frame := super().read()) is not None:
+            if not self.hellos:
+                return frame
+            self.hellos -= 1
+        return None
+
+
+class FreshWorker(Worker):
+    """The coordinator's end of one clean interpreter."""
+
+    reader: _HelloReader
+
+    def __init__(self, pid: int, sock: socket.socket, lifeline: int, around: Surroundings) -> None:
+        super().__init__(pid, sock, lifeline, 0)
+        self.reader = _HelloReader(sock)
+        self.around = around
+        self.started = False
+        """Whether it has come to be ready."""
+
+    def begin(self, number: int, order: bytes, files: list[int]) -> None:
+        """Give it a loop's work. files: descriptors that go along."""
+        self.number = number
+        message = memoryview(wire.small_frame(order))
+        self.outbox.append(wire.Frame([message], [os.dup(file) for file in files]))
+        self.flush()
+
+    def end_job(self) -> None:
+        """Have it put all back, and be ready for another loop."""
+        self.reader.hellos += 1
+        self.send(b"")
+
+    def is_ready(self) -> bool:
+        """Whether it has started. One that puts things back takes but a moment."""
+        self.hear()
+        return self.started
+
+    def is_clean(self) -> bool:
+        """Whether it has put all back."""
+        self.hear()
+        return not self.reader.hellos
+
+    def hear(self) -> None:
+        before = self.reader.hellos
+        try:
+            self.reader.read()
+        except (EOFError, ConnectionError):
+            return
+        self.started |= self.reader.hellos < before
+
+    def gone(self) -> bool:
+        """Whether it has ended, or is about to."""
+        return self.ended() or self.sock.fileno() < 0
+
+    def disown(self) -> None:
+        """In a forked child: it belongs to the parent."""
+        try:
+            self.close_descriptors()
+        except OSError:
+            pass
+
+
+class Standby:
+    """The clean interpreters of this process that have nothing to do, ready or not."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.idle: list[FreshWorker] = []
+        self.all: set[FreshWorker] = set()
+        """Those at work in loops as well."""
+        self.failed = 0
+        """How many ended before they were ready, since the last one that was."""
+        self.prepared = False
+
+    def why_not(self) -> str | None:
+        """Why none can be started here, as far as is known."""
+        if self.failed >= FAILED_STARTS:
+            return "clean interpreters end as soon as they are started"
+        return why_no_interpreters()
+
+    def prepare(self, count: int) -> None:
+        """Have so many stand by; those that are missing are started, and ready some time later."""
+        with self.lock:
+            self.look()
+            while len(self.idle) < count and self.failed < FAILED_STARTS:
+                self.idle.append(self.start())
+
+    def ready(self) -> bool:
+        """Whether there is one that can begin at once."""
+        with self.lock:
+            self.look()
+            return any(worker.is_ready() for worker in self.idle)
+
+    def take(self) -> FreshWorker:
+        """One for a loop: the first that is ready, or else one that will be.
+
+        Raises CannotFork where none can be started.
+        """
+        with self.lock:
+            self.look()
+            found = next((w for w in self.idle if w.is_ready()), None)
+            if found is None and self.idle:
+                found = self.idle[0]
+            if found is not None:
+                self.idle.remove(found)
+                return found
+            if self.failed >= FAILED_STARTS:
+                raise CannotFork(0, self.why_not())
+            return self.start()
+
+    def give_back(self, worker: FreshWorker) -> None:
+        """It has done its part of a loop, and been told so."""
+        with self.lock:
+            self.idle.append(worker)
+
+    def look(self) -> None:
+        """Part with those that have ended, or were started in other surroundings. With the lock."""
+        if not self.idle:
+            return
+        now = Surroundings.now()
+        for worker in list(self.idle):
+            if worker.gone():
+                self.note_end(worker)
+            elif worker.around == now:
+                continue
+            self.idle.remove(worker)
+            self.part_with(worker)
+
+    def note_end(self, worker: FreshWorker) -> None:
+        """One has ended by itself: it was idle for long, or could not start."""
+        worker.hear()
+        self.failed = 0 if worker.started else self.failed + 1
+
+    def part_with(self, worker: FreshWorker) -> None:
+        self.all.discard(worker)
+        worker.kill()
+        worker.reap()
+
+    def start(self) -> FreshWorker:
+        """Start one more. With the lock held. Raises CannotFork."""
+        if not self.prepared:
+            self.prepared = True
+            os.register_at_fork(after_in_child=self.disown)
+            atexit.register(self.end_all)
+        around = Surroundings.now()
+        worker = FreshWorker(*start_interpreter(around), around)
+        self.all.add(worker)
+        return worker
+
+    def end_all(self) -> None:
+        """The program ends."""
+        with self.lock:
+            workers, self.idle = list(self.all), []
+            for worker in workers:
+                worker.kill()
+            for worker in workers:
+                self.part_with(worker)
+
+    def disown(self) -> None:
+        """In a forked child: all of them belong to the parent."""
+        self.lock = threading.RLock()
+        for worker in self.all:
+            worker.disown()
+        self.idle, self.all = [], set()
+
+
+standby = Standby()
+
+
+def why_no_interpreters() -> str | None:
+    """Why no clean interpreter can be started here; None: it may well be possible."""
+    if not hasattr(os, "fork") or not hasattr(socket, "AF_UNIX") or not hasattr(select, "poll"):
+        return "clean interpreters need a Unix system for now"
+    if getattr(sys, "frozen", False):
+        return "this program is one file, in which there is no interpreter to start"
+    if not sys.executable or not os.access(sys.executable, os.X_OK):
+        return "there is no Python to start: sys.executable does not name one"
+    return None
+
+
+def start_interpreter(around: Surroundings) -> tuple[int, socket.socket, int]:
+    """Start a clean interpreter; gives its id, our end of a socket, and its lifeline.
+
+    It runs nothing of the program's script. Raises CannotFork.
+    """
+    try:
+        ours, theirs = socket.socketpair()
+    except OSError as error:
+        raise _refused(error) from None
+    try:
+        life, line = os.pipe()
+    except OSError as error:
+        ours.close()
+        theirs.close()
+        raise _refused(error) from None
+    # Until it has handlers of its own, what a terminal sends to all must wait.
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
+    try:
+        pid = _spawn(around, theirs.fileno(), life)
+    except OSError as error:
+        ours.close()
+        os.close(line)
+        raise _refused(error) from None
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        theirs.close()
+        os.close(life)
+    ours.setblocking(False)
+    return pid, ours, line
+
+
+def _spawn(around: Surroundings, sock: int, life: int) -> int:
+    import subprocess
+
+    where = list(sys.modules["allcores"].__path__)
+    boot = _LAZY.format(where=where) + _BOOT.format(
+        path=around.path, sock=sock, life=life, idle=IDLE_SECONDS
+    )
+    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    process = subprocess.Popen([around.executable, *flags, "-c", boot], pass_fds=(sock, life))
+    process.returncode = 0  # it is ours to wait for
+    return process.pid
+
+
+def _refused(error: OSError) -> CannotFork:
+    text = f"the system refused to start a clean interpreter: {error.strerror}"
+    return CannotFork(error.errno, text)
+
+
+def told() -> dict[str, Any]:
+    """What may change while a worker stands by, and what it is told of then."""
+    handled = [
+        number
+        for number in (
+            signal.SIGTERM,
+            signal.SIGHUP,
+            signal.SIGQUIT,
+            signal.SIGUSR1,
+            signal.SIGUSR2,
+        )
+        if callable(signal.getsignal(number))
+    ]
+    digits: Any = getattr(sys, "get_int_max_str_digits", None)
+    return {
+        "argv": list(sys.argv),
+        "handled": [int(number) for number in handled],
+        "ignores_interrupt": signal.getsignal(signal.SIGINT) == signal.SIG_IGN,
+        "recursion": sys.getrecursionlimit(),
+        "digits": None if digits is None else digits(),
+        "switch": sys.getswitchinterval(),
+        "cores": os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None,
+    }
+
+
+def same_hashes() -> bool:
+    """Whether clean interpreters hash texts as this one does, so that sets are in the same order.
+
+    They do not where Python draws a number for that at each start, which is the default; setting
+    PYTHONHASHSEED to a number before the program starts makes them.
+    """
+    if not sys.flags.hash_randomization:
+        return True
+    return (
+        os.environ.get("PYTHONHASHSEED", "random") != "random" and not sys.flags.ignore_environment
+    )
+
+
+def this_folder() -> int:
+    """A descriptor of the current folder, or -1."""
+    try:
+        return os.open(".", getattr(os, "O_PATH", os.O_RDONLY) | os.O_CLOEXEC)
+    except OSError:
+        return -1
+
+
+def pickled(order: Any) -> bytes:
+    return pickle.dumps(order, protocol=5)
