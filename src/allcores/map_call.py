@@ -176,7 +176,8 @@ class Call:
             return few
         # A few tiny items in a new worker seem to cost far more than many do.
         cost, seconds = known
-        return (few or seconds > WORTH_SECONDS) and worth_workers(cost, left, WORTH_SECONDS)
+        sure = few or seconds > WORTH_SECONDS
+        return sure and worth_workers(cost, left, WORTH_SECONDS) and self.workers_ready()
 
     def taste_pieces(self, for_ever: bool) -> Iterator[Iterable[Any]]:
         """Call the function here until workers are worth it."""

@@ -152,6 +152,10 @@ class Crew:
         """Whether one more worker can be made now."""
         return True
 
+    def are_coming(self) -> bool:
+        """Whether more can be added soon, of which nothing is heard before that."""
+        return False
+
     def add(self, number: int) -> Worker:
         """Fork one more worker."""
 

@@ -54,7 +54,11 @@ class FreshCrew(Crew):
 
     def may_add(self) -> bool:
         """Whether one is ready; the first one is waited for."""
+        standby.prepare(self.slots.count - len(self.workers))
         return not self.workers or standby.ready()
+
+    def are_coming(self) -> bool:
+        return standby.are_coming()
 
     def add(self, number: int) -> Worker:
         """Give the job to one that stands by, or start one."""
@@ -116,8 +120,3 @@ class FreshCrew(Crew):
         for worker in waiting:
             kept.remove(worker)
             self.workers.append(worker)
-
-
-def prepare(count: int) -> None:
-    """Have so many clean interpreters started, where they are not there already."""
-    standby.prepare(count)

@@ -150,6 +150,10 @@ class Standby:
             self.look()
             return any(worker.is_ready() for worker in self.idle)
 
+    def are_coming(self) -> bool:
+        """Whether one is there that will be ready soon."""
+        return any(not worker.started for worker in self.idle)
+
     def take(self) -> FreshWorker:
         """One for a loop: the first that is ready, or else one that will be.
 

@@ -47,6 +47,8 @@ LONGEST_WAIT = 100_000_000
 """Milliseconds: what `poll` takes."""
 STEADY_LOOK, MUCH_TOO_LATE = 0.25, 0.5
 """With a limit of time the coordinator looks up so often; so much later it was stopped meanwhile."""
+STARTING_LOOK = 0.003
+"""While workers start that are no forks, it is looked so often whether they are ready."""
 HELD_BYTES = 64 << 20
 """Results that wait for an earlier one may take this much before no more is handed out."""
 
@@ -604,6 +606,8 @@ class Run:
         """How long to wait for workers: until one may have taken too long at what it is at."""
         assert self.crew is not None
         least = None if milliseconds is None else milliseconds / 1000
+        if len(self.crew.workers) < self.count and self.crew.are_coming():
+            least = STARTING_LOOK if least is None else min(least, STARTING_LOOK)
         if self.holds_back:
             least = memory.LOOK_SECONDS if least is None else min(least, memory.LOOK_SECONDS)
         if self.limits.timeout is not None:

@@ -31,7 +31,8 @@ class Tasting(Items):
         if cost is not None:
             # A few tiny iterations in a new worker seem to cost far more than many do.
             sure = number <= FEW * self.settings.workers or self.site.seconds > WORTH_SECONDS
-            return sure and number * cost > WORTH_SECONDS and cost > WORTH_ITERATION
+            worth = number * cost > WORTH_SECONDS and cost > WORTH_ITERATION
+            return sure and worth and self.workers_ready()
         if self.plan.in_place and type(self.iterable).__name__ == "ndarray":
             return False  # bringing its memory home may take longer than working on it
         # A few items that nobody asked about may well be tiny: they are tasted first.

@@ -1,0 +1,331 @@
+"""Workers that are clean interpreters: what they run, how long they stay, and what ends them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.sessions import Outcome, Session, group, run, wait_for
+
+START = """
+import os, signal, sys, threading, time
+import allcores
+from allcores import parallel
+from allcores.engine import interpreters
+from allcores.engine.interpreters import standby
+
+def stand_by(count=2):
+    standby.prepare(count)
+    while not all([worker.is_ready() for worker in standby.idle]):
+        time.sleep(0.001)
+    return [worker.pid for worker in standby.idle]
+
+def slow(x):
+    time.sleep(0.002)
+    return os.getpid()
+"""
+FRESH = {"ALLCORES_ON": "fresh", "ALLCORES_FORCE": "1"}
+
+
+def fresh(directory: Path, source: str, **variables: str) -> Outcome:
+    """Run a script whose loops have fresh workers."""
+    outcome = run(directory, START + source, **{**FRESH, **variables})
+    assert (outcome.code, outcome.err) == (0, ""), outcome
+    return outcome
+
+
+def test_a_script_without_a_guard_is_run_once(tmp_path: Path) -> None:
+    source = """
+    with open("runs", "a") as file:
+        file.write("x")
+    pids = set(allcores.map(slow, range(50)))
+    print(os.getpid() in pids, len(pids) in (1, 2))
+    """
+    assert fresh(tmp_path, _flat(source)).out == "False True\n"
+    assert (tmp_path / "runs").read_text() == "x"
+
+
+@pytest.mark.parametrize("how", ["-c", "-"])
+def test_a_program_without_a_file(tmp_path: Path, how: str) -> None:
+    source = START + "print(os.getpid() in set(allcores.map(slow, range(20))))\n"
+    command = [sys.executable, how, *([source] if how == "-c" else [])]
+    outcome = subprocess.run(
+        command,
+        input=source if how == "-" else None,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, **FRESH},
+        timeout=60,
+    )
+    assert (outcome.stdout, outcome.stderr) == ("False\n", "")
+
+
+def test_code_that_is_executed(tmp_path: Path) -> None:
+    source = '''
+names = {"allcores": allcores, "__name__": "nowhere"}
+exec("""
+def double(x): return helper(x)
+def helper(x): return 2 * x
+print(allcores.map(double, range(6)))
+""", names)
+'''
+    assert fresh(tmp_path, source).out == "[0, 2, 4, 6, 8, 10]\n"
+
+
+def test_workers_stay_for_later_loops(tmp_path: Path) -> None:
+    source = """
+    there = set(stand_by())
+    for _ in range(3):
+        print(set(allcores.map(slow, range(40))) == there, len(there))
+    """
+    assert fresh(tmp_path, _flat(source)).out == "True 2\n" * 3
+
+
+def test_the_loop_goes_on_natively_while_workers_start(tmp_path: Path) -> None:
+    source = """
+    pids = allcores.map(slow, range(400))
+    own = pids.count(os.getpid())
+    print(0 < own < 400, own == pids.index(next(p for p in pids if p != os.getpid())))
+    """
+    assert fresh(tmp_path, _flat(source), ALLCORES_FORCE="0").out == "True True\n"
+
+
+def test_idle_workers_end(tmp_path: Path) -> None:
+    source = """
+    interpreters.IDLE_SECONDS = 0.2
+    first = set(stand_by())
+    while not all([worker.gone() for worker in standby.idle]):
+        time.sleep(0.01)
+    second = set(allcores.map(slow, range(40)))
+    print(len(second), first & second)
+    """
+    assert fresh(tmp_path, _flat(source)).out in ("2 set()\n", "1 set()\n")
+
+
+def test_surroundings_that_change(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "beside.py").write_text("name = 'beside'\n")
+    source = """
+    def seen(x):
+        time.sleep(0.001)
+        return os.getcwd(), os.environ.get("COLOUR"), sys.path[0], os.getpid(), list(sys.argv)
+    def look():
+        found = allcores.map(seen, range(20))
+        pids = {each[3] for each in found}
+        assert os.getpid() not in pids
+        assert all(e[:3] == (os.getcwd(), os.environ.get("COLOUR"), sys.path[0]) for e in found)
+        assert all(e[4] == sys.argv for e in found)
+        return pids
+    stand_by()
+    first = look()
+    os.chdir("inner")
+    print(look() <= first)
+    os.environ["COLOUR"] = "green"
+    second = look()
+    print(second & first)
+    sys.path.insert(0, os.getcwd())
+    print(look() & second)
+    sys.argv.append("more")
+    look()
+    def imported(x):
+        import beside
+        return beside.name
+    print(set(allcores.map(imported, range(10))))
+    """
+    assert fresh(tmp_path, _flat(source)).out == "True\nset()\nset()\n{'beside'}\n"
+
+
+def test_a_worker_that_left_traces_is_not_used_again(tmp_path: Path) -> None:
+    source = """
+    def leaves(x):
+        time.sleep(0.001)
+        os.environ["TRACE"] = "here"
+        return os.getpid()
+    def sees(x):
+        time.sleep(0.001)
+        return os.environ.get("TRACE"), os.getpid()
+    stand_by()
+    first = set(allcores.map(leaves, range(20)))
+    print({trace for trace, pid in allcores.map(sees, range(20))})
+    """
+    assert fresh(tmp_path, _flat(source)).out == "{None}\n"
+
+
+def test_a_worker_that_dies_in_a_loop(tmp_path: Path) -> None:
+    source = """
+    def dies_once(x):
+        if x == 13 and not os.path.exists("died"):
+            open("died", "w").close()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return x
+    print(allcores.map(dies_once, range(30), workers=2) == list(range(30)))
+    def dies(x):
+        if x == 7:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return x
+    try:
+        allcores.map(dies, range(30), workers=2)
+    except allcores.WorkerDied as error:
+        print("item 7" in str(error) or "iteration 7" in str(error), "SIGKILL" in str(error))
+    print(allcores.map(abs, range(5)))
+    """
+    assert fresh(tmp_path, _flat(source)).out == "True\nTrue True\n[0, 1, 2, 3, 4]\n"
+
+
+def test_limits_of_one_job_are_not_those_of_the_next(tmp_path: Path) -> None:
+    source = """
+    def takes(x):
+        return len(bytearray(300 << 20)) >> 20
+    try:
+        allcores.map(takes, range(4), memory=100 << 20)
+    except MemoryError:
+        print("too much")
+    print(allcores.map(takes, range(4)))
+    def lasts(x):
+        time.sleep(0.3 if x == 2 else 0)
+        return x
+    try:
+        allcores.map(lasts, range(4), timeout=0.1)
+    except TimeoutError:
+        print("too long")
+    print(allcores.map(lasts, range(4)))
+    """
+    expected = "too much\n[300, 300, 300, 300]\ntoo long\n[0, 1, 2, 3]\n"
+    assert fresh(tmp_path, _flat(source)).out == expected
+
+
+def test_output_of_one_job_after_another(tmp_path: Path) -> None:
+    source = """
+    import logging, warnings
+    def speaks(x):
+        print("item", x)
+        if x == 1:
+            warnings.warn("careful")
+        logging.warning("record %s", x)
+        return x
+    for _ in range(2):
+        allcores.map(speaks, range(3))
+    """
+    outcome = run(tmp_path, START + _flat(source), **FRESH)
+    assert outcome.out == "item 0\nitem 1\nitem 2\n" * 2
+    assert outcome.err.count("WARNING:root:record") == 6
+    assert outcome.err.count("UserWarning: careful") == 1
+
+
+ENDLESS = """
+def endless(x):
+    print("at work", file=sys.__stderr__) if x < 0 else None
+    if x == 3:
+        open("at_work", "w").close()
+    time.sleep(0.01)
+    return x
+"""
+
+
+def endless(tmp_path: Path, before: str = "") -> Session:
+    source = START + ENDLESS + before + "for _ in allcores.imap(endless, iter(int, 1)): pass\n"
+    source = source.replace("x == 3", "not os.path.exists('at_work')")
+    session = Session(tmp_path, source, **FRESH)
+    wait_for((tmp_path / "at_work").exists)
+    wait_for(lambda: len(group(session.process.pid)) >= 2)
+    return session
+
+
+def test_nothing_is_left_when_the_program_is_killed(tmp_path: Path) -> None:
+    session = endless(tmp_path)
+    try:
+        session.process.kill()
+        session.process.wait()
+        assert not session.left()
+    finally:
+        session.kill()
+
+
+def test_idle_workers_end_when_the_program_is_killed(tmp_path: Path) -> None:
+    session = Session(tmp_path, START + "stand_by()\nprint('ready')\ntime.sleep(60)\n", **FRESH)
+    try:
+        assert session.line() == "ready"
+        assert len(group(session.process.pid)) == 3
+        session.process.kill()
+        session.process.wait()
+        assert not session.left()
+    finally:
+        session.kill()
+
+
+def test_ctrl_c_from_a_terminal(tmp_path: Path) -> None:
+    session = endless(tmp_path)
+    os.killpg(session.process.pid, signal.SIGINT)
+    outcome = session.end()
+    assert outcome.code == -signal.SIGINT
+    assert outcome.err.count("Traceback") == 1
+    assert outcome.err.rstrip().endswith("KeyboardInterrupt")
+
+
+def test_ctrl_c_while_workers_start_and_stand_by(tmp_path: Path) -> None:
+    source = """
+    handled = []
+    signal.signal(signal.SIGINT, lambda *_: handled.append(1))
+    standby.prepare(2)
+    for _ in range(40):
+        os.killpg(0, signal.SIGINT)
+        time.sleep(0.01)
+    there = set(stand_by())
+    os.killpg(0, signal.SIGINT)
+    time.sleep(0.01)
+    print(set(allcores.map(slow, range(40))) == there, len(handled))
+    """
+    assert fresh(tmp_path, _flat(source)).out == "True 41\n"
+
+
+def test_a_fork_of_the_program_has_none_of_them(tmp_path: Path) -> None:
+    source = """
+    there = set(stand_by())
+    pid = os.fork()
+    if not pid:
+        theirs = set(allcores.map(slow, range(40)))
+        os._exit(bool(theirs & there) or os.getpid() in theirs)
+    status = os.waitpid(pid, 0)[1]
+    print(os.waitstatus_to_exitcode(status), set(allcores.map(slow, range(40))) == there)
+    """
+    assert fresh(tmp_path, _flat(source)).out == "0 True\n"
+
+
+def test_loops_in_several_threads(tmp_path: Path) -> None:
+    source = """
+    found = [None] * 4
+    def go(k):
+        for _ in range(3):
+            found[k] = allcores.map(lambda x: x * k, range(30))
+    threads = [threading.Thread(target=go, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print(found == [[x * k for x in range(30)] for k in range(4)])
+    """
+    assert fresh(tmp_path, _flat(source)).out == "True\n"
+
+
+def test_an_interpreter_that_cannot_start(tmp_path: Path) -> None:
+    source = """
+    import warnings
+    warnings.simplefilter("ignore")
+    sys.executable = "/bin/false"
+    print(set(allcores.map(slow, range(20))) == {os.getpid()})
+    print(set(allcores.map(slow, range(20))) == {os.getpid()})
+    """
+    assert fresh(tmp_path, _flat(source)).out == "True\nTrue\n"
+
+
+def _flat(source: str) -> str:
+    """Without the indentation of the test."""
+    import textwrap
+
+    return textwrap.dedent(source)
