@@ -324,6 +324,43 @@ def test_an_interpreter_that_cannot_start(tmp_path: Path) -> None:
     assert fresh(tmp_path, _flat(source)).out == "True\nTrue\n"
 
 
+def test_as_on_unix_systems_that_are_no_linux(tmp_path: Path) -> None:
+    """What Linux alone has is taken away; no other system has been tried."""
+    source = """
+    for name in ("memfd_create", "pidfd_open", "waitid", "sched_getaffinity"):
+        delattr(os, name)
+    from allcores.engine import orphans
+    there = set(stand_by())
+    big = bytes(10_000_000)
+    def dies_once(x):
+        time.sleep(0.001)
+        if x == 13 and not os.path.exists("died"):
+            open("died", "w").close()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return big[x:x + 1] + bytes(x)
+    print(set(allcores.map(slow, range(40))) == there)
+    print(allcores.map(dies_once, range(30)) == [bytes(x + 1) for x in range(30)])
+    """
+    assert fresh(tmp_path, _flat(source)).out == "True\nTrue\n"
+
+
+def test_the_lifeline_where_the_kernel_does_not_tell(tmp_path: Path) -> None:
+    source = """
+    life, line = os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.close(line)
+        from allcores.engine import orphans
+        orphans.sys = type("", (), {"platform": "darwin"})
+        del orphans.fcntl.F_SETSIG
+        orphans.die_with(life)
+        time.sleep(60)
+    os.close(line)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    """
+    assert fresh(tmp_path, _flat(source)).out == "-9\n"
+
+
 def _flat(source: str) -> str:
     """Without the indentation of the test."""
     import textwrap

@@ -89,6 +89,8 @@ class Worker:
 
     def ended(self) -> bool:
         """Whether the process has come to its end; it is still to be reaped."""
+        if not hasattr(os, "waitid"):
+            return self.waited_for()  # some systems can only do both at once
         try:
             return bool(os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT))
         except ChildProcessError:
@@ -100,13 +102,20 @@ class Worker:
         while not self.ended() and time.monotonic() < end:
             time.sleep(pause)
             pause = min(pause * 2, 0.01)
-        try:
-            pid, status, usage = os.wait4(self.pid, os.WNOHANG)
-            if pid:
-                self.how = Ending(status, usage.ru_maxrss * 1024)
-        except ChildProcessError:
-            pass
+        self.waited_for()
         self.close_descriptors()
+
+    def waited_for(self) -> bool:
+        """Whether the process has come to its end and is reaped, as of now."""
+        if self.how.status is None:
+            try:
+                pid, status, usage = os.wait4(self.pid, os.WNOHANG)
+            except ChildProcessError:
+                return True
+            if not pid:
+                return False
+            self.how = Ending(status, usage.ru_maxrss * 1024)
+        return True
 
     def descriptors(self) -> list[int]:
         """What there is to wait on."""

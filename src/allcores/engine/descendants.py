@@ -66,7 +66,7 @@ def _children(pid: int) -> list[int]:
 
 
 def _children_by_parent(pid: int) -> list[int]:
-    if os.path.exists(f"/proc/self/task/{os.getpid()}/children"):
+    if os.path.exists(f"/proc/self/task/{os.getpid()}/children") or not os.path.isdir("/proc"):
         return []
     return [
         int(each) for each in os.listdir("/proc") if each.isdigit() and _stat(each, 1) == str(pid)

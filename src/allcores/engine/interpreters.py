@@ -331,7 +331,7 @@ def same_hashes() -> bool:
 def this_folder() -> int:
     """A descriptor of the current folder, or -1."""
     try:
-        return os.open(".", getattr(os, "O_PATH", os.O_RDONLY) | os.O_CLOEXEC)
+        return os.open(".", getattr(os, "O_PATH", os.O_RDONLY))
     except OSError:
         return -1
 

@@ -29,8 +29,19 @@ _libc: list[Any] = []
 
 def memory_file(name: str) -> int:
     """A descriptor of a file in memory that has no name in any folder, for this user alone."""
+    if not hasattr(os, "memfd_create"):
+        return _nameless_file(name)
     fd = os.memfd_create(name, os.MFD_CLOEXEC)
     os.fchmod(fd, 0o600)
+    return fd
+
+
+def _nameless_file(name: str) -> int:
+    """As `memory_file`, on systems that have files only on disk."""
+    import tempfile
+
+    fd, path = tempfile.mkstemp(prefix=name)
+    os.unlink(path)
     return fd
 
 

@@ -11,6 +11,7 @@ import fcntl
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,9 @@ def die_with(life: int) -> bool:
     """Have this process, a worker, end when the other end of a pipe is closed; False: it is."""
     global _life, _starts_processes
     _life, _starts_processes = life, False
+    if not hasattr(fcntl, "F_SETSIG") and not sys.platform.startswith("linux"):
+        threading.Thread(target=_wait_for_end, name="allcores-lifeline", daemon=True).start()
+        return True
     signal.signal(signal.SIGIO, _orphaned)
     fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
     # Not a signal that can be blocked or ignored.
@@ -35,6 +39,13 @@ def die_with(life: int) -> bool:
         return False
     _notice_what_is_started()
     return True
+
+
+def _wait_for_end() -> None:
+    """Where the kernel does not tell: wait in a thread. Work in C that keeps Python may delay it."""
+    while os.read(_life, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _closed() -> bool:
