@@ -324,6 +324,22 @@ def test_an_interpreter_that_cannot_start(tmp_path: Path) -> None:
     assert fresh(tmp_path, _flat(source)).out == "True\nTrue\n"
 
 
+def test_libraries_are_imported_while_the_loop_runs_natively(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text("print('imported')\n")
+    source = """
+    import numpy as np, own
+    from allcores.libraries import libraries_of
+    assert libraries_of(globals()) == ["numpy"], libraries_of(globals())
+    def imported(x):
+        time.sleep(0.001)
+        return "numpy" in sys.modules, "own" in sys.modules, os.getpid()
+    found = set(allcores.map(imported, range(600))) - {(True, True, os.getpid())}
+    print({each[:2] for each in found})
+    """
+    outcome = fresh(tmp_path, _flat(source), ALLCORES_FORCE="0")
+    assert outcome.out == "imported\n{(True, False)}\n"
+
+
 def test_as_on_unix_systems_that_are_no_linux(tmp_path: Path) -> None:
     """What Linux alone has is taken away; no other system has been tried."""
     source = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
+from functools import partial
 from itertools import chain, islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NoReturn, cast
@@ -22,6 +23,7 @@ from allcores.engine.shipment import CannotShip
 from allcores.engine.source import Indexed, Streamed
 from allcores.engine.ways import choose, ready
 from allcores.inputs import as_is, as_sequence, items_left, plain_source
+from allcores.libraries import libraries_of
 from allcores.loop import ParallelWarning, in_worker
 from allcores.map_job import FunctionJob, Item, Numbered, Said
 from allcores.plan.handles import used_by_function
@@ -274,7 +276,8 @@ class Call:
         if self.choice.why_not is not None:
             return True  # which is to be said
         with self.interrupts.held_back():
-            return ready(self.choice.way, self.settings.workers)
+            names = getattr(getattr(self.fn, "__func__", self.fn), "__globals__", {})
+            return ready(self.choice.way, self.settings.workers, partial(libraries_of, names))
 
     def remember(self, cost: float, seconds: float) -> None:
         """Note what an item costs, and how long all took by which that is known."""

@@ -6,6 +6,7 @@ and when what it has done has left traces that the next loop could see.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib.util
 import os
@@ -33,8 +34,12 @@ SOON_NEEDED = ("allcores.build.job", "allcores.map_job", "cloudpickle")
 """Modules that jobs are made with."""
 
 
-def boot(sock: int, life: int, idle: float) -> None:
-    """Where a clean interpreter begins. sock, life: descriptors; idle: seconds, see above."""
+def boot(sock: int, life: int, idle: float, modules: list[str]) -> None:
+    """Where a clean interpreter begins.
+
+    sock, life: descriptors; idle: seconds without work after which it ends; modules: what work is
+    likely to import.
+    """
     try:
         crew.in_worker = True
         signal.signal(signal.SIGINT, _pass_over)
@@ -45,6 +50,9 @@ def boot(sock: int, life: int, idle: float) -> None:
             memory.go_first()
             for name in SOON_NEEDED:
                 importlib.import_module(name)
+            for name in modules:
+                with contextlib.suppress(Exception):
+                    importlib.import_module(name)
             gc.collect()
             gc.freeze()
             live(wire.Reader(socket.socket(fileno=sock)), idle)

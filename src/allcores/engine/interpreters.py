@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from allcores.engine import wire
@@ -26,7 +27,7 @@ FAILED_STARTS = 3
 """So many that end before they are ready, one after the other, and no more are tried."""
 _BOOT = (
     "import sys; sys.path[:] = {path!a}; "
-    "from allcores.engine.fresh_worker import boot; boot({sock}, {life}, {idle})"
+    "from allcores.engine.fresh_worker import boot; boot({sock}, {life}, {idle}, {modules!a})"
 )
 _LAZY = (
     "import sys, types; m = types.ModuleType('allcores'); m.__path__ = {where!a}; "
@@ -130,6 +131,8 @@ class Standby:
         self.failed = 0
         """How many ended before they were ready, since the last one that was."""
         self.prepared = False
+        self.modules: list[str] = []
+        """What new ones import."""
 
     def why_not(self) -> str | None:
         """Why none can be started here, as far as is known."""
@@ -137,10 +140,15 @@ class Standby:
             return "clean interpreters end as soon as they are started"
         return why_no_interpreters()
 
-    def prepare(self, count: int) -> None:
-        """Have so many stand by; those that are missing are started, and ready some time later."""
+    def prepare(self, count: int, imports: Callable[[], list[str]] = list) -> None:
+        """Have so many stand by; those that are missing are started, and ready some time later.
+
+        imports: called then; the modules that they are to import before they are ready.
+        """
         with self.lock:
             self.look()
+            if len(self.idle) < count:
+                self.modules = imports() or self.modules
             while len(self.idle) < count and self.failed < FAILED_STARTS:
                 self.idle.append(self.start())
 
@@ -206,7 +214,7 @@ class Standby:
             os.register_at_fork(after_in_child=self.disown)
             atexit.register(self.end_all)
         around = Surroundings.now()
-        worker = FreshWorker(*start_interpreter(around), around)
+        worker = FreshWorker(*start_interpreter(around, self.modules), around)
         self.all.add(worker)
         return worker
 
@@ -241,10 +249,10 @@ def why_no_interpreters() -> str | None:
     return None
 
 
-def start_interpreter(around: Surroundings) -> tuple[int, socket.socket, int]:
+def start_interpreter(around: Surroundings, modules: list[str]) -> tuple[int, socket.socket, int]:
     """Start a clean interpreter; gives its id, our end of a socket, and its lifeline.
 
-    It runs nothing of the program's script. Raises CannotFork.
+    It runs nothing of the program's script. modules: what it imports first. Raises CannotFork.
     """
     try:
         ours, theirs = socket.socketpair()
@@ -259,7 +267,7 @@ def start_interpreter(around: Surroundings) -> tuple[int, socket.socket, int]:
     # Until it has handlers of its own, what a terminal sends to all must wait.
     held = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
     try:
-        pid = _spawn(around, theirs.fileno(), life)
+        pid = _spawn(around, theirs.fileno(), life, modules)
     except OSError as error:
         ours.close()
         os.close(line)
@@ -272,15 +280,21 @@ def start_interpreter(around: Surroundings) -> tuple[int, socket.socket, int]:
     return pid, ours, line
 
 
-def _spawn(around: Surroundings, sock: int, life: int) -> int:
+def _spawn(around: Surroundings, sock: int, life: int, modules: list[str]) -> int:
     import subprocess
 
     where = list(sys.modules["allcores"].__path__)
     boot = _LAZY.format(where=where) + _BOOT.format(
-        path=around.path, sock=sock, life=life, idle=IDLE_SECONDS
+        path=around.path, sock=sock, life=life, idle=IDLE_SECONDS, modules=modules
     )
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
-    process = subprocess.Popen([around.executable, *flags, "-c", boot], pass_fds=(sock, life))
+    # What is said while modules are imported was said here already.
+    process = subprocess.Popen(
+        [around.executable, *flags, "-c", boot],
+        pass_fds=(sock, life),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     process.returncode = 0  # it is ours to wait for
     return process.pid
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from allcores.engine.crew import Crew
@@ -53,11 +54,14 @@ def crew_of(way: Way) -> type[Crew]:
     return Crew
 
 
-def ready(way: Way, workers: int) -> bool:
-    """Whether workers can begin at once; those that cannot yet are being made from now on."""
+def ready(way: Way, workers: int, imports: Callable[[], list[str]] = list) -> bool:
+    """Whether workers can begin at once; those that cannot yet are being made from now on.
+
+    imports: gives the names of modules that work will need there.
+    """
     if way != "fresh":
         return True
     from allcores.engine.interpreters import standby
 
-    standby.prepare(workers)
+    standby.prepare(workers, imports)
     return standby.ready()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
+from functools import partial
 from itertools import islice
 from time import perf_counter
 from typing import Any
@@ -12,6 +13,7 @@ from allcores.entry.items import Items
 from allcores.entry.looks import ITEM, parts_of
 from allcores.entry.plans import locals_of
 from allcores.inputs import items_left
+from allcores.libraries import libraries_of
 from allcores.worth import FEW, TASTE_SECONDS, WORTH_ITERATION, WORTH_SECONDS, Taste, worth_workers
 
 
@@ -49,7 +51,9 @@ class Tasting(Items):
         if choice.why_not is not None:
             return True  # which is to be said
         with self.interrupts.held_back():
-            return ready(choice.way, self.settings.workers)
+            return ready(
+                choice.way, self.settings.workers, partial(libraries_of, self.frame.f_globals)
+            )
 
     def may_taste(self, plain: bool) -> bool:
         """Whether what workers leave can be run here in pieces."""
