@@ -43,6 +43,10 @@ class Site:
         """Seconds that an iteration took lately."""
         self.seconds = 0.0
         """What the iterations took, by which that is known, the last time."""
+        self.shares: bool | None = None
+        """Whether iterations may use a pool of threads, as far as names tell; None: not looked."""
+        self.faster = ""
+        """What was faster where they do: "here" or "workers"."""
         self.entries = 0
         self.warned: set[str] = set()
         self.told_of_streams = False

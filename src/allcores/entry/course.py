@@ -200,6 +200,7 @@ class Entry(Tasting):
         look = self.look_around() if self.blind else None
         fixed = look() if look is not None else None
         self.stay = Stay(WORTH_ITERATION / 2)
+        self.contest.goes_there()
         try:
             while True:
                 try:
@@ -230,8 +231,14 @@ class Entry(Tasting):
                     if self.slow_commits():
                         return Rest(run.rest(), "plain")
                     self.stay.wait(*waited)
+                    faster_here = self.contest.lost_there(len(event.results), *waited)
+                    self.site.faster = self.contest.winner
+                    if faster_here and not self.settings.keeps_workers:
+                        return Rest(run.rest(), "taste")
                     if self.stay.too_cheap() and not self.settings.keeps_workers:
                         return Rest(run.rest(), "taste")
+                    if self.contest.uses_pools():
+                        continue  # it has told what iterations would take here
                     if self.stay.too_slow() and not self.settings.keeps_workers:
                         return Rest(run.rest(), "plain")
                     continue

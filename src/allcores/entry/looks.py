@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from allcores.ahead import Ahead
 from allcores.build.job import LoopJob
+from allcores.contest import Contest
 from allcores.engine import per_worker
 from allcores.engine.interrupts import Interrupts
 from allcores.engine.own_streams import OwnStreams
@@ -89,6 +90,7 @@ class Looks:
         """How workers are made."""
         self.iterator: Any = None
         self.stay: Stay
+        self.contest = Contest(settings.workers, site.faster if site.entries % 16 else "")
         self.functions: Functions
         self.fixed: list[str] = []
         self.ahead: Ahead | None = None

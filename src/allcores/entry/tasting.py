@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Generator, Iterable, Iterator
 from functools import partial
 from itertools import islice
-from time import perf_counter
 from typing import Any
 
+from allcores.contest import Clock, Contest
+from allcores.engine.thread_limits import may_have_pools
 from allcores.engine.ways import choose, ready
 from allcores.entry.items import Items
 from allcores.entry.looks import ITEM, parts_of
@@ -32,13 +34,28 @@ class Tasting(Items):
         cost = self.site.cost
         if cost is not None:
             # A few tiny iterations in a new worker seem to cost far more than many do.
+            if self.site.faster == "here" or (not self.site.faster and self.site.shares):
+                return False
             sure = number <= FEW * self.settings.workers or self.site.seconds > WORTH_SECONDS
             worth = number * cost > WORTH_SECONDS and cost > WORTH_ITERATION
             return sure and worth and self.workers_ready()
         if self.plan.in_place and type(self.iterable).__name__ == "ndarray":
             return False  # bringing its memory home may take longer than working on it
         # A few items that nobody asked about may well be tiny: they are tasted first.
-        return self.settings.asked and number <= FEW * self.settings.workers
+        few = self.settings.asked and number <= FEW * self.settings.workers
+        return few and not self.may_share()
+
+    def may_share(self) -> bool:
+        """Whether iterations may use all cores by themselves, as matrix products do."""
+        if self.site.shares is None:
+            if not may_have_pools():
+                return False
+            from allcores.sharers import may_share
+
+            names = {} if self.plan.module_level else locals_of(self.frame)
+            around = ChainMap(names, self.frame.f_globals)
+            self.site.shares = may_share(self.site.node, None, around)
+        return self.site.shares
 
     def may_need_workers(self) -> bool:
         """Whether a loop that begins here may be worth workers, as far as is known."""
@@ -66,10 +83,11 @@ class Tasting(Items):
         while left is None or left > 0:
             size = taste.size if left is None else min(taste.size, left)
             self.steady.before()
-            start = perf_counter()
+            clock = Clock()
             yield self.given(islice(iterator, size), self.done)
-            seconds = perf_counter() - start
+            seconds, cpu = clock.read()
             self.steady.after()
+            self.contest.ran_here(size, seconds, cpu)
             self.tasted += seconds
             self.done += size
             left = items_left(iterator)
@@ -77,15 +95,24 @@ class Tasting(Items):
             self.site.cost = taste.cost()
             if self.steady.undecided:
                 continue
-            if calls and left != 0 and self.settings.workers > 1 and self.workers_ready():
+            worth = calls and left != 0 and self.settings.workers > 1
+            if worth and not self.stays_here(left) and self.workers_ready():
                 return True
         # It may have grown, or raise for what the loop has done to its source.
         yield self.given(iterator, self.done)
         return False
 
+    def stays_here(self, left: int | None) -> bool:
+        """Whether iterations use all cores here, and are not known to be faster in workers."""
+        stays = self.contest.stays_here(left)
+        self.site.faster = self.contest.winner
+        if not self.contest.uses_pools():
+            self.site.shares = False
+        return stays
+
     def taste_stream(self, iterator: Any) -> Generator[Iterable[Any], None, bool]:
         """As `taste_plain` for input that must be read one item at a time."""
-        start = perf_counter()
+        clock = Clock()
         check = 1
         for item in iterator:
             self.steady.before()
@@ -93,13 +120,15 @@ class Tasting(Items):
             self.steady.after()
             self.done += 1
             if self.done >= check and not self.steady.undecided:
-                spent = perf_counter() - start
+                spent, cpu = clock.read()
                 cost = spent / self.done
                 self.site.cost = cost
-                worth = self.settings.workers > 1 and worth_workers(cost, None, spent)
-                if worth and self.workers_ready():
-                    self.peek(item, iterator)
-                    return bool(self.peeked)
+                if self.settings.workers > 1 and worth_workers(cost, None, spent):
+                    self.contest = Contest(self.settings.workers, self.site.faster)
+                    self.contest.ran_here(self.done, spent, cpu)
+                    if not self.stays_here(None) and self.workers_ready():
+                        self.peek(item, iterator)
+                        return bool(self.peeked)
                 check = self.done + max(1, min(int(TASTE_SECONDS / max(cost, 1e-8)), self.done * 4))
         return False
 
