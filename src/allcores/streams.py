@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from allcores.engine.failures import RandomStreamWarning
 from allcores.engine.own_streams import OwnStreams
-from allcores.engine.randomness import global_stream, is_stream, state_of
+from allcores.engine.randomness import global_stream, is_stream
 from allcores.inputs import as_is, plain_source
 from allcores.plan.draws import kind_of
 from allcores.plan.effects import in_words
@@ -101,12 +101,3 @@ def natively(iterable: Any, streams: OwnStreams) -> Iterator[Iterable[Any]]:
         yield streams.given(iterator, 0)
     finally:
         streams.end()
-
-
-def random_state(streams: list[Any], but: list[Any]) -> Callable[[], Any]:
-    """A look at the states of these streams, and of the modules' own. but: those that may change."""
-    # Modules imported later, by the loop itself, start a stream of their own.
-    common = [global_stream(m) for m in ("random", "numpy.random")]
-    apart = set(map(id, but))
-    found = [s for s in [*common, *streams] if s is not None and id(s) not in apart]
-    return lambda: [state_of(s) for s in found]

@@ -5,20 +5,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from allcores.build.runtime import Functions
+from allcores.build.outside import Outside
+from allcores.build.runtime import Code, Functions
 from allcores.build.settings import Flags
 from allcores.build.travel import ATOMS, WHY_STUCK, stuck_ones
 from allcores.build.watch import Watch, watch_items
 from allcores.engine.job import LEFT, NOT_KEPT, Cut, Skipped
 from allcores.engine.memory import passed
 from allcores.engine.own_streams import OwnStreams
-from allcores.engine.randomness import new_clock_sequence
+from allcores.engine.randomness import SharedStreams, new_clock_sequence
 from allcores.engine.relay import Relay, put_out
 from allcores.engine.wire import encode
 from allcores.plan.kinds import is_a
 from allcores.plan.live import plain_attribute
+
+if TYPE_CHECKING:
+    from allcores.engine.shipment import Shipment
 
 
 class MustRunNatively(BaseException):
@@ -98,14 +102,14 @@ class LoopJob:
         passing_names: list[str],
         kept: set[str],
         traced: bool,
-        watched: Callable[[], Any],
-        fixed: Callable[[frozenset[str]], Watch],
+        watched: SharedStreams,
+        outside: Outside,
         streams: OwnStreams | None,
         first: int,
         on_error: str = "raise",
     ) -> None:
-        """watched: the states of random streams. fixed: looks at what work can reach that outlives
-        iterations, but for the global names it is given. streams: those that each iteration has of
+        """watched: the states of random streams. outside: what work can reach that outlives
+        iterations. streams: those that each iteration has of
         its own. first: the number in the loop of the first one. on_error: "skip" or "collect" has
         an iteration that raises stand among the results as `Skipped`.
         """
@@ -131,7 +135,7 @@ class LoopJob:
         """The same, where the last iteration need not be done in a worker before."""
         self.traced = traced
         self.watched = watched
-        self.fixed = fixed
+        self.outside = outside
         self.relay = Relay(namespace)
         self.seen: Any = None
         self.watch: Watch
@@ -139,6 +143,15 @@ class LoopJob:
         self.changes_items = False
         """Whether work may change the items that it is given: somebody brings the changes home."""
         self.flags: Flags
+        self.code: Code
+        self.values: dict[str, Any]
+        """What the functions were made of: code and the values of variables around the loop."""
+
+    def shipped(self) -> Shipment:
+        """This job for a clean interpreter. Raises CannotShip."""
+        from allcores.build.ship_loop import ship_loop
+
+        return ship_loop(self)
 
     def output(self, where: Any) -> None:
         """In a worker's record: put what was said there. In a commit: say it."""
@@ -160,7 +173,7 @@ class LoopJob:
     def enter_worker(self) -> None:
         self.relay.install()
         self.take()
-        self.watch = self.fixed(frozenset((*self.global_names, *self.passing_names)))
+        self.watch = self.outside.look(frozenset((*self.global_names, *self.passing_names)))
         self.flags = Flags()
         new_clock_sequence()
         self.seen = self.watched()

@@ -1,33 +1,272 @@
-"""A job made anew in a clean interpreter, so that it is the same there or is not shipped at all."""
+"""A job made anew in a clean interpreter, so that it is the same there or is not shipped at all.
+
+Here: all that work reaches is pickled as it is now (`sender`), with what is set for the process
+(`conditions`) and digests of what goes by name (`alike`). There (`arrive`): the process is set
+alike, the values are made, and the digests are compared.
+"""
 
 from __future__ import annotations
 
+import importlib
+import io
+import linecache
 import pickle
-from typing import TYPE_CHECKING, Any
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from allcores.build import arrival
+from allcores.build.alike import Alike, Roots, Variable, compare, imports_of
+from allcores.build.conditions import (
+    Early,
+    apply_early,
+    apply_late,
+    context,
+    depth_of,
+    early,
+    late,
+    set_limit,
+)
+from allcores.build.travel import keeps_order
+from allcores.engine.functions import global_names
 from allcores.engine.shipment import CannotShip, Shipment
 
 if TYPE_CHECKING:
+    from allcores.build.sender import Sender
     from allcores.map_job import FunctionJob
+
+APART = 16 * 1024
+"""Buffers of so many bytes are no part of the pickle."""
+BY_COMPUTED_NAME = frozenset({"getattr", "vars", "dir"})
+along: dict[Variable, None] = {}
+"""Variables of imported modules that are sent, for they are not what importing gives."""
+
+
+def send_along(variables: Iterable[Variable]) -> bool:
+    """From now on send these as well; whether that is anything new."""
+    new = [each for each in variables if each not in along]
+    along.update(dict.fromkeys(new))
+    return bool(new)
+
+
+class About(NamedTuple):
+    """What is to be the same in the worker beside the values."""
+
+    conditions: dict[str, Any]
+    context: list[tuple[Any, Any]]
+    imports: list[str]
+    sources: dict[str, Any]
+    sent: list[Variable]
+    named: list[Any]
+    variables: list[Variable]
+    """Variables of modules that go by name, to which the work holds on itself."""
+    digests: dict[str, tuple[str, str]]
+
+
+class Parcel:
+    """All that goes to the worker, in the making."""
+
+    def __init__(self, roots: Callable[[], list[tuple[str, Any]]]) -> None:
+        """roots: gives names and values from which all that is sent is reached, for messages."""
+        from allcores.build.sender import Sender
+
+        self.roots = roots
+        self.stream = io.BytesIO()
+        self.buffers: list[pickle.PickleBuffer] = []
+        self.sender: Sender = Sender(self.stream, self.keep, along)
+
+    def keep(self, buffer: pickle.PickleBuffer) -> bool:
+        with buffer.raw() as raw:
+            if raw.nbytes < APART:
+                return True
+        self.buffers.append(buffer)
+        return False
+
+    def dump(self, value: Any) -> None:
+        """Pickle a value. Raises CannotShip that names what cannot be sent."""
+        sender = self.sender
+        try:
+            sender.dump(value)
+        except CannotShip:
+            raise
+        except RecursionError:
+            raise CannotShip("what it reads is nested too deep to be sent") from None
+        except Exception as error:
+            text = " ".join(str(error).split())
+            raise CannotShip(
+                f"{self.in_words(sender.last)} cannot be sent to a clean interpreter: {text}"
+            ) from None
+
+    def in_words(self, obj: Any) -> str:
+        """An object by its path."""
+        from allcores.build.paths import path_to
+
+        path = path_to(self.roots(), obj)
+        return f"`{path}`" if path else f"an object of type {type(obj).__name__}"
+
+    def send(self, root: Any) -> None:
+        """Pickle all that the work is made of."""
+        sender = self.sender
+        self.dump(root)
+        for module, name in list(along):
+            found = sys.modules.get(module)
+            if found is not None and name in vars(found):
+                self.dump([(sender.named_space(found), name, (vars(found)[name],))])
+        while names := list(self.names_in_modules()):
+            self.dump(names)
+        self.dump(None)
+
+    def names_in_modules(self) -> Iterator[Any]:
+        """Variables that may be looked up in modules that go by value."""
+        sender = self.sender
+        codes = [code for code, _ in sender.codes.values()]
+        anything = any(global_names(code) & BY_COMPUTED_NAME for code in codes)
+        for module, space in list(sender.looked_into.values()):
+            names = [n for n in vars(module) if not n.startswith("__")]
+            if not anything:
+                names = [n for n in names if n in sender.mentioned]
+            yield from sender.variables(space, names)
+
+    def check(self) -> None:
+        """Pickle what tells whether it is the same there. Raises CannotShip."""
+        from allcores.build.sender import source_lines
+
+        sender = self.sender
+        codes = list(sender.codes.values())
+        spaces = [space.variables for space in sender.spaces.values()]
+        roots = Roots(list(sender.refs.values()), codes)
+        here = Alike(spaces, along)
+        here.look(roots, sender.of_others)
+        self.check_absent(here.mentioned | sender.mentioned)
+        for _, obj in sender.memo.copy().values():
+            if type(obj) in (set, frozenset) and not keeps_order(obj):
+                raise CannotShip(f"{self.in_words(obj)} is a set that a copy would put in another order")
+        about = About(
+            dict(late()),
+            list(context().items()),
+            imports_of(code for code, _ in codes),
+            source_lines(code for code, _ in codes),
+            list(along),
+            roots.named,
+            list(sender.of_others),
+            {name: (part.digest, part.words) for name, part in here.found.items()},
+        )
+        self.dump(tuple(about))
+
+    def check_absent(self, mentioned: set[str]) -> None:
+        """What was left out must be nothing that work could come by."""
+        if not self.sender.absent:
+            return
+        held = self.sender.attributes()
+        for obj, words in self.sender.absent:
+            names = held.get(id(obj))
+            if not names or names & mentioned:
+                raise CannotShip(
+                    f"{self.in_words(obj)} is {words}, which cannot be sent to a clean interpreter"
+                )
+
+
+def shipment(
+    maker: str,
+    root: Callable[[Sender], Any],
+    roots: Callable[[], list[tuple[str, Any]]],
+    depth: int,
+) -> Shipment:
+    """What a clean interpreter makes the job of. Raises CannotShip.
+
+    root: gives what is sent, all in one. depth: how deep the calls are nested where work stands.
+    """
+    parcel = Parcel(roots)
+    pickle.dump(tuple(early(depth)), parcel.stream, 5)
+    parcel.send(root(parcel.sender))
+    parcel.check()
+    return Shipment(maker, parcel.stream.getvalue(), parcel.buffers)
+
+
+# -- in the worker
+
+
+def arrive(body: Any, buffers: list[Any], make: Callable[[Any], Any]) -> Any:
+    """The job that is made of what was sent, in a process that has been made the same.
+
+    Raises CannotShip.
+    """
+    here = arrival.here
+    here.forget()
+    stream = io.BytesIO(body)
+    wanted = Early(*pickle.load(stream))
+    with silence():
+        why = apply_early(wanted)
+        if why is not None:
+            raise CannotShip(why)
+        unpickler = pickle.Unpickler(stream, buffers=buffers)
+        try:
+            root = unpickler.load()
+            while (variables := unpickler.load()) is not None:
+                arrival.bind(variables)
+            about = About(*unpickler.load())
+            for name in about.imports:
+                importlib.import_module(name)
+            job = make(root)
+        except CannotShip:
+            raise
+        except Exception as error:
+            text = " ".join(f"{type(error).__name__}: {error}".split())
+            raise CannotShip(f"a clean interpreter cannot make the same of it: {text}") from error
+        why = apply_late(about.conditions)
+    if why is not None:
+        raise CannotShip(why)
+    for variable, value in about.context:
+        variable.set(value)
+    linecache.cache.update(about.sources)
+    now = Alike([*here.spaces], about.sent)
+    now.look(Roots(about.named, here.codes), about.variables)
+    compare(about.digests, now)
+    set_limit(wanted)
+    return job
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Modules that are imported have said what they say when the program imported them."""
+    quiet = [s for s in (sys.stdout, sys.stderr) if s is not None]
+    olds = [vars(s).get("write") if hasattr(s, "__dict__") else None for s in quiet]
+    for stream in quiet:
+        with suppress(AttributeError):
+            stream.write = len  # type: ignore[method-assign,assignment]
+    try:
+        yield
+    finally:
+        for stream, old in zip(quiet, olds, strict=True):
+            with suppress(AttributeError):
+                if old is None:
+                    del stream.write  # type: ignore[method-assign]
+                else:
+                    stream.write = old  # type: ignore[method-assign]
+
+
+# -- a function that is mapped
 
 
 def ship_function(job: FunctionJob) -> Shipment:
     """The job of a `map` for a clean interpreter. Raises CannotShip."""
     parts = job.fn, job.star, job.streams, job.seeded, job.on_error, job.tells_streams, job.exact
-    import cloudpickle
-
-    try:
-        body = cloudpickle.dumps(parts, protocol=5)
-    except Exception as error:
-        raise CannotShip(f"the function cannot be sent to a worker: {error}") from None
-    return Shipment(f"{__name__}:make_function_job", body, [])
+    name = getattr(job.fn, "__name__", "the function")
+    depth = depth_of(sys._getframe())
+    return shipment(f"{__name__}:make_function_job", lambda _: parts, lambda: [(name, job.fn)], depth)
 
 
 def make_function_job(body: Any, buffers: list[Any]) -> FunctionJob:
-    """In the worker: the job again."""
+    """In the worker: the job again. Raises CannotShip."""
+    job: FunctionJob = arrive(body, buffers, _function_job)
+    return job
+
+
+def _function_job(parts: tuple[Any, ...]) -> FunctionJob:
     from allcores.map_job import FunctionJob
 
-    fn, star, streams, seeded, on_error, tells_streams, exact = pickle.loads(body, buffers=buffers)
+    fn, star, streams, seeded, on_error, tells_streams, exact = parts
     job = FunctionJob(fn, star, streams, seeded, on_error)
     job.tells_streams, job.exact = tells_streams, exact
     return job

@@ -42,6 +42,13 @@ class OwnStreams:
         self.all = self.streams.all
         self.used = False
 
+    @classmethod
+    def of(cls, streams: Streams) -> OwnStreams:
+        """The same in another process. streams: as the loop was entered with them."""
+        made = cls.__new__(cls)
+        made.streams, made.all, made.used = streams, streams.all, False
+        return made
+
     def begin(self, place: int) -> None:
         """The iteration with this number begins, in this thread."""
         self.used = True

@@ -24,6 +24,10 @@ class Streams:
         self.all = list({_identity(s): s for s in streams}.values())
         self.first = self.seen = self.states()
 
+    def __getstate__(self) -> dict[str, Any]:
+        # What is worked out from these is not sent.
+        return {"all": self.all, "first": self.first, "seen": self.seen}
+
     @classmethod
     def of(cls, function: Any) -> Streams:
         """The streams that a function may draw from: the modules' own, and those it holds."""
@@ -76,6 +80,21 @@ class Streams:
     def finish(self) -> None:
         """Leave the streams where neither this call nor the next one of its kind has been."""
         self.start((1 << 64) - 1)
+
+
+class SharedStreams:
+    """A look at the states of streams that iterations have in common, the modules' own among them."""
+
+    def __init__(self, streams: list[Any], but: list[Any]) -> None:
+        """but: those that may change."""
+        self.streams, self.but = streams, but
+        # Modules imported later, by the loop itself, start a stream of their own.
+        common = [global_stream(m) for m in ("random", "numpy.random")]
+        apart = set(map(id, but))
+        self.found = [s for s in [*common, *streams] if s is not None and id(s) not in apart]
+
+    def __call__(self) -> list[bytes]:
+        return [state_of(s) for s in self.found]
 
 
 def seed_worker(number: int) -> None:

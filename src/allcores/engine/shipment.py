@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import importlib
 import pickle
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 
 class CannotShip(Exception):
     """A loop's work would not be the same in a clean interpreter; says why, in plain words."""
+
+    def __init__(self, why: str, variables: Iterable[tuple[str, str]] = ()) -> None:
+        """variables: those of modules, by the module's name and their own, which may be sent along
+        when it is tried again."""
+        super().__init__(why, list(variables))
+        self.why, self.variables = why, list(variables)
+
+    def __str__(self) -> str:
+        return self.why
 
 
 class Shipment(NamedTuple):
@@ -21,7 +31,7 @@ class Shipment(NamedTuple):
     """What makes the job of it, as "module:function": called with `body` and the buffers."""
     body: bytes
     buffers: list[pickle.PickleBuffer]
-    """Big values, out of band. They are read only in the worker."""
+    """Big values, out of band. What a worker gets of them is its own, and can be written to."""
     key: str = ""
     """Shipments with the same key make the same job; empty: not known to be the same as another."""
 

@@ -72,7 +72,7 @@ class Commits(Raising):
             plan.kept,
             code.traced,
             self.watcher(values),
-            lambda apart: self.look_at_fixed(values, apart),
+            self.outside(values),
             self.streams,
             self.done,
             self.settings.on_error,
@@ -83,6 +83,7 @@ class Commits(Raising):
                 self.variables.find_all()
             if not self.settings.only_in_workers:
                 self.job.leaves_last = self.job.not_sent
+        self.job.code, self.job.values = code, values
         self.variables.job = self.job
 
     def fixed_values(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from allcores.contest import Contest
 from allcores.engine import per_worker
 from allcores.engine.interrupts import Interrupts
 from allcores.engine.own_streams import OwnStreams
-from allcores.engine.randomness import is_stream
+from allcores.engine.randomness import SharedStreams, is_stream
 from allcores.engine.ways import Choice
 from allcores.entry.plans import locals_of
 from allcores.holders import NOBODY
@@ -23,13 +23,14 @@ from allcores.settings import Settings
 from allcores.sites import Site
 from allcores.skipping import Failure
 from allcores.steady import Steady
-from allcores.streams import random_state, streams_at
+from allcores.streams import streams_at
 from allcores.variables import variables_of
 from allcores.worth import Stay
 
 if TYPE_CHECKING:
     from allcores.build.inplace import InPlace
     from allcores.build.runtime import Functions
+    from allcores.build.outside import Outside
     from allcores.build.watch import Watch
     from allcores.entry.resume import Resume
 
@@ -151,16 +152,22 @@ class Looks:
 
     def watchable(self, values: dict[str, Any]) -> list[tuple[str, Any]]:
         """What work may reach, by the names it begins at."""
-        namespace = self.frame.f_globals
+        return self.outside(values).roots()
+
+    def outside(self, values: dict[str, Any]) -> Outside:
+        """What outlives the iterations, as far as work may reach it."""
+        from allcores.build.outside import Outside
+
         names = sorted(self.plan.outer_reads - self.plan.parent_names)
+        beside: list[tuple[str, Any]] = []
         if self.place is not None:
             # What only commits read may hold the items, which workers change.
             read = {path.partition(".")[0].removesuffix("()") for path in self.plan.work_reads}
             names = [n for n in names if n in read]
-        found = [(n, values.get(n, namespace.get(n))) for n in names]
-        if self.place is not None:
-            found += self.place.beside
-        return [(n, obj) for n, obj in found if not is_stream(obj)]
+            beside = self.place.beside
+        streams = [obj for obj in self.read_values(values) if is_stream(obj)]
+        spared = [*streams, *self.own_streams()]
+        return Outside(names, values, self.frame.f_globals, beside, spared, self.home())
 
     def look_at_fixed(
         self,
@@ -170,16 +177,7 @@ class Looks:
         loose: Iterable[Any] = (),
     ) -> Watch:
         """A look at all that work may reach. What may change: as for `Watch`."""
-        from allcores.build.watch import Watch
-
-        streams = [obj for obj in self.read_values(values) if is_stream(obj)]
-        return Watch(
-            self.watchable(values),
-            apart,
-            spared=[*streams, *self.own_streams(), *spared],
-            loose=loose,
-            home=self.home(),
-        )
+        return self.outside(values).look(apart, spared, loose)
 
     def home(self) -> str:
         """The name of the module that the loop stands in."""
@@ -194,7 +192,7 @@ class Looks:
         """The random streams that each iteration has of its own, or seeds."""
         return streams_at([*self.plan.draws, *self.plan.seeded], self.plan, self.frame)
 
-    def watcher(self, values: dict[str, Any]) -> Callable[[], Any]:
+    def watcher(self, values: dict[str, Any]) -> SharedStreams:
         """A look at the random streams that iterations could share."""
         found = [c for c in self.read_values(values) if is_stream(c)]
-        return random_state(found, self.own_streams())
+        return SharedStreams(found, self.own_streams())

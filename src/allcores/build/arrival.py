@@ -1,0 +1,271 @@
+"""In a clean interpreter: what makes objects again of what `sender` has pickled.
+
+Nothing here calls what the program has written: objects and classes are filled with what they held.
+"""
+
+from __future__ import annotations
+
+import abc
+import importlib
+import marshal
+import sys
+from collections import deque
+from collections.abc import Callable
+from types import CellType, CodeType, FunctionType, ModuleType
+from typing import Any
+
+UNCHANGING = (int, float, complex, str, bytes, tuple, frozenset)
+MAKERS = (*UNCHANGING, list, dict, set, deque, bytearray)
+"""Builtin types that the program's classes inherit from."""
+
+
+class Absent:
+    """Stands for what cannot be sent, where nothing that runs names it."""
+
+    def __init__(self, words: str) -> None:
+        self.words = words
+
+    def __repr__(self) -> str:
+        return f"<{self.words} of another process>"
+
+
+class Arrivals:
+    """What has arrived with the job that this process has."""
+
+    def __init__(self) -> None:
+        self.modules: dict[str, ModuleType] = {}
+        """Modules by value."""
+        self.kept: list[ModuleType] = []
+        """What stood in their places."""
+        self.spaces: list[dict[str, Any]] = []
+        """The variables of modules by value, and of code that was run by `exec`."""
+        self.codes: list[tuple[CodeType, dict[str, Any]]] = []
+        """Code by value, with its module variables."""
+
+    def forget(self) -> None:
+        """The next job begins with none of it."""
+        for name, module in self.modules.items():
+            if sys.modules.get(name) is module and name != "__main__":
+                del sys.modules[name]
+        self.modules, self.spaces, self.codes = {}, [], []
+
+
+here = Arrivals()
+
+
+# -- modules
+
+
+def space(name: str | None, about: dict[str, Any], builtins: dict[str, Any] | None) -> Any:
+    """The variables of a module that goes by value: what is in them is put there by and by."""
+    if name is None:
+        variables: dict[str, Any] = {}
+    else:
+        module = here.modules.get(name)
+        if module is None:
+            module = ModuleType(name)
+            if name in sys.modules:
+                here.kept.append(sys.modules[name])
+            here.modules[name] = sys.modules[name] = module
+        variables = vars(module)
+    here.spaces.append(variables)
+    variables.update(about)
+    variables["__builtins__"] = sys.modules["builtins"] if builtins is None else builtins
+    return _Space(variables, name)
+
+
+class _Space:
+    """Module variables, as pickles carry them."""
+
+    def __init__(self, variables: dict[str, Any], name: str | None) -> None:
+        self.variables, self.name = variables, name
+
+
+def variables_of(name: str) -> _Space:
+    """The variables of a module that is imported."""
+    return _Space(vars(imported(name)), name)
+
+
+def imported(name: str) -> ModuleType:
+    """A module by its name."""
+    return sys.modules.get(name) or importlib.import_module(name)
+
+
+def module_of(found: _Space) -> ModuleType:
+    assert found.name is not None
+    return here.modules[found.name]
+
+
+def at(module: str, path: str) -> Any:
+    """What stands in a module."""
+    found: Any = imported(module)
+    for part in path.split("."):
+        found = vars(found)[part]
+    return found
+
+
+def bind(variables: list[tuple[_Space, str, tuple[Any, ...]]]) -> None:
+    """Put module variables into their places."""
+    for where, name, value in variables:
+        where.variables[name] = value[0]
+
+
+# -- functions
+
+
+def make_function(code: bytes, where: _Space, cells: Any) -> FunctionType:
+    made = FunctionType(marshal.loads(code), where.variables, closure=cells)
+    here.codes.append((made.__code__, where.variables))
+    return made
+
+
+def fill_function(f: FunctionType, state: Any) -> None:
+    contents, attributes, own, variables = state
+    for cell, value in contents:
+        cell.cell_contents = value
+    for name, value in attributes.items():
+        setattr(f, name, value)
+    if own:
+        f.__dict__.update(own)
+    bind(variables)
+
+
+def same(value: Any) -> Any:
+    return value
+
+
+def fill_cell(cell: CellType, held: tuple[Any]) -> None:
+    cell.cell_contents = held[0]
+
+
+def make_memo(function: Any, size: int | None, typed: bool) -> Any:
+    from functools import lru_cache
+
+    return lru_cache(size, typed)(function)
+
+
+# -- classes
+
+
+def make_class(meta: Any, name: str, bases: tuple[type, ...], keywords: dict[str, Any]) -> type:
+    """A class without its attributes."""
+    keywords = {sys.intern(k): v for k, v in keywords.items()}
+    maker: Any = next((m for m in meta.__mro__ if m in (type, abc.ABCMeta)), type)
+    for base in meta.__mro__:
+        if base.__module__ not in ("builtins", "abc") and not base.__flags__ & (1 << 9):
+            maker = base  # made in C
+            break
+    hears = any("__init_subclass__" in vars(k) for b in bases for k in b.__mro__[:-1])
+    if not hears:
+        return maker.__new__(meta, name, bases, keywords)  # type: ignore[no-any-return]
+    try:
+        # Bases are not told of a class that they have been told of where it was made.
+        made: Any = maker.__new__(meta, name, (_Nobody,), keywords)
+        made.__bases__ = bases
+    except TypeError:
+        made = maker.__new__(meta, name, bases, keywords)
+    return made  # type: ignore[no-any-return]
+
+
+class _Nobody:
+    pass
+
+
+def fill_class(cls: type, state: Any) -> None:
+    attributes, home = state
+    registered = attributes.pop("_abc_impl", None)
+    for name, value in attributes.items():
+        type.__setattr__(cls, name, value)
+    if sys.version_info >= (3, 13) and "__firstlineno__" in attributes:
+        type.__setattr__(cls, "__firstlineno__", attributes["__firstlineno__"])
+    for each in registered or ():
+        abc.ABCMeta.register(cls, each)  # type: ignore[arg-type]
+    bind(home)
+
+
+def fill_enum(cls: type, state: Any) -> None:
+    from cloudpickle import cloudpickle
+
+    given, home = state
+    cloudpickle._class_setstate(cls, (given, {}))
+    bind(home)
+
+
+# -- objects
+
+
+def make_instance(kind: Any, base: Any, content: Any) -> Any:
+    if content is not None and base in UNCHANGING:
+        return base.__new__(kind, content)
+    return base.__new__(kind)
+
+
+def fill_instance(obj: Any, state: Any) -> None:
+    attributes, slots, content = state
+    if attributes:
+        object.__getattribute__(obj, "__dict__").update(attributes)
+    for name, value in slots:
+        slot(type(obj), name).__set__(obj, value)
+    if content is not None:
+        base, held = content
+        FILL.get(base, _fill_exception)(obj, held)
+
+
+def slot(kind: Any, name: str) -> Any:
+    return next(vars(c)[name] for c in kind.__mro__ if name in vars(c))
+
+
+def _fill_exception(obj: Any, held: Any) -> None:
+    args, fields = held
+    BaseException.args.__set__(obj, args)  # type: ignore[attr-defined]
+    for name, value in fields.items():
+        object.__setattr__(obj, name, value)
+
+
+FILL: dict[Any, Callable[[Any, Any], None]] = {
+    list: list.extend,
+    dict: dict.update,
+    set: set.update,
+    deque: deque.extend,
+    bytearray: bytearray.extend,
+}
+
+
+def read_only(array: Any) -> Any:
+    if array.flags.writeable:
+        array.flags.writeable = False
+    return array
+
+
+def new_lock() -> Any:
+    import _thread
+
+    return _thread.allocate_lock()
+
+
+def new_rlock() -> Any:
+    import threading
+
+    return threading.RLock()
+
+
+def standard_stream(name: str) -> Any:
+    return getattr(sys, name)
+
+
+def common_stream(module: str) -> Any:
+    """What the functions of a module draw from."""
+    from allcores.engine.randomness import global_stream
+
+    importlib.import_module(module)
+    return global_stream(module)
+
+
+def set_stream(stream: Any, state: Any) -> None:
+    (stream.setstate if hasattr(stream, "setstate") else stream.set_state)(state)
+
+
+def make_context_variable(name: str, default: list[Any]) -> Any:
+    import contextvars
+
+    return contextvars.ContextVar(name, default=default[0]) if default else contextvars.ContextVar(name)

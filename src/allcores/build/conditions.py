@@ -1,0 +1,254 @@
+"""What is set for the whole process, made the same in another one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from allcores.build.settings import LIBRARIES
+
+
+class Early(NamedTuple):
+    """What importing modules may depend on; nothing but texts and numbers."""
+
+    environment: dict[Any, Any]
+    path: list[str]
+    directory: str
+    argv: list[str]
+    limit: int
+    """How deep calls may be nested there."""
+
+
+def early(depth: int) -> Early:
+    """As it is now. depth: how deep the calls are nested in which the work stands here."""
+    try:
+        directory = os.getcwd()
+    except OSError:
+        directory = ""
+    environment = dict(getattr(os.environ, "_data", {}))
+    limit = max(sys.getrecursionlimit() - depth, 60)
+    return Early(environment, list(sys.path), directory, list(sys.argv), limit)
+
+
+def apply_early(wanted: Early) -> str | None:
+    """Have this process the same; gives why it cannot be, in words."""
+    held = getattr(os.environ, "_data", None)
+    if held is not None and held != wanted.environment:
+        decode = os.environ.decodekey  # type: ignore[attr-defined]
+        for key in [k for k in held if k not in wanted.environment]:
+            del os.environ[decode(key)]
+        for key, value in wanted.environment.items():
+            if held.get(key) != value:
+                os.environ[decode(key)] = os.environ.decodevalue(value)  # type: ignore[attr-defined]
+        import time
+
+        time.tzset()
+    if sys.path != wanted.path:
+        sys.path[:] = wanted.path
+    sys.argv[:] = wanted.argv
+    if not wanted.directory:
+        return "the current directory is gone"
+    try:
+        if os.getcwd() != wanted.directory:
+            os.chdir(wanted.directory)
+    except OSError:
+        try:
+            os.chdir(wanted.directory)
+        except OSError as error:
+            return f"the current directory cannot be entered: {error.strerror}"
+    from allcores.plan.ownership import is_own_module
+
+    is_own_module.cache_clear()
+    return None
+
+
+def depth_of(frame: Any) -> int:
+    """How deep the calls are nested that led to a frame."""
+    depth = 0
+    while frame is not None:
+        depth, frame = depth + 1, frame.f_back
+    return depth
+
+
+def set_limit(wanted: Early) -> None:
+    """Let calls be nested no deeper than where the work stands."""
+    here = depth_of(sys._getframe())
+    sys.setrecursionlimit(max(wanted.limit + here, here + 60))
+
+
+class Condition(NamedTuple):
+    """One setting: what asks for it, and what sets it."""
+
+    module: str
+    get: Callable[[Any], Any]
+    put: Callable[[Any, Any], None]
+
+
+def _put_numpy(np: Any, wanted: Any) -> None:
+    errors, call, shown = wanted
+    if np.geterr() != errors:
+        np.seterr(**errors)
+    np.seterrcall(call)
+    if np.get_printoptions() != shown:
+        known = {n: v for n, v in shown.items() if n != "override_repr"}
+        np.set_printoptions(**known)
+
+
+def _put_locale(locale: Any, wanted: Any) -> None:
+    if locale.setlocale(locale.LC_ALL) != wanted:
+        locale.setlocale(locale.LC_ALL, wanted)
+
+
+def _decimal(decimal: Any) -> Any:
+    context = decimal.getcontext()
+    flags = [s.__name__ for s, raised in context.flags.items() if raised]
+    traps = [s.__name__ for s, trapped in context.traps.items() if trapped]
+    numbers = {n: getattr(context, n) for n in ("prec", "rounding", "Emin", "Emax", "capitals")}
+    return {**numbers, "clamp": context.clamp}, traps, flags
+
+
+def _put_decimal(decimal: Any, wanted: Any) -> None:
+    numbers, traps, flags = wanted
+    named = lambda names: [getattr(decimal, n) for n in names]  # noqa: E731
+    decimal.setcontext(decimal.Context(**numbers, traps=named(traps), flags=named(flags)))
+
+
+def _put_filters(warnings: Any, wanted: Any) -> None:
+    if warnings.filters != wanted:
+        warnings.filters[:] = wanted
+        getattr(warnings, "_filters_mutated", getattr(warnings, "_filters_mutated_lock_held", bool))()
+
+
+def _levels(logging: Any) -> Any:
+    """The levels of loggers, which decide what is recorded; filters and handlers run elsewhere."""
+    names = dict(logging.root.manager.loggerDict)
+    found = {n: (x.level, x.disabled) for n, x in names.items() if hasattr(x, "disabled")}
+    told = {n: pair for n, pair in found.items() if pair != (0, False)}
+    return told, logging.root.level, logging.root.manager.disable
+
+
+def _put_levels(logging: Any, wanted: Any) -> None:
+    told, root, disable = wanted
+    for name, logger in list(logging.root.manager.loggerDict.items()):
+        if hasattr(logger, "disabled") and name not in told and (logger.level, logger.disabled) != (0, False):
+            logger.setLevel(0)
+            logger.disabled = False
+    for name, (level, disabled) in told.items():
+        logger = logging.getLogger(name)
+        if logger.level != level:
+            logger.setLevel(level)
+        logger.disabled = disabled
+    if logging.root.level != root:
+        logging.root.setLevel(root)
+    if logging.root.manager.disable != disable:
+        logging.disable(disable)
+
+
+def _dialects(csv: Any) -> Any:
+    names = ("delimiter doublequote escapechar lineterminator quotechar quoting skipinitialspace"
+             " strict").split()
+    found = {}
+    for name in csv.list_dialects():
+        dialect = csv.get_dialect(name)
+        found[name] = {n: getattr(dialect, n) for n in names}
+    return found, csv.field_size_limit()
+
+
+def _put_dialects(csv: Any, wanted: Any) -> None:
+    if _dialects(csv) == wanted:
+        return
+    for name in csv.list_dialects():
+        csv.unregister_dialect(name)
+    for name, fields in wanted[0].items():
+        csv.register_dialect(name, **fields)
+    csv.field_size_limit(wanted[1])
+
+
+def _frames(config: Any) -> Any:
+    """The options of pandas that are not as they were."""
+    registered = config._registered_options
+    found = {}
+    for key, option in registered.items():
+        root, name = config._get_root(key)
+        if root[name] != option.defval:
+            found[key] = root[name]
+    return found
+
+
+def _put_frames(config: Any, wanted: Any) -> None:
+    now = _frames(config)
+    for key in now.keys() - wanted.keys():
+        config.reset_option(key)
+    for key, value in wanted.items():
+        if key not in now or now[key] != value:
+            config.set_option(key, value)
+
+
+def _put_plots(matplotlib: Any, wanted: Any) -> None:
+    if dict.items(matplotlib.rcParams) != wanted.items():
+        dict.update(matplotlib.rcParams, wanted)
+
+
+CONDITIONS = {
+    "the locale": Condition("locale", lambda m: m.setlocale(m.LC_ALL), _put_locale),
+    "the context of `decimal`": Condition("decimal", _decimal, _put_decimal),
+    "NumPy's settings (`np.geterr()`, `np.get_printoptions()`)": Condition(
+        "numpy", lambda m: (m.geterr(), m.geterrcall(), m.get_printoptions()), _put_numpy
+    ),
+    "the list of filters of `warnings`": Condition(
+        "warnings", lambda m: list(m.filters), _put_filters
+    ),
+    "the default timeout of sockets": Condition(
+        "socket", lambda m: m.getdefaulttimeout(), lambda m, v: m.setdefaulttimeout(v)
+    ),
+    "the table of dialects of `csv`": Condition("csv", _dialects, _put_dialects),
+    "the settings of garbage collection": Condition(
+        "gc", lambda m: m.get_threshold(), lambda m, v: m.set_threshold(*v)
+    ),
+    "the switch interval (`sys.getswitchinterval()`)": Condition(
+        "sys", lambda m: m.getswitchinterval(), lambda m, v: m.setswitchinterval(v)
+    ),
+    "the longest text of an integer (`sys.get_int_max_str_digits()`)": Condition(
+        "sys", lambda m: m.get_int_max_str_digits(), lambda m, v: m.set_int_max_str_digits(v)
+    ),
+    "the levels of `logging`": Condition("logging", _levels, _put_levels),
+    "the options of pandas": Condition("pandas._config.config", _frames, _put_frames),
+    "`matplotlib.rcParams`": Condition(
+        "matplotlib", lambda m: dict(dict.items(m.rcParams)), _put_plots
+    ),
+}
+
+
+def late() -> Iterator[tuple[str, Any]]:
+    """What is set now, by words that say what it is; of modules that are there."""
+    for words, condition in CONDITIONS.items():
+        module = sys.modules.get(condition.module)
+        if module is not None:
+            try:
+                yield words, condition.get(module)
+            except AttributeError:
+                continue  # still being imported
+
+
+def apply_late(wanted: dict[str, Any]) -> str | None:
+    """Have this process the same; gives what cannot be set, in words."""
+    import importlib
+
+    for words, value in wanted.items():
+        condition = CONDITIONS[words]
+        try:
+            condition.put(importlib.import_module(condition.module), value)
+        except Exception as error:
+            return f"{words} cannot be set in a clean interpreter: {error}"
+    return None
+
+
+def context() -> dict[Any, Any]:
+    """The context variables that are set, but for those of libraries that are asked otherwise."""
+    contextvars = sys.modules.get("contextvars")
+    if contextvars is None:
+        return {}
+    found = contextvars.copy_context().items()
+    return {v: value for v, value in found if v.name not in LIBRARIES}

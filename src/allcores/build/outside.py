@@ -1,0 +1,41 @@
+"""What outlives a loop's iterations, as far as its work may reach it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from allcores.build.watch import Watch
+from allcores.engine.randomness import is_stream
+
+
+class Outside:
+    """Where looks at what iterations should leave alone begin."""
+
+    def __init__(
+        self,
+        names: list[str],
+        values: dict[str, Any],
+        namespace: dict[str, Any],
+        beside: list[tuple[str, Any]],
+        spared: list[Any],
+        home: str,
+    ) -> None:
+        """names: those that work reads, of `values` or else of `namespace`. beside: what else it
+        reads, by name. spared: what may change. home: the name of the loop's module.
+        """
+        self.names, self.values, self.namespace = names, values, namespace
+        self.beside, self.spared, self.home = beside, spared, home
+
+    def roots(self) -> list[tuple[str, Any]]:
+        """Names and values."""
+        found = [(n, self.values.get(n, self.namespace.get(n))) for n in self.names]
+        return [(n, obj) for n, obj in (*found, *self.beside) if not is_stream(obj)]
+
+    def look(
+        self, apart: frozenset[str], spared: Iterable[Any] = (), loose: Iterable[Any] = ()
+    ) -> Watch:
+        """A look at what all of it holds now. What may change: as for `Watch`."""
+        return Watch(
+            self.roots(), apart, spared=[*self.spared, *spared], loose=loose, home=self.home
+        )

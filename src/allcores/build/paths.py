@@ -1,0 +1,67 @@
+"""How a program names an object that it holds."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from functools import partial
+from types import FunctionType, MethodType
+from typing import Any
+
+from allcores.engine.functions import global_names
+
+MOST = 20_000
+"""So many objects are looked at."""
+
+
+def path_to(roots: Iterable[tuple[str, Any]], wanted: Any) -> str | None:
+    """The shortest way to an object, such as `model.lock`; None where none is found."""
+    todo = deque(roots)
+    seen: set[int] = set()
+    while todo and len(seen) < MOST:
+        name, obj = todo.popleft()
+        if obj is wanted:
+            return name
+        if id(obj) not in seen:
+            seen.add(id(obj))
+            todo.extend(_steps(name, obj))
+    return None
+
+
+def _steps(name: str, obj: Any) -> Iterator[tuple[str, Any]]:
+    kind = type(obj)
+    if issubclass(kind, dict):
+        yield from ((f"{name}[{key!r}]", value) for key, value in list(dict.items(obj)))
+    elif issubclass(kind, (list, tuple)):
+        yield from ((f"{name}[{k}]", value) for k, value in enumerate(list(obj)))
+    elif kind in (set, frozenset):
+        yield from ((f"{name}[...]", value) for value in list(obj))
+    elif kind is FunctionType:
+        yield from _variables(obj)
+    elif kind is MethodType:
+        yield from ((name.rpartition(".")[0] or name, obj.__self__), (name, obj.__func__))
+    elif kind is partial:
+        made = ((f"{name}.args[{k}]", value) for k, value in enumerate(obj.args))
+        yield from ((f"{name}.func", obj.func), *made)
+        yield from ((f"{name}.keywords[{key!r}]", v) for key, v in obj.keywords.items())
+    if issubclass(kind, type):
+        return
+    try:
+        held = object.__getattribute__(obj, "__dict__")
+    except AttributeError:
+        held = {}
+    yield from ((f"{name}.{key}", value) for key, value in list(held.items()))
+
+
+def _variables(function: FunctionType) -> Iterator[tuple[str, Any]]:
+    """What a function reads beside its arguments, by the names it has there."""
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            yield name, cell.cell_contents
+        except ValueError:
+            continue
+    for value in function.__defaults__ or ():
+        yield f"a default argument of {function.__name__}", value
+    for name in sorted(global_names(function.__code__)):
+        if name in function.__globals__:
+            yield name, function.__globals__[name]

@@ -1,0 +1,577 @@
+"""What work reaches, pickled as it is now: by name what a clean interpreter imports, else by value.
+
+Beside the values go the module variables that the code among them names, so that functions find
+in the worker what they find here. All of it is one pickle: what is the same object here is the same
+object there. Nothing of the program is run for it: its own objects are read as they are stored.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import io
+import linecache
+import marshal
+import pickle
+import sys
+import types
+import weakref
+from collections.abc import Callable, Iterable
+from functools import cache
+from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
+from typing import Any
+
+import cloudpickle
+from cloudpickle import cloudpickle as cloud
+
+from allcores.build import arrival
+from allcores.build.by_name import found_by_name, named
+from allcores.build.digest import Shape, is_enum, is_own, shape_of
+from allcores.build.made_of import mentioned_in
+from allcores.engine import wire
+from allcores.engine.errors import _fields as exception_fields
+from allcores.engine.functions import global_names
+from allcores.engine.randomness import global_stream
+from allcores.engine.shipment import CannotShip
+from allcores.plan.handles import LOCKS, free_lock, handle_of
+from allcores.plan.ownership import is_own_module
+
+Reduced = Any
+"""A tuple as `__reduce__` gives it, or NotImplemented: pickle knows how."""
+_PICKLING = frozenset(
+    """__reduce__ __reduce_ex__ __getstate__ __setstate__ __getnewargs__ __getnewargs_ex__""".split()
+)
+_BUILTIN_NAMES = (type(None), type(...), type(NotImplemented))
+_marshalled: dict[int, tuple[CodeType, bytes]] = {}
+
+
+class Space:
+    """The variables of a module that goes by value, or of code that was run by `exec`."""
+
+    def __init__(self, variables: dict[str, Any], module: ModuleType | None) -> None:
+        self.variables, self.module = variables, module
+        self.sent: set[str] = set()
+        """Names of which the values are in the pickle."""
+        self.apart: frozenset[str] = frozenset()
+        """Names that work binds by itself."""
+
+    def __reduce__(self) -> Reduced:
+        about = {n: v for n, v in self.variables.items() if n in _ABOUT and type(v) in _TEXTS}
+        builtins = self.variables.get("__builtins__")
+        own = builtins if type(builtins) is dict and "len" not in builtins else None
+        return arrival.space, (None if self.module is None else self.name(), about, own)
+
+    def name(self) -> str:
+        """The name under which others find the module."""
+        assert self.module is not None
+        return next(n for n, m in sys.modules.items() if m is self.module)
+
+
+_ABOUT = frozenset("__name__ __file__ __doc__ __package__ __path__".split())
+_TEXTS = (str, type(None), list)
+
+
+class _Cell:
+    """Stands for a variable that functions share; what it holds is sent with the first of these."""
+
+    def __init__(self) -> None:
+        self.sent = False
+
+    def __reduce__(self) -> Reduced:
+        return CellType, ()
+
+
+class Sender(cloudpickle.Pickler):  # type: ignore[misc]
+    """Pickles values for a clean interpreter. Raises CannotShip, and what pickling raises."""
+
+    def __init__(
+        self,
+        stream: io.BytesIO,
+        keep: Callable[[pickle.PickleBuffer], bool],
+        along: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        """keep: whether a buffer is to be a part of the pickle. along: variables of imported modules
+        that are sent as well."""
+        super().__init__(stream, protocol=5, buffer_callback=keep)
+        self.spaces: dict[int, Space] = {}
+        """Of namespaces by value, by their ids."""
+        self.named_spaces: dict[int, _Reduce] = {}
+        self.cells: dict[int, tuple[CellType, _Cell]] = {}
+        self.looked_into: dict[int, tuple[ModuleType, Space]] = {}
+        """Modules by value that are used as objects, so that any name may be looked up there."""
+        self.mentioned: set[str] = set()
+        self.codes: dict[int, tuple[CodeType, dict[str, Any]]] = {}
+        """All code that goes by value, with its variables."""
+        self.refs: dict[int, Any] = {}
+        """What goes by name."""
+        self.absent: list[tuple[Any, str]] = []
+        """What was left out, for nothing may name it."""
+        self.how: dict[Any, Callable[[Any], Reduced]] = {
+            FunctionType: self.function,
+            CellType: self.cell,
+            object: self.sentinel,
+            types.GenericAlias: _default,
+        }
+        self.shapes: dict[type, Shape] = {}
+        self.of_others: dict[tuple[str, str], None] = {}
+        """Variables of modules that go by name, of which the values are come by otherwise."""
+        self.theirs = variables_of_others(along)
+        self.last: Any = None
+
+    def reducer_override(self, obj: Any) -> Reduced:
+        self.last = obj
+        if id(obj) in self.theirs:
+            return self.their(obj)
+        kind = type(obj)
+        how = self.how.get(kind)
+        if how is None:
+            how = self.how[kind] = self.how_for(obj, kind)
+        return how(obj)
+
+    def how_for(self, obj: Any, kind: Any) -> Callable[[Any], Reduced]:
+        """How objects of a type are sent."""
+        if issubclass(kind, type):
+            return self.kind
+        if issubclass(kind, ModuleType):
+            return self.module
+        full = f"{kind.__module__}.{kind.__qualname__}"
+        if full == "functools._lru_cache_wrapper":
+            return self.kept_results
+        if full in ("_contextvars.ContextVar", "contextvars.ContextVar"):
+            return self.context_variable
+        if full in LOCKS and full.startswith("_thread."):
+            return self.lock
+        if full == "numpy.ndarray" or full == "numpy.memmap":
+            return self.array
+        if full in ("random.Random", "numpy.random.mtrand.RandomState"):
+            return self.stream
+        if issubclass(kind, io.IOBase):
+            return self.file
+        if issubclass(kind, (weakref.ReferenceType, types.FrameType, types.TracebackType)):
+            return self.leave_out
+        if kind in cloud.Pickler._dispatch_table or kind in (property, classmethod, staticmethod):
+            return _default
+        if is_enum(kind):
+            return _default
+        if is_own(kind) and not _pickled_by_library(kind):
+            self.shapes[kind] = shape_of(kind)
+            if self.shapes[kind].content is not None and _made_by(kind) is not None:
+                return self.instance
+        constants = _constants(kind)
+        if constants:
+            return lambda obj: self.constant(obj, constants)
+        return self.other
+
+    def their(self, obj: Any) -> Reduced:
+        """The value of a variable of a module that goes by name."""
+        where = self.theirs[id(obj)]
+        self.of_others[where] = None
+        return arrival.at, where
+
+    def refer(self, value: Any) -> None:
+        """What goes by name is looked at on both sides; what sends it is the same on both."""
+        if not value.__module__.startswith("allcores."):
+            self.refs[id(value)] = value
+
+    # -- code
+
+    def function(self, f: FunctionType) -> Reduced:
+        if found_by_name(f):
+            self.refer(f)
+            return NotImplemented
+        space = self.space(f.__globals__)
+        self.has_code(f.__code__, f.__globals__)
+        cells, contents = [], []
+        for cell in f.__closure__ or ():
+            mine = self.cells.setdefault(id(cell), (cell, _Cell()))[1]
+            cells.append(mine)
+            if not mine.sent:
+                mine.sent = True
+                if (held := _held(cell)) is not None:
+                    contents.append((mine, held[0]))
+        attributes = {
+            "__defaults__": f.__defaults__,
+            "__kwdefaults__": f.__kwdefaults__,
+            "__name__": f.__name__,
+            "__qualname__": f.__qualname__,
+            "__module__": f.__module__,
+            "__doc__": f.__doc__,
+        }
+        if annotations := _annotations(f):
+            attributes["__annotations__"] = annotations
+        if getattr(f, "__type_params__", ()):
+            attributes["__type_params__"] = f.__type_params__  # type: ignore[attr-defined]
+        state = contents, attributes, f.__dict__ or None, self.read_by(f.__globals__, f.__code__)
+        made = marshalled(f.__code__), space, tuple(cells) or None
+        return arrival.make_function, made, state, None, None, arrival.fill_function
+
+    def cell(self, cell: CellType) -> Reduced:
+        """A variable that is held as such, as by whoever reads `f.__closure__`."""
+        mine = self.cells.setdefault(id(cell), (cell, _Cell()))[1]
+        held, mine.sent = (None if mine.sent else _held(cell)), True
+        return arrival.same, (mine,), held, None, None, arrival.fill_cell
+
+    def read_by(
+        self, variables: dict[str, Any], code: CodeType
+    ) -> list[tuple[Any, str, tuple[Any, ...]]]:
+        """The variables that code reads and that are not in the pickle yet."""
+        self.mentioned |= mentioned_in(code)
+        space = self.spaces.get(id(variables))
+        if space is None:
+            return []
+        return self.variables(space, global_names(code))
+
+    def variables(
+        self, space: Space, names: Iterable[str]
+    ) -> list[tuple[Space, str, tuple[Any, ...]]]:
+        """Those of a module's variables that are not in the pickle yet, with their values."""
+        found = []
+        for name in sorted(names):
+            if name in space.sent or name in space.apart:
+                continue
+            space.sent.add(name)
+            if name in space.variables:
+                value = space.variables[name]
+                if id(value) in self.theirs:
+                    value = _Reduce(self.their(value))
+                found.append((space, name, (value,)))
+        return found
+
+    def set_apart(self, variables: dict[str, Any], names: frozenset[str]) -> None:
+        """Send none of these module variables: work binds them."""
+        space = self.spaces.get(id(variables))
+        if space is not None:
+            space.apart = names
+
+    def has_code(self, code: CodeType, variables: dict[str, Any]) -> None:
+        """Code that goes by value, and its module variables."""
+        self.codes[id(code)] = code, variables
+
+    def space(self, variables: dict[str, Any]) -> Any:
+        """What stands for a function's module variables."""
+        known = self.spaces.get(id(variables))
+        if known is not None:
+            return known
+        module = _module_with(variables)
+        if module is not None and named(module):
+            return self.named_space(module)
+        found = self.spaces[id(variables)] = Space(variables, module)
+        return found
+
+    def named_space(self, module: ModuleType) -> Any:
+        """What stands for the variables of a module that is imported."""
+        known = self.named_spaces.get(id(module))
+        if known is None:
+            known = _Reduce((arrival.variables_of, (module.__name__,)))
+            self.named_spaces[id(module)] = known
+        return known
+
+    def kind(self, cls: type) -> Reduced:
+        """A class."""
+        if cls in _BUILTIN_NAMES or cls in cloud._BUILTIN_TYPE_NAMES:
+            return cloud._class_reduce(cls)
+        if found_by_name(cls):
+            self.refer(cls)
+            return NotImplemented
+        _make, given, state, _, _, _ = cloud._dynamic_class_reduce(cls)
+        attributes, slots = state
+        home = []
+        module = sys.modules.get(cls.__module__ or "")
+        if module is not None and not named(module):
+            top = cls.__qualname__.partition(".")[0]
+            if _along(module, cls.__qualname__) is cls:
+                space = self.space(vars(module))
+                home = self.variables(space, [top])
+        for each in attributes.values():
+            code = getattr(getattr(each, "__func__", each), "__code__", None)
+            if isinstance(code, CodeType):
+                self.mentioned |= mentioned_in(code)
+        if is_enum(cls):
+            bases, name, qualname, members, of, _, extra = given
+            made = bases, name, qualname, members, of, None, extra
+            return cloud._make_skeleton_enum, made, (state, home), None, None, arrival.fill_enum
+        meta, name, bases, keywords, _, _ = given
+        made = meta, name, bases, keywords
+        return arrival.make_class, made, (attributes, home), None, None, arrival.fill_class
+
+    def module(self, module: ModuleType) -> Reduced:
+        if named(module):
+            self.refs[id(module)] = module
+            return arrival.imported, (module.__name__,)
+        space = self.space(vars(module))
+        if isinstance(space, Space) and space.module is not None:
+            self.looked_into[id(module)] = module, space
+            return arrival.module_of, (space,)
+        raise CannotShip(f"the module `{module.__name__}` cannot be found by its name")
+
+    def kept_results(self, wrapper: Any) -> Reduced:
+        """A function that keeps what it has worked out: it begins anew."""
+        if found_by_name(wrapper):
+            self.refer(wrapper)
+            return NotImplemented
+        given = wrapper.cache_parameters()
+        return arrival.make_memo, (wrapper.__wrapped__, given["maxsize"], given["typed"])
+
+    # -- values
+
+    def instance(self, obj: Any) -> Reduced:
+        """An object of the program's: as it is stored."""
+        kind = type(obj)
+        shape = self.shapes[kind]
+        try:
+            attributes = object.__getattribute__(obj, "__dict__")
+        except AttributeError:
+            attributes = None
+        slots = []
+        for name, slot in shape.slots:
+            try:
+                slots.append((name, slot.__get__(obj)))
+            except AttributeError:
+                continue
+        base = _made_by(kind)
+        content: Any = None
+        if base is not object and issubclass(base, BaseException):
+            content = obj.args, dict(exception_fields(obj))
+        elif base is not object and shape.content is not None:
+            content = shape.content(obj)
+        early = base in arrival.UNCHANGING
+        state = (attributes or None, slots, None if early or base is object else (base, content))
+        made = kind, base, content if early else None
+        if not attributes and not slots and (early or base is object):
+            return arrival.make_instance, made
+        return arrival.make_instance, made, state, None, None, arrival.fill_instance
+
+    def array(self, array: Any) -> Reduced:
+        """An array with its layout, for sums depend on it; over the same memory as here."""
+        if wire.travels_as_view(array):
+            made = wire._as_view(array)
+        elif array.dtype.hasobject or array.flags.c_contiguous or array.flags.f_contiguous:
+            made = array.__reduce_ex__(5)
+        else:
+            base = array.base
+            while type(base.base).__name__ == "ndarray":
+                base = base.base
+            plain = type(base) is type(array) and base.flags.c_contiguous
+            if not plain or base.dtype.hasobject:
+                self.leave_out(array)
+            parts = wire._as_view(array)[1]
+            start = base.__array_interface__["data"][0]
+            offset = array.__array_interface__["data"][0] - start
+            made = wire._view, (base, *parts[1:4], offset, parts[5])
+        if array.flags.writeable:
+            return made
+        return arrival.read_only, (_Reduce(made),)
+
+    def stream(self, stream: Any) -> Reduced:
+        """A random stream; those that modules have are the worker's own, in the same state."""
+        for module in ("random", "numpy.random"):
+            if stream is global_stream(module):
+                state = stream.getstate() if module == "random" else stream.get_state(legacy=False)
+                return arrival.common_stream, (module,), state, None, None, arrival.set_stream
+        return NotImplemented
+
+    def lock(self, lock: Any) -> Reduced:
+        if not free_lock(lock):
+            return self.leave_out(lock)
+        return arrival.new_rlock if type(lock).__name__ == "RLock" else arrival.new_lock, ()
+
+    def file(self, file: Any) -> Reduced:
+        for name in ("stdout", "stderr", "stdin", "__stdout__", "__stderr__", "__stdin__"):
+            if file is getattr(sys, name, None):
+                return arrival.standard_stream, (name,)
+        return _default(file) if type(file) in (io.StringIO, io.BytesIO) else self.leave_out(file)
+
+    def context_variable(self, variable: Any) -> Reduced:
+        found = _variable_that_is(variable)
+        if found is not None:
+            return arrival.at, found
+        import contextvars
+
+        nothing: list[Any] = []
+        default = contextvars.Context().run(variable.get, nothing)
+        # What `get` is given is put before the variable's own default.
+        try:
+            default = [contextvars.Context().run(variable.get)]
+        except LookupError:
+            default = nothing
+        return arrival.make_context_variable, (variable.name, default)
+
+    def sentinel(self, obj: Any) -> Reduced:
+        """A bare object, which is only ever asked whether it is another one."""
+        found = _variable_that_is(obj)
+        return NotImplemented if found is None else (arrival.at, found)
+
+    def constant(self, obj: Any, constants: dict[int, str]) -> Reduced:
+        """An object of a type of which its module or the type itself holds some, known by these."""
+        name = constants.get(id(obj))
+        if name is None:
+            return self.other(obj)
+        return arrival.at, (type(obj).__module__, name)
+
+    def other(self, obj: Any) -> Reduced:
+        """An object of a library's: as it says itself."""
+        if handle_of(obj) is not None:
+            return self.leave_out(obj)
+        reduce = copyreg.dispatch_table.get(type(obj))
+        try:
+            made = reduce(obj) if reduce is not None else obj.__reduce_ex__(5)
+        except Exception:
+            return self.leave_out(obj)
+        return NotImplemented if isinstance(made, str) else made
+
+    def leave_out(self, obj: Any) -> Reduced:
+        """What has no equal in another process. Whether work may come by it is seen in the end."""
+        words = handle_of(obj) or f"an object of type {type(obj).__name__}"
+        self.absent.append((obj, words))
+        return arrival.Absent, (words,)
+
+
+    def attributes(self) -> dict[int, set[str]]:
+        """The names of attributes under which the program's objects hold what is left out.
+
+        Nothing is told of what is held in another way as well.
+        """
+        wanted = {id(obj) for obj, _ in self.absent}
+        found: dict[int, set[str]] = {}
+        spared = set()
+        others = []
+        for _, obj in self.memo.copy().values():
+            if type(obj) in self.shapes:
+                held = getattr(obj, "__dict__", {})
+                spared.add(id(held))
+                for name, value in held.items():
+                    if id(value) in wanted:
+                        found.setdefault(id(value), set()).add(name)
+            else:
+                others.append(obj)
+        for obj in others:
+            if id(obj) not in spared and isinstance(obj, (list, tuple, dict, set)):
+                inside = obj.values() if isinstance(obj, dict) else obj
+                for value in inside:
+                    found.pop(id(value), None) if id(value) in wanted else None
+        return found
+
+
+class _Reduce:
+    """An object by how it is to be made."""
+
+    def __init__(self, made: Reduced) -> None:
+        self.made = made
+
+    def __reduce__(self) -> Reduced:
+        return self.made
+
+
+def _default(obj: Any) -> Reduced:
+    return NotImplemented
+
+
+def _held(cell: CellType) -> tuple[Any] | None:
+    try:
+        return (cell.cell_contents,)
+    except ValueError:
+        return None
+
+
+def marshalled(code: CodeType) -> bytes:
+    known = _marshalled.get(id(code))
+    if known is None:
+        if len(_marshalled) > 5000:
+            _marshalled.clear()
+        known = _marshalled[id(code)] = code, marshal.dumps(code)
+    return known[1]
+
+
+def _annotations(f: FunctionType) -> Any:
+    # From 3.14 on they are worked out when asked for, which may run code of the program.
+    return None if sys.version_info >= (3, 14) else f.__annotations__
+
+
+def _module_with(variables: dict[str, Any]) -> ModuleType | None:
+    """The module that has these variables, if anybody can find it."""
+    name = variables.get("__name__")
+    module = sys.modules.get(name) if isinstance(name, str) else None
+    if isinstance(module, ModuleType) and vars(module) is variables:
+        return module
+    return None
+
+
+def _along(found: Any, qualname: str) -> Any:
+    for part in qualname.split("."):
+        variables = getattr(found, "__dict__", None)
+        if variables is None or part not in variables:
+            return None
+        found = variables[part]
+    return found
+
+
+def _pickled_by_library(kind: Any) -> bool:
+    """Whether a library's class, which this one inherits from, says how objects are pickled."""
+    for cls in kind.__mro__:
+        if not is_own(cls) and cls.__module__ != "builtins" and _PICKLING & vars(cls).keys():
+            return True
+    return False
+
+
+def _made_by(kind: Any) -> Any:
+    """The builtin type that makes objects of a class, where that is one that can be filled."""
+    for cls in kind.__mro__:
+        if cls in arrival.MAKERS or cls is object:
+            return cls
+        if cls.__module__ == "builtins" and issubclass(cls, BaseException):
+            return cls
+    return None
+
+
+def variables_of_others(along: Iterable[tuple[str, str]]) -> dict[int, tuple[str, str]]:
+    """Of the program's modules that are imported, the variables of which the values are no code.
+
+    By the ids of the values. along: those that are sent by value.
+    """
+    found = {}
+    for name, module in list(sys.modules.items()):
+        if is_own_module(name) and isinstance(module, ModuleType) and named(module):
+            for variable, value in list(vars(module).items()):
+                kind = type(value)
+                if kind in _PLAIN or variable.startswith("__") or issubclass(kind, _CODE):
+                    continue
+                if (name, variable) not in along:
+                    found[id(value)] = name, variable
+    return found
+
+
+_PLAIN = (int, float, complex, bool, str, bytes, type(None))
+_CODE = (FunctionType, BuiltinFunctionType, type, ModuleType)
+
+
+@cache
+def _constants(kind: Any) -> dict[int, str]:
+    """Objects of a library's type that its module holds, by id: who uses them asks for identity."""
+    module = sys.modules.get(kind.__module__)
+    if module is None or not named(module) or kind.__module__ == "builtins":
+        return {}
+    found = {id(v): n for n, v in vars(module).items() if type(v) is kind}
+    for name, value in vars(kind).items():
+        if type(value) is kind:
+            found[id(value)] = f"{kind.__qualname__}.{name}"
+    return found
+
+
+def _variable_that_is(obj: Any) -> tuple[str, str] | None:
+    """A variable of a module that is imported, or an attribute of a class there, that is this."""
+    for name, module in list(sys.modules.items()):
+        if not isinstance(module, ModuleType) or not named(module):
+            continue
+        for attribute, value in list(vars(module).items()):
+            if value is obj:
+                return name, attribute
+            if isinstance(value, type) and value.__module__ == name:
+                for inner, each in list(vars(value).items()):
+                    if each is obj:
+                        return name, f"{attribute}.{inner}"
+    return None
+
+
+def source_lines(codes: Iterable[CodeType]) -> dict[str, Any]:
+    """What `linecache` knows of code that is in no file."""
+    files = {code.co_filename for code in codes if code.co_filename.startswith("<")}
+    return {f: linecache.cache[f] for f in files if len(linecache.cache.get(f, ())) == 4}

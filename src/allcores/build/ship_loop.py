@@ -1,0 +1,137 @@
+"""A loop's job for a clean interpreter, and the same job made there."""
+
+from __future__ import annotations
+
+import marshal
+import sys
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from allcores.build import arrival
+from allcores.build.conditions import depth_of
+from allcores.build.outside import Outside
+from allcores.build.runtime import Code
+from allcores.build.shipping import arrive, shipment
+from allcores.engine.functions import global_names
+from allcores.engine.job import LEFT
+from allcores.engine.own_streams import OwnStreams
+from allcores.engine.randomness import SharedStreams
+from allcores.engine.shipment import Shipment
+
+if TYPE_CHECKING:
+    from allcores.build.job import LoopJob
+    from allcores.build.sender import Sender
+
+
+class Parts(NamedTuple):
+    """What a loop's job is made of."""
+
+    make: bytes
+    """The code that makes the functions."""
+    arguments: list[str]
+    values: dict[str, Any]
+    """Of the variables around the loop, those that work reads."""
+    space: Any
+    variables: list[Any]
+    """Those of the module."""
+    lift_count: int
+    names: tuple[list[str], list[str], set[str]]
+    """The job's `global_names`, `passing_names` and `kept`."""
+    traced: bool
+    shared: tuple[list[Any], list[Any]]
+    """The streams that iterations have in common, and those that may change."""
+    outside: tuple[list[str], list[Any], list[Any], str]
+    """The names that looks begin at, what else work reads, what may change, the module's name."""
+    streams: Any
+    first: int
+    on_error: str
+    leaves: tuple[frozenset[str], frozenset[str], bool]
+    """The job's `not_sent` and `leaves_last`; whether what is bound is noted."""
+
+
+def ship_loop(job: LoopJob) -> Shipment:
+    """A loop's job for a clean interpreter. Raises CannotShip."""
+    return shipment(
+        f"{__name__}:make_loop_job",
+        lambda sender: tuple(parts_of(job, sender)),
+        job.outside.roots,
+        depth_of(sys._getframe()),
+    )
+
+
+def parts_of(job: LoopJob, sender: Sender) -> Parts:
+    """What is to be sent of a loop's job."""
+    from allcores.build.sender import marshalled
+
+    code = job.functions.work.__code__
+    space = sender.space(job.namespace)
+    own = frozenset((*job.global_names, *job.passing_names))
+    sender.set_apart(job.namespace, own)
+    sender.has_code(code, job.namespace)
+    read = global_names(code)
+    values = {n: job.values[n] for n in job.code.fixed if n in code.co_freevars}
+    outside = job.outside
+    names = [n for n in outside.names if n in values or n in read]
+    return Parts(
+        marshalled(job.code.make),
+        job.code.fixed,
+        values,
+        space,
+        sender.read_by(job.namespace, code),
+        job.functions.lift_count,
+        (job.global_names, job.passing_names, set(job.kept)),
+        job.traced,
+        (job.watched.streams, job.watched.but),
+        (names, outside.beside, outside.spared, outside.home),
+        job.streams.streams if job.streams is not None else None,
+        job.first,
+        job.on_error,
+        (job.not_sent, job.leaves_last, job.bound is not None),
+    )
+
+
+# -- in the worker
+
+
+def make_loop_job(body: Any, buffers: list[Any]) -> LoopJob:
+    """The job again. Raises CannotShip."""
+    job: LoopJob = arrive(body, buffers, made_of)
+    return job
+
+
+def made_of(sent: tuple[Any, ...]) -> LoopJob:
+    """A job made of its parts."""
+    from allcores.build.job import LoopJob, immutable, own
+
+    parts = Parts(*sent)
+    variables = parts.space.variables
+    arrival.bind(parts.variables)
+    code = Code(
+        marshal.loads(parts.make), parts.arguments, parts.traced, [], [], False, parts.lift_count
+    )
+    helpers: dict[str, Any] = {
+        "__LEFT": LEFT,
+        "__own": own,
+        "__immutable": immutable,
+        "__output": lambda where: job.output(where),
+        "__said": lambda *given: job.said(*given),
+    }
+    # What only commits read has not been sent.
+    values = {**dict.fromkeys(parts.arguments), **parts.values}
+    functions = code.bind(variables, values, helpers)
+    arrival.here.codes.append((functions.work.__code__, variables))
+    names, beside, spared, home = parts.outside
+    job = LoopJob(
+        functions,
+        variables,
+        *parts.names,
+        parts.traced,
+        SharedStreams(*parts.shared),
+        Outside(names, values, variables, beside, spared, home),
+        OwnStreams.of(parts.streams) if parts.streams is not None else None,
+        parts.first,
+        parts.on_error,
+    )
+    job.not_sent, job.leaves_last, notes = parts.leaves
+    if notes:
+        job.note_bound()
+    return job
