@@ -19,7 +19,7 @@ from allcores.engine.own_streams import enter_iteration, inside_iteration, leave
 from allcores.engine.randomness import Streams
 from allcores.engine.relay import put_out
 from allcores.engine.schedule import Batch, Halt, Run
-from allcores.engine.shipment import CannotShip
+from allcores.engine.shipment import CannotShip, send_along
 from allcores.engine.source import Indexed, Streamed
 from allcores.engine.ways import choose, ready
 from allcores.inputs import as_is, as_sequence, items_left, plain_source
@@ -347,6 +347,10 @@ class Call:
                 except StopIteration:
                     return
                 except (CannotFork, CannotShip) as error:
+                    again = isinstance(error, CannotShip) and send_along(error.variables)
+                    if again and held is not None:
+                        self.go_on_with(held, first)
+                        return
                     self.say(str(error))
                     break
                 if self.resume is not None:
@@ -361,9 +365,7 @@ class Call:
                     if stay.too_slow() and not stays:
                         break
                     if held is not None and stay.too_cheap() and not stays:
-                        self.came_home = True
-                        self.iterator = iter(held)
-                        self.iterator.__setstate__(self.done - first)
+                        self.go_on_with(held, first)
                         return
                     continue
                 if event.error is not None:
@@ -382,6 +384,12 @@ class Call:
             raise
         finally:
             run.close()
+
+    def go_on_with(self, items: Any, first: int) -> None:
+        """Do what is left of a sequence in the way that is best now."""
+        self.came_home = True
+        self.iterator = iter(items)
+        self.iterator.__setstate__(self.done - first)
 
     def rest_here(self, items: Iterator[Any]) -> Iterator[Iterable[Any]]:
         """The results of items that workers have left."""

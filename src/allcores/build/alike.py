@@ -52,8 +52,8 @@ class Alike(MadeOf):
         Raises CannotShip where that cannot be told.
         """
         try:
-            for code, variables in roots.codes:
-                self.reach(variables, code)
+            for code, names in roots.codes:
+                self.reach(names, code)
             for k, value in enumerate(roots.named):
                 words = f"`{getattr(value, '__qualname__', getattr(value, '__name__', k))}`"
                 self.add(f"{k}", words, partial(self.alone, value))
@@ -111,7 +111,9 @@ def compare(then: dict[str, tuple[str, str]], now: Alike) -> None:
 
     then: by the names of parts, their digests and what they are in words.
     """
-    other = [n for n, (digest, _) in then.items() if n not in now.found or now.found[n].digest != digest]
+    other = [
+        n for n, (digest, _) in then.items() if n not in now.found or now.found[n].digest != digest
+    ]
     if not other:
         return
     variables = [found for found in map(_variable, other) if found is not None]

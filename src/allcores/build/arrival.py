@@ -268,4 +268,8 @@ def set_stream(stream: Any, state: Any) -> None:
 def make_context_variable(name: str, default: list[Any]) -> Any:
     import contextvars
 
-    return contextvars.ContextVar(name, default=default[0]) if default else contextvars.ContextVar(name)
+    return (
+        contextvars.ContextVar(name, default=default[0])
+        if default
+        else contextvars.ContextVar(name)
+    )

@@ -66,4 +66,3 @@ def found_by_name(value: Any) -> bool:
     except AttributeError:
         return False
     return found is value and isinstance(module, ModuleType) and named(module)
-

@@ -36,12 +36,12 @@ def apply_early(wanted: Early) -> str | None:
     """Have this process the same; gives why it cannot be, in words."""
     held = getattr(os.environ, "_data", None)
     if held is not None and held != wanted.environment:
-        decode = os.environ.decodekey  # type: ignore[attr-defined]
+        decode = os.environ.decodekey
         for key in [k for k in held if k not in wanted.environment]:
             del os.environ[decode(key)]
         for key, value in wanted.environment.items():
             if held.get(key) != value:
-                os.environ[decode(key)] = os.environ.decodevalue(value)  # type: ignore[attr-defined]
+                os.environ[decode(key)] = os.environ.decodevalue(value)
         import time
 
         time.tzset()
@@ -111,14 +111,16 @@ def _decimal(decimal: Any) -> Any:
 
 def _put_decimal(decimal: Any, wanted: Any) -> None:
     numbers, traps, flags = wanted
-    named = lambda names: [getattr(decimal, n) for n in names]  # noqa: E731
-    decimal.setcontext(decimal.Context(**numbers, traps=named(traps), flags=named(flags)))
+    traps, flags = ([getattr(decimal, name) for name in names] for names in (traps, flags))
+    decimal.setcontext(decimal.Context(**numbers, traps=traps, flags=flags))
 
 
 def _put_filters(warnings: Any, wanted: Any) -> None:
     if warnings.filters != wanted:
         warnings.filters[:] = wanted
-        getattr(warnings, "_filters_mutated", getattr(warnings, "_filters_mutated_lock_held", bool))()
+        getattr(
+            warnings, "_filters_mutated", getattr(warnings, "_filters_mutated_lock_held", bool)
+        )()
 
 
 def _levels(logging: Any) -> Any:
@@ -132,7 +134,11 @@ def _levels(logging: Any) -> Any:
 def _put_levels(logging: Any, wanted: Any) -> None:
     told, root, disable = wanted
     for name, logger in list(logging.root.manager.loggerDict.items()):
-        if hasattr(logger, "disabled") and name not in told and (logger.level, logger.disabled) != (0, False):
+        if (
+            hasattr(logger, "disabled")
+            and name not in told
+            and (logger.level, logger.disabled) != (0, False)
+        ):
             logger.setLevel(0)
             logger.disabled = False
     for name, (level, disabled) in told.items():
@@ -147,8 +153,9 @@ def _put_levels(logging: Any, wanted: Any) -> None:
 
 
 def _dialects(csv: Any) -> Any:
-    names = ("delimiter doublequote escapechar lineterminator quotechar quoting skipinitialspace"
-             " strict").split()
+    names = (
+        "delimiter doublequote escapechar lineterminator quotechar quoting skipinitialspace strict"
+    ).split()
     found = {}
     for name in csv.list_dialects():
         dialect = csv.get_dialect(name)

@@ -178,6 +178,9 @@ class LoopJob:
         new_clock_sequence()
         self.seen = self.watched()
 
+    def leave_worker(self) -> None:
+        self.relay.uninstall()
+
     def starts_at(self, place: int) -> None:
         """The number of the next chunk's first item, among those that workers do."""
         self.place = self.first + place
@@ -231,9 +234,6 @@ class LoopJob:
         if result is not LEFT:
             self.note_temporaries()
         return result
-
-    def leave_worker(self) -> None:
-        self.relay.uninstall()
 
     def before_chunk(self) -> None:
         self.relay.before_chunk()

@@ -273,7 +273,7 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
             self.refer(cls)
             return NotImplemented
         _make, given, state, _, _, _ = cloud._dynamic_class_reduce(cls)
-        attributes, slots = state
+        attributes, _slots = state
         home = []
         module = sys.modules.get(cls.__module__ or "")
         if module is not None and not named(module):
@@ -287,11 +287,17 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
                 self.mentioned |= mentioned_in(code)
         if is_enum(cls):
             bases, name, qualname, members, of, _, extra = given
-            made = bases, name, qualname, members, of, None, extra
-            return cloud._make_skeleton_enum, made, (state, home), None, None, arrival.fill_enum
+            given = bases, name, qualname, members, of, None, extra
+            return cloud._make_skeleton_enum, given, (state, home), None, None, arrival.fill_enum
         meta, name, bases, keywords, _, _ = given
-        made = meta, name, bases, keywords
-        return arrival.make_class, made, (attributes, home), None, None, arrival.fill_class
+        return (
+            arrival.make_class,
+            (meta, name, bases, keywords),
+            (attributes, home),
+            None,
+            None,
+            arrival.fill_class,
+        )
 
     def module(self, module: ModuleType) -> Reduced:
         if named(module):
@@ -423,7 +429,6 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
         words = handle_of(obj) or f"an object of type {type(obj).__name__}"
         self.absent.append((obj, words))
         return arrival.Absent, (words,)
-
 
     def attributes(self) -> dict[int, set[str]]:
         """The names of attributes under which the program's objects hold what is left out.

@@ -103,6 +103,7 @@ def made_of(sent: tuple[Any, ...]) -> LoopJob:
     from allcores.build.job import LoopJob, immutable, own
 
     parts = Parts(*sent)
+    job: LoopJob
     variables = parts.space.variables
     arrival.bind(parts.variables)
     code = Code(

@@ -12,7 +12,7 @@ import io
 import linecache
 import pickle
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,7 +30,7 @@ from allcores.build.conditions import (
 )
 from allcores.build.travel import keeps_order
 from allcores.engine.functions import global_names
-from allcores.engine.shipment import CannotShip, Shipment
+from allcores.engine.shipment import CannotShip, Shipment, along
 
 if TYPE_CHECKING:
     from allcores.build.sender import Sender
@@ -39,15 +39,6 @@ if TYPE_CHECKING:
 APART = 16 * 1024
 """Buffers of so many bytes are no part of the pickle."""
 BY_COMPUTED_NAME = frozenset({"getattr", "vars", "dir"})
-along: dict[Variable, None] = {}
-"""Variables of imported modules that are sent, for they are not what importing gives."""
-
-
-def send_along(variables: Iterable[Variable]) -> bool:
-    """From now on send these as well; whether that is anything new."""
-    new = [each for each in variables if each not in along]
-    along.update(dict.fromkeys(new))
-    return bool(new)
 
 
 class About(NamedTuple):
@@ -141,7 +132,9 @@ class Parcel:
         self.check_absent(here.mentioned | sender.mentioned)
         for _, obj in sender.memo.copy().values():
             if type(obj) in (set, frozenset) and not keeps_order(obj):
-                raise CannotShip(f"{self.in_words(obj)} is a set that a copy would put in another order")
+                raise CannotShip(
+                    f"{self.in_words(obj)} is a set that a copy would put in another order"
+                )
         about = About(
             dict(late()),
             list(context().items()),
@@ -230,20 +223,20 @@ def arrive(body: Any, buffers: list[Any], make: Callable[[Any], Any]) -> Any:
 @contextmanager
 def silence() -> Iterator[None]:
     """Modules that are imported have said what they say when the program imported them."""
-    quiet = [s for s in (sys.stdout, sys.stderr) if s is not None]
+    quiet: list[Any] = [s for s in (sys.stdout, sys.stderr) if s is not None]
     olds = [vars(s).get("write") if hasattr(s, "__dict__") else None for s in quiet]
     for stream in quiet:
         with suppress(AttributeError):
-            stream.write = len  # type: ignore[method-assign,assignment]
+            stream.write = len
     try:
         yield
     finally:
         for stream, old in zip(quiet, olds, strict=True):
             with suppress(AttributeError):
                 if old is None:
-                    del stream.write  # type: ignore[method-assign]
+                    del stream.write
                 else:
-                    stream.write = old  # type: ignore[method-assign]
+                    stream.write = old
 
 
 # -- a function that is mapped
@@ -254,7 +247,9 @@ def ship_function(job: FunctionJob) -> Shipment:
     parts = job.fn, job.star, job.streams, job.seeded, job.on_error, job.tells_streams, job.exact
     name = getattr(job.fn, "__name__", "the function")
     depth = depth_of(sys._getframe())
-    return shipment(f"{__name__}:make_function_job", lambda _: parts, lambda: [(name, job.fn)], depth)
+    return shipment(
+        f"{__name__}:make_function_job", lambda _: parts, lambda: [(name, job.fn)], depth
+    )
 
 
 def make_function_job(body: Any, buffers: list[Any]) -> FunctionJob:

@@ -23,7 +23,7 @@ from allcores.engine.job import UNMADE, Cut
 from allcores.engine.limits import Limits
 from allcores.engine.mapped import map_file
 from allcores.engine.serve import Server
-from allcores.engine.shipment import made
+from allcores.engine.shipment import CannotShip, made
 from allcores.engine.slots import BESIDE, IDLE, SENDING, Slots
 from allcores.engine.thread_limits import limit_this_worker, threads_each
 
@@ -217,7 +217,10 @@ def settle(told: dict[str, Any], limits: Limits) -> None:
 def refuse(reader: wire.Reader, slots: Slots, number: int, error: Exception) -> None:
     """Answer every chunk with why the job could not be made here."""
     why = f"a clean interpreter could not be given the work: {type(error).__name__}: {error}"
-    answer = wire.encode(([], None, Cut(0, UNMADE, why), 0.0))
+    variables: list[tuple[str, str]] = []
+    if isinstance(error, CannotShip):
+        why, variables = error.why, error.variables
+    answer = wire.encode(([], None, Cut(0, UNMADE, why, error=variables), 0.0))
     slots.at[number] = IDLE
     while len(wire.receive(reader)[0]):
         slots.at[number] = BESIDE

@@ -151,7 +151,7 @@ class Run:
         """Workers lost before they had begun anything, since the last one that had."""
         self.refused: CannotFork | None = None
         """Why no worker could be made in the place of one that is gone."""
-        self.unmade: str | None = None
+        self.unmade: CannotShip | None = None
         """Why a worker that is no fork could not make the job."""
         self.holds_back = False
         """Whether a worker waits because the machine has hardly any memory left."""
@@ -484,7 +484,7 @@ class Run:
     def wait(self, milliseconds: int | None = None) -> None:
         """Wait until a worker has something to say, for ever or so long, and listen."""
         if self.unmade is not None:
-            raise CannotShip(self.unmade)
+            raise self.unmade
         if self.refused is not None and self.crew is not None and not self.crew.workers:
             raise self.refused
         if milliseconds is None and self.journal is not None:
@@ -541,7 +541,7 @@ class Run:
             self.keep(chunk)
         results, _, cut, seconds = chunk.answer
         if cut is not None and cut.kind == UNMADE:
-            self.not_made(worker, chunk, cut.text)
+            self.not_made(worker, chunk, CannotShip(cut.text, cut.error or ()))
             return
         self.lost = 0
         worker.spoiled |= cut is not None and cut.kind in SPOILS
@@ -556,7 +556,7 @@ class Run:
                 self.held -= chunk.size
             self.chunks.put_back(chunk, cut)
 
-    def not_made(self, worker: Worker, chunk: Chunk, why: str) -> None:
+    def not_made(self, worker: Worker, chunk: Chunk, why: CannotShip) -> None:
         """A worker that is no fork could not make the job of what it was sent."""
         self.held -= chunk.size
         chunk.answer = None

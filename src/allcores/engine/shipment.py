@@ -21,6 +21,17 @@ class CannotShip(Exception):
         return self.why
 
 
+along: dict[tuple[str, str], None] = {}
+"""Variables of imported modules that are sent, for they are not what importing gives."""
+
+
+def send_along(variables: Iterable[tuple[str, str]]) -> bool:
+    """From now on send these variables as well; whether that is anything new."""
+    new = [each for each in variables if each not in along]
+    along.update(dict.fromkeys(new))
+    return bool(new)
+
+
 class Shipment(NamedTuple):
     """A job in a form that a clean interpreter makes the same job of; the engine only carries it.
 

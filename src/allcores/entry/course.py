@@ -13,7 +13,7 @@ from allcores.engine import per_worker
 from allcores.engine.failures import CannotFork
 from allcores.engine.interrupts import closed_undisturbed, undisturbed
 from allcores.engine.schedule import Batch, Halt, Run
-from allcores.engine.shipment import CannotShip
+from allcores.engine.shipment import CannotShip, send_along
 from allcores.engine.source import Indexed, Streamed
 from allcores.entry.looks import HOW_CHANGED
 from allcores.entry.plans import say_serial
@@ -207,7 +207,11 @@ class Entry(Tasting):
                     event, *waited = run.next_timed()
                 except StopIteration:
                     return None
-                except (CannotFork, CannotShip) as error:
+                except CannotShip as error:
+                    if error.variables and send_along(error.variables):
+                        return Rest(run.rest(), "workers")
+                    return self.give_up(run.rest(), str(error))
+                except CannotFork as error:
                     return self.give_up(run.rest(), str(error))
                 except BaseException as error:
                     # What the input raises, Ctrl-C: variables are up to date first.

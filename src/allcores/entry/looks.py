@@ -29,8 +29,8 @@ from allcores.worth import Stay
 
 if TYPE_CHECKING:
     from allcores.build.inplace import InPlace
-    from allcores.build.runtime import Functions
     from allcores.build.outside import Outside
+    from allcores.build.runtime import Functions
     from allcores.build.watch import Watch
     from allcores.entry.resume import Resume
 
