@@ -146,15 +146,22 @@ def test_a_worker_that_left_traces_is_not_used_again(tmp_path: Path) -> None:
     def leaves(x):
         time.sleep(0.001)
         os.environ["TRACE"] = "here"
+        os.chdir("/")
+        if os.path.exists(home + "/path"):
+            sys.path.append("/nowhere")
         return os.getpid()
     def sees(x):
         time.sleep(0.001)
-        return os.environ.get("TRACE"), os.getpid()
-    stand_by()
-    first = set(allcores.map(leaves, range(20)))
-    print({trace for trace, pid in allcores.map(sees, range(20))})
+        return os.environ.get("TRACE"), os.getcwd() == home, "/nowhere" in sys.path
+    home = os.getcwd()
+    for _ in range(2):
+        there = set(stand_by())
+        first = set(allcores.map(leaves, range(20)))
+        print(set(allcores.map(sees, range(20))), first <= there)
+        open("path", "w").close()
+    print(set(allcores.map(slow, range(20))) & first)
     """
-    assert fresh(tmp_path, _flat(source)).out == "{None}\n"
+    assert fresh(tmp_path, _flat(source)).out == "{(None, True, False)} True\n" * 2 + "set()\n"
 
 
 def test_a_worker_that_dies_in_a_loop(tmp_path: Path) -> None:

@@ -125,19 +125,23 @@ def tidy_up() -> None:
 class State(NamedTuple):
     """What work may have changed of this process that its next work could see."""
 
-    folder: tuple[int, int] | None
-    environment: dict[str, str]
     path: list[str]
     threads: int
+    started_any: bool
+    mask: int
 
     @classmethod
     def now(cls) -> State:
-        try:
-            about = os.stat(".")
-            folder = about.st_dev, about.st_ino
-        except OSError:
-            folder = None
-        return cls(folder, dict(os.environ), list(sys.path), threading.active_count())
+        os.umask(mask := os.umask(0o77))
+        return cls(list(sys.path), threading.active_count(), orphans.starts_processes(), mask)
+
+
+def put_back(environment: dict[str, str]) -> None:
+    """Have these environment variables again, where they are others."""
+    if dict(os.environ) != environment:
+        for name in os.environ.keys() - environment.keys():
+            del os.environ[name]
+        os.environ.update(environment)
 
 
 class FreshServer(Server):
@@ -160,7 +164,7 @@ def do(reader: wire.Reader, order: Any, files: list[int]) -> bool:
         os.fchdir(files[-1])
     settle(told, limits)
     per_worker.errors = files[2] if closes else -1
-    before = State.now()
+    environment, before = dict(os.environ), State.now()
     try:
         try:
             job = made(maker, body, buffers)
@@ -179,10 +183,11 @@ def do(reader: wire.Reader, order: Any, files: list[int]) -> bool:
         per_worker.end_job()
         leave()
         memory.no_limit()
+        put_back(environment)
     finally:
         for file in files[1:]:
             os.close(file)
-    return of_use and State.now() == before and not orphans.starts_processes()
+    return of_use and State.now() == before
 
 
 def mapped(file: int, places: list[tuple[int, int]]) -> list[memoryview]:

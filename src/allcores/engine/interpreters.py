@@ -25,6 +25,8 @@ IDLE_SECONDS = 60.0
 """After so long without work a clean interpreter ends."""
 FAILED_STARTS = 3
 """So many that end before they are ready, one after the other, and no more are tried."""
+SET_BY_US = (b"KMP_DUPLICATE_LIB_OK", "KMP_DUPLICATE_LIB_OK")
+"""Variables that are set when we look for pools of threads."""
 _BOOT = (
     "import sys; sys.path[:] = {path!a}; "
     "from allcores.engine.fresh_worker import boot; boot({sock}, {life}, {idle}, {modules!a})"
@@ -47,6 +49,8 @@ class Surroundings(NamedTuple):
         """Those of this process."""
         variables = getattr(os.environ, "_data", None)
         kept = dict(variables) if type(variables) is dict else dict(os.environ)
+        for name in SET_BY_US:
+            kept.pop(name, None)
         return cls([p for p in sys.path if isinstance(p, str)], kept, sys.executable)
 
 
@@ -57,12 +61,15 @@ class _HelloReader(wire.Reader):
         super().__init__(sock)
         self.hellos = 1
         """How many are to come before anything else."""
+        self.greeted = False
+        """Whether any has come."""
 
     def read(self) -> Any:
         while (frame := super().read()) is not None:
             if not self.hellos:
                 return frame
             self.hellos -= 1
+            self.greeted = True
         return None
 
 
@@ -75,8 +82,6 @@ class FreshWorker(Worker):
         super().__init__(pid, sock, lifeline, 0)
         self.reader = _HelloReader(sock)
         self.around = around
-        self.started = False
-        """Whether it has come to be ready."""
 
     def begin(self, number: int, order: bytes, files: list[int]) -> None:
         """Give it a loop's work. files: descriptors that go along."""
@@ -101,12 +106,15 @@ class FreshWorker(Worker):
         return not self.reader.hellos
 
     def hear(self) -> None:
-        before = self.reader.hellos
         try:
             self.reader.read()
         except (EOFError, ConnectionError):
-            return
-        self.started |= self.reader.hellos < before
+            pass
+
+    @property
+    def started(self) -> bool:
+        """Whether it has come to be ready."""
+        return self.reader.greeted
 
     def gone(self) -> bool:
         """Whether it has ended, or is about to."""
