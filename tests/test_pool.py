@@ -740,6 +740,7 @@ def test_a_worker_stays_after_sys_exit() -> None:
 
 def test_workers_that_die_while_idle_are_replaced_unnoticed(pool: Pool) -> None:
     before = set(pool.map(pid, range(20), chunksize=1))
+    assert os.getpid() not in before
     for process in before:
         os.kill(process, signal.SIGKILL)
         wait_for(lambda: state(process) in ("Z", "gone"))

@@ -17,6 +17,7 @@ from typing import Any
 from allcores.engine import errors, orphans, per_worker, wire
 from allcores.engine.descendants import descendants, kill_all, kill_tree
 from allcores.engine.failures import CannotFork, Ending
+from allcores.engine.forkable import locks_held, ready_to_fork
 from allcores.engine.interrupts import HELD
 from allcores.engine.job import Job
 from allcores.engine.limits import NO_LIMITS, Limits
@@ -178,6 +179,7 @@ class Crew:
             self.job.enter_worker()
             Server(self.job, self.items, sock, self.slots, number, self.limits).live(settled)
 
+        ready_to_fork()
         self.slots.is_new(number)
         worker = Worker(*fork_worker(live), number)
         self.workers.append(worker)
@@ -268,7 +270,7 @@ def fork_worker(live: Callable[[socket.socket], None]) -> tuple[int, socket.sock
     held = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
     try:
         # From 3.12 on, a warning is given where threads are running; they have been looked at.
-        with no_warnings():
+        with locks_held(), no_warnings():
             pid = os.fork()
     except OSError as error:
         ours.close()
@@ -292,6 +294,8 @@ def fork_worker(live: Callable[[socket.socket], None]) -> tuple[int, socket.sock
 
 
 def _refused(error: OSError) -> CannotFork:
+    if isinstance(error, CannotFork):
+        return error
     return CannotFork(error.errno, f"the system refused to make a worker: {error.strerror}")
 
 

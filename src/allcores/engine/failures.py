@@ -38,7 +38,10 @@ class JournalError(RuntimeError):
 
 
 class CannotFork(OSError):
-    """The system refused to make a worker; nothing has been run."""
+    """The system refused to make a worker, or it is not safe to; nothing has been run."""
+
+    def __str__(self) -> str:
+        return self.strerror or super().__str__()
 
 
 class Ending(NamedTuple):

@@ -27,7 +27,7 @@ from allcores.engine import crew, per_worker, service, wire
 from allcores.engine.crew import Worker
 from allcores.engine.descendants import descendants, kill_all, kill_tree
 from allcores.engine.failures import ParallelWarning, WorkerDied
-from allcores.engine.forkable import why_not_forkable
+from allcores.engine.forkable import ready_to_fork, why_not_forkable
 from allcores.engine.functions import Snapshot, dumps, functions_in
 from allcores.engine.interrupts import Interrupts, from_handler
 from allcores.engine.memory import machine
@@ -181,6 +181,7 @@ class Workforce:
         try:
             tokens = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
             with thread_limits.held(self.size):
+                ready_to_fork(beside_main=True, apart_from=self.waiting)
                 made = crew.fork_worker(
                     lambda sock: service.live(
                         sock, memory, tokens, number, place, initializer, self.inherited
