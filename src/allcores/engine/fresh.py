@@ -15,22 +15,49 @@ from allcores.engine import crew
 from allcores.engine.crew import Crew, Worker
 from allcores.engine.interpreters import FreshWorker, pickled, standby, this_folder, told
 from allcores.engine.job import Job
+from allcores.engine.kept import KEEP, Kept, keeper
 from allcores.engine.limits import NO_LIMITS, Limits
 from allcores.engine.mapped import write_file
 from allcores.engine.shipment import CannotShip, Shipment
 from allcores.engine.slots import Slots
+from allcores.engine.wire import size_of
+
+MOST_KEPT = 32
+"""So many big values of a shipment have a file each: a message takes no more than some descriptors."""
 
 
 class Parcel:
-    """A shipment in a memory file: written once, and mapped by all workers that it is sent to."""
+    """A shipment in memory files: written once, and mapped by all workers that it is sent to.
+
+    Files of big values are kept for the next shipment that has them.
+    """
 
     def __init__(self, shipment: Shipment) -> None:
-        pieces = [memoryview(shipment.body), *(each.raw() for each in shipment.buffers)]
+        sizes = [(size_of(buffer), k) for k, buffer in enumerate(shipment.buffers)]
+        big = {k for size, k in sorted(sizes)[-MOST_KEPT:] if size >= KEEP}
+        self.kept: list[Kept] = []
+        self.places: list[tuple[int, int, int]] = []
+        """Of each piece: the number of its file, and where it is there."""
+        pieces = [memoryview(shipment.body)]
+        for k, buffer in enumerate(shipment.buffers):
+            if k in big:
+                self.kept.append(keeper.file_of(buffer))
+                self.places.append((len(self.kept), 0, self.kept[-1].size))
+            else:
+                pieces.append(buffer.raw())
+                self.places.append((0, 0, 0))
         self.maker = shipment.maker
         self.file, starts = write_file(pieces)
-        self.places = [(at, at + piece.nbytes) for at, piece in zip(starts, pieces)]
+        own = ((0, at, at + piece.nbytes) for at, piece in zip(starts, pieces))
+        first = next(own)
+        self.places = [first, *(place if place[0] else next(own) for place in self.places)]
+
+    def files(self) -> list[int]:
+        """The descriptors of its files."""
+        return [self.file, *(each.file for each in self.kept)]
 
     def close(self) -> None:
+        self.kept.clear()
         os.close(self.file)
 
 
@@ -65,7 +92,7 @@ class FreshCrew(Crew):
         assert self.parcel is not None
         self.slots.is_new(number)
         worker = standby.take()
-        files = [self.slots.file, self.parcel.file]
+        files = [self.slots.file, *self.parcel.files()]
         files += [fd for fd in (self.closing, self.here) if fd >= 0]
         order = (
             len(files),

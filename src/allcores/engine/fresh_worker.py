@@ -159,11 +159,12 @@ def do(reader: wire.Reader, order: Any, files: list[int]) -> bool:
     _, (maker, places, number, count), given, closes, here, told = order
     limits = Limits(*given)
     slots = Slots(count, files[0])
-    body, *buffers = mapped(files[1], places)
+    body, *buffers = mapped(files[1:], places)
+    kept = max(file for file, _, _ in places)
     if here:
         os.fchdir(files[-1])
     settle(told, limits)
-    per_worker.errors = files[2] if closes else -1
+    per_worker.errors = files[2 + kept] if closes else -1
     environment, before = dict(os.environ), State.now()
     try:
         try:
@@ -190,10 +191,10 @@ def do(reader: wire.Reader, order: Any, files: list[int]) -> bool:
     return of_use and State.now() == before
 
 
-def mapped(file: int, places: list[tuple[int, int]]) -> list[memoryview]:
+def mapped(files: list[int], places: list[tuple[int, int, int]]) -> list[memoryview]:
     """The pieces in a parcel. What is written to them stays in this process."""
-    whole = map_file(file)
-    return [whole[start:stop] for start, stop in places]
+    whole = [map_file(file) for file in files[: 1 + max(file for file, _, _ in places)]]
+    return [whole[file][start:stop] for file, start, stop in places]
 
 
 def settle(told: dict[str, Any], limits: Limits) -> None:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from allcores.engine import wire
 from allcores.engine.crew import Worker
 from allcores.engine.failures import CannotFork
+from allcores.engine.kept import keeper
 
 IDLE_SECONDS = 60.0
 """After so long without work a clean interpreter ends."""
@@ -214,6 +215,8 @@ class Standby:
         self.all.discard(worker)
         worker.kill()
         worker.reap()
+        if not self.all:
+            keeper.clear()
 
     def start(self) -> FreshWorker:
         """Start one more. With the lock held. Raises CannotFork."""
