@@ -18,7 +18,7 @@ import socket
 import struct
 import sys
 from collections import deque
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -75,19 +75,13 @@ def encode(
     """
     big: list[pickle.PickleBuffer] = []
 
-    def keep(buffer: pickle.PickleBuffer) -> bool:
-        if size_of(buffer) < APART:
-            return True
-        big.append(buffer)
-        return False
-
     np = sys.modules.get("numpy")
     arrays = np is not None and hasattr(np, "ndarray")
     if not arrays and at_home is None:
-        return pickle.dumps(message, protocol=5, buffer_callback=keep), big
+        return pickle.dumps(message, protocol=5, buffer_callback=apart(big)), big
     out = io.BytesIO()
     pickler = (pickle.Pickler if at_home is None else _Pinning)(
-        out, protocol=5, buffer_callback=keep
+        out, protocol=5, buffer_callback=apart(big)
     )
     if isinstance(pickler, _Pinning):
         assert at_home is not None
@@ -96,6 +90,18 @@ def encode(
         pickler.dispatch_table = {**copyreg.dispatch_table, np.ndarray: _reduce_array}
     pickler.dump(message)
     return out.getvalue(), big
+
+
+def apart(big: list[pickle.PickleBuffer]) -> Callable[[pickle.PickleBuffer], bool]:
+    """What a pickler calls for each buffer: has those that are big put into the list."""
+
+    def keep(buffer: pickle.PickleBuffer) -> bool:
+        if size_of(buffer) < APART:
+            return True
+        big.append(buffer)
+        return False
+
+    return keep
 
 
 def size_of(buffer: pickle.PickleBuffer) -> int:
