@@ -27,6 +27,8 @@ class LoopReport:
         self.replayed = 0  # of those in workers, found in a journal
         self.seconds = self.worker_seconds = self.native_seconds = 0.0
         self.reason = ""
+        self.threads = False  # whether workers were threads of one process
+        self.idle = 0.0  # the part of their time that iterations wait, where that was looked at
 
     def __repr__(self) -> str:
         return f"LoopReport({', '.join(f'{k}={v!r}' for k, v in vars(self).items())})"

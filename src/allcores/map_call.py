@@ -18,14 +18,16 @@ from allcores.engine.job import Skipped
 from allcores.engine.own_streams import enter_iteration, inside_iteration, leave_iteration
 from allcores.engine.randomness import Streams
 from allcores.engine.relay import put_out
-from allcores.engine.schedule import Batch, Halt, Run
+from allcores.engine.schedule import ENOUGH_SECONDS, NEVER, Batch, Halt, Run, Waiting
 from allcores.engine.shipment import CannotShip, send_along
 from allcores.engine.source import Indexed, Streamed
+from allcores.engine.waits import WaitClock
 from allcores.engine.ways import choose, ready
 from allcores.inputs import as_is, as_sequence, items_left, plain_source
 from allcores.libraries import libraries_of
 from allcores.loop import ParallelWarning, in_worker
 from allcores.map_job import FunctionJob, Item, Numbered, Said
+from allcores.plan.bounded import Bounded
 from allcores.plan.handles import used_by_function
 from allcores.settings import Settings
 from allcores.skipping import Failure, Results, collected
@@ -34,11 +36,17 @@ from allcores.worth import FEW, WORTH_ITERATION, WORTH_SECONDS, Stay, Taste, wor
 
 if TYPE_CHECKING:
     from allcores.map_resume import MapResume
+    from allcores.map_threads import SharedFunctionJob
 
 SURE = 1000
 """A function that drew no random number in so many calls is taken for one that draws none."""
 costs: dict[Any, tuple[float, float]] = {}
 """Seconds that an item took lately, and what those took by which that is known; by code."""
+
+idle: Bounded[Any, float] = Bounded(10_000)
+"""The part of their time that calls wait, as far as is known; by code."""
+not_in_threads: set[Any] = set()
+"""Code of functions that threads of one process cannot call, as trying has shown."""
 
 
 def left_generator(error: RuntimeError) -> bool:
@@ -76,6 +84,9 @@ class Call:
         self.streams = Streams.of(fn)
         self.came_home = False
         """Whether workers were given up, for the items cost less than sending them."""
+        self.entangled = False
+        """Whether threads were given up just now, for they were in each other's way."""
+        self.tried_threads = False
         self.seeded = False
         """Whether each item has random streams of its own: from the first draw on."""
         self.nested = inside_iteration()
@@ -148,10 +159,10 @@ class Call:
                     yield from self.taste_items(for_ever=True)
                     return
                 yield from undisturbed(self.interrupts, self.in_workers())
-                if not self.came_home:
+                if not self.came_home and not self.entangled:
                     early = False
                     return
-                at_once = self.came_home = False
+                at_once, self.came_home, self.entangled = self.entangled, False, False
         finally:
             if self.seeded:
                 self.streams.finish()
@@ -192,12 +203,16 @@ class Call:
 
     def timed_pieces(self, for_ever: bool) -> Iterator[Iterator[Any]]:
         """Pieces of the input, each timed while it is used up, until workers are worth it."""
-        taste = Taste()
+        taste, clock = Taste(), WaitClock(exact=False)
         while left := self.left():
             size = min(taste.size, left)
+            then = clock.look()
             start = perf_counter()
             yield islice(self.iterator, size)
             seconds = perf_counter() - start
+            if seconds > ENOUGH_SECONDS and self.key is not None:
+                waited, wall = clock.waited(then)
+                idle[self.key] = waited / wall
             calls = taste.calls_for_workers(size, seconds, self.left() or 0)
             self.remember(taste.cost(), taste.spent)
             if calls and not for_ever and self.workers_ready():
@@ -337,7 +352,9 @@ class Call:
             interrupts=self.interrupts,
             journal=records,
             way=self.choice.way,
+            waiting=self.waiting(),
         )
+        job.for_threads = lambda: self.shared_job(job)
         stuck = 0
         stay = Stay(WORTH_ITERATION)  # of which the worker itself takes 1 or 2 µs
         try:
@@ -362,7 +379,7 @@ class Call:
                     stay.add(event)
                     self.remember(stay.seconds / max(stay.iterations, 1), stay.seconds)
                     stay.wait(*waited)
-                    if stay.too_slow() and not stays:
+                    if stay.too_slow() and not stays and not run.still_growing():
                         break
                     if held is not None and stay.too_cheap() and not stays:
                         self.go_on_with(held, first)
@@ -371,6 +388,13 @@ class Call:
                 if event.error is not None:
                     self.failed(event)
                     continue
+                if event.kind == "entangled":
+                    # Processes find out whether it is threads that are in each other's way.
+                    if self.key is not None:
+                        not_in_threads.add(self.key)
+                    self.entangled, self.tried_threads, self.plain = True, True, False
+                    self.iterator = (item.value for item in run.rest(event))
+                    return
                 stuck += 1
                 with self.interrupts.let_through():
                     results = self.some_here(event)
@@ -383,6 +407,8 @@ class Call:
             run.interrupted = True
             raise
         finally:
+            if run.idle is not None and self.key is not None:
+                idle[self.key] = run.idle
             run.close()
 
     def go_on_with(self, items: Any, first: int) -> None:
@@ -390,6 +416,22 @@ class Call:
         self.came_home = True
         self.iterator = iter(items)
         self.iterator.__setstate__(self.done - first)
+
+    def waiting(self) -> Waiting:
+        """What is done about items that wait."""
+        if self.choice.way == "fresh":
+            return NEVER
+        return Waiting(self.settings.most, self.settings.on != "fork", idle.get(self.key))
+
+    def shared_job(self, job: FunctionJob) -> SharedFunctionJob | None:
+        """The job as threads of one process do it, or None where they cannot."""
+        if self.tried_threads or self.key in not_in_threads or self.seeded:
+            return None
+        from allcores.map_threads import SharedFunctionJob, why_not_in_threads
+
+        items = islice(iter(self.iterable), 1) if self.plain else ()
+        why = why_not_in_threads(self.fn, items, self.settings)
+        return SharedFunctionJob(job) if why is None else None
 
     def rest_here(self, items: Iterator[Any]) -> Iterator[Iterable[Any]]:
         """The results of items that workers have left."""

@@ -16,6 +16,10 @@ JOURNAL = "journal.sqlite3"
 """The journal in the folder of `allcores run --resume`."""
 
 
+MOST_THREADS = 64
+"""So many workers a loop has at most whose iterations wait, where nobody says how many."""
+
+
 class Settings(NamedTuple):
     """What the caller or the environment asked for."""
 
@@ -33,6 +37,8 @@ class Settings(NamedTuple):
     """What becomes of an iteration that raises: "raise", "skip" or "collect"."""
     resume: str | None = None
     """The journal's file."""
+    most: int = MOST_THREADS
+    """How many workers a loop may have whose iterations wait."""
 
     @property
     def only_in_workers(self) -> bool:
@@ -81,8 +87,9 @@ def settings_of(
     resume: Any = None,
 ) -> Settings:
     """Settings from what was given and the environment. Raises TypeError and ValueError."""
+    said = _said_count(workers)
     return Settings(
-        worker_count(workers),
+        said or usable_cores(),
         _one_of(on, "on", "ALLCORES_ON", PLACES, "processes"),
         bool(strict) or _flag("ALLCORES_STRICT"),
         count(chunk, "chunk") if chunk is not None else None,
@@ -95,22 +102,29 @@ def settings_of(
         ),
         on_error=_on_error(on_error),
         resume=_journal(resume),
+        most=said or MOST_THREADS,
     )
 
 
 def worker_count(given: Any) -> int:
+    """How many workers: as given, as the environment says, or one for each core."""
+    return _said_count(given) or usable_cores()
+
+
+def _said_count(given: Any) -> int | None:
+    """How many workers somebody asks for, if anybody does."""
     if given is not None:
         return count(given, "workers")
     text = _environment("ALLCORES_WORKERS")
-    if text:
-        try:
-            number = int(text)
-        except ValueError:
-            number = 0
-        if number < 1:
-            raise ValueError(f"ALLCORES_WORKERS must be a whole number of at least 1, not {text!r}")
-        return number
-    return usable_cores()
+    if not text:
+        return None
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise ValueError(f"ALLCORES_WORKERS must be a whole number of at least 1, not {text!r}")
+    return number
 
 
 def count(value: Any, name: str, least: int = 1) -> int:

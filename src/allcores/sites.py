@@ -36,8 +36,8 @@ class Site:
         """Why the loop cannot be read, or was found to depend on its order, in words; else empty."""
         self.plan: Plan | None = None
         self.running: CodeType | None = None
-        self.code: dict[tuple[bool, tuple[str, ...]], Any] = {}
-        self.earlier: list[tuple[Plan, dict[tuple[bool, tuple[str, ...]], Any]]] = []
+        self.code: dict[tuple[Any, ...], Any] = {}
+        self.earlier: list[tuple[Plan, dict[tuple[Any, ...], Any]]] = []
         """The Plans for other objects than the last ones, and their code."""
         self.cost: float | None = None
         """Seconds that an iteration took lately."""
@@ -47,6 +47,10 @@ class Site:
         """Whether iterations may use a pool of threads, as far as names tell; None: not looked."""
         self.faster = ""
         """What was faster where they do: "here" or "workers"."""
+        self.idle: float | None = None
+        """The part of their time that iterations wait, as far as is known."""
+        self.not_in_threads = ""
+        """Why iterations cannot be threads of one process, where trying has shown it."""
         self.entries = 0
         self.warned: set[str] = set()
         self.told_of_streams = False

@@ -59,6 +59,9 @@ def own(y: Any) -> None:
         raise MustRunNatively
 
 
+def _nothing() -> None: ...
+
+
 _NOTHING = object()
 
 
@@ -115,7 +118,6 @@ class LoopJob:
         """
         self.functions = functions
         self.streams, self.first, self.place = streams, first, first
-        self.work = functions.work if streams is None else self.draw_and_work
         self.on_error = on_error
         self.last_good: dict[str, Any] = {}
         """The temporaries that the iterations of the chunk left which did not raise."""
@@ -123,12 +125,13 @@ class LoopJob:
         """Whether temporaries are taken away after each iteration."""
         self.bound: list[tuple[str, ...]] | None = None
         """For each iteration of the chunk, which of `kept` it has bound; None: nobody asks."""
-        if on_error != "raise":
-            self.attempt, self.work = self.work, self.work_or_skip
+        self.set_up()
         self.namespace = namespace
         self.global_names = global_names
         self.passing_names = passing_names
         self.kept = kept
+        self.for_threads: Callable[[], Any] = _nothing
+        """In the user's process: this job as threads of one process do it, or None."""
         self.not_sent: frozenset[str] = frozenset()
         """Temporaries that cannot be sent; the last iteration is done where they are wanted."""
         self.leaves_last: frozenset[str] = frozenset()
@@ -152,6 +155,14 @@ class LoopJob:
         from allcores.build.ship_loop import ship_loop
 
         return ship_loop(self)
+
+    def set_up(self) -> None:
+        """Put together what does an iteration."""
+        self.work = self.functions.work if self.streams is None else self.draw_and_work
+        if self.on_error != "raise":
+            self.attempt, self.work = self.work, self.work_or_skip
+        elif self.bound is not None:
+            self.attempt, self.work = self.work, self.work_and_note
 
     def output(self, where: Any) -> None:
         """In a worker's record: put what was said there. In a commit: say it."""
@@ -225,8 +236,7 @@ class LoopJob:
         if not self.kept:
             return
         self.noted, self.bound = True, []
-        if self.on_error == "raise":
-            self.attempt, self.work = self.work, self.work_and_note
+        self.set_up()
 
     def work_and_note(self, item: Any) -> Any:
         """Work, and what it has bound is noted."""

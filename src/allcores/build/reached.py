@@ -36,16 +36,32 @@ class Reached:
     def __init__(
         self, plan: Plan, names: dict[str, Any], namespace: dict[str, Any], classes: Iterable[type]
     ) -> None:
-        self.functions: dict[int, types.FunctionType] = {}
-        self.names: set[str] = set()
-        self.classes = [cls for cls in classes if is_own_module(cls.__module__)]
-        self.made: dict[int, type] = {}
-        """Classes of which the body makes objects."""
+        self.clear([cls for cls in classes if is_own_module(cls.__module__)])
         nodes = list(plan.work_nodes())
         words = {n.attr for n in nodes if isinstance(n, ast.Attribute)}
         variables = {**namespace, **names}
         heads = {n.id for n in nodes if isinstance(n, ast.Name)} & variables.keys()
         self.follow(words, [variables[name] for name in heads])
+        self.search()
+
+    @classmethod
+    def by_values(cls, values: Iterable[Any]) -> Reached:
+        """What is reached from some functions and objects."""
+        made = cls.__new__(cls)
+        made.clear([])
+        made.follow(set(), list(values))
+        made.search()
+        return made
+
+    def clear(self, classes: list[type]) -> None:
+        self.functions: dict[int, types.FunctionType] = {}
+        self.names: set[str] = set()
+        self.classes = classes
+        self.made: dict[int, type] = {}
+        """Classes of which the body makes objects."""
+
+    def search(self) -> None:
+        """Go on from what was found to all that it leads to."""
         before = -1
         while before != len(self.functions) + len(self.names) and len(self.functions) < MOST:
             before = len(self.functions) + len(self.names)

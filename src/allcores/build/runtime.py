@@ -61,15 +61,17 @@ def compile_plan(
     flags: int = 0,
     traced: bool = False,
     qualname: str | None = None,
+    own_cells: bool = False,
 ) -> Code:
     """Compile a Plan.
 
     `fixed` are the outer names whose values are handed over (a function's variables; at module
     level none). `traced` asks for records that name their commits even where the Plan does not
     need it, so that output made by called functions can be put in its place. `qualname` is that of
-    the function the loop stands in, as tracebacks show it.
+    the function the loop stands in, as tracebacks show it. `own_cells` keeps a module's temporaries
+    apart from its variables, for threads that each have their own.
     """
-    writer = _Writer(plan, fixed, traced)
+    writer = _Writer(plan, fixed, traced, own_cells)
     tree = writer.module()
     code = quiet_compile(tree, plan.file, "exec", flags)
     make = next(c for c in code.co_consts if isinstance(c, types.CodeType))
@@ -122,8 +124,10 @@ def _guarded(text: str) -> str:
 
 
 class _Writer:
-    def __init__(self, plan: Plan, fixed: list[str], traced: bool) -> None:
+    def __init__(self, plan: Plan, fixed: list[str], traced: bool, own_cells: bool) -> None:
         self.plan = plan
+        self.in_globals = plan.module_level and not own_cells
+        """Whether temporaries are variables of the module."""
         self.fixed = fixed
         self.node = plan.node
         self.ids = {stmt: k for k, stmt in enumerate(plan.steps)}
@@ -145,7 +149,7 @@ class _Writer:
         lines = [f"def __make({args}):"]
         cells = (
             []
-            if plan.module_level
+            if self.in_globals
             else [n for n in plan.temporaries if n not in plan.declared_global]
         )
         for n in cells:
@@ -195,7 +199,7 @@ class _Writer:
     def work_body(self, cells: list[str]) -> list[ast.stmt]:
         plan = self.plan
         out: list[ast.stmt] = []
-        if plan.module_level:
+        if self.in_globals:
             own = (set(plan.temporaries) | set(plan.varying) | plan.deleted) - plan.parent_names
             out += _global(own | (plan.declared_global - plan.parent_names))
         else:

@@ -13,7 +13,7 @@ from allcores.engine.job import Cut
 class Chunk:
     """Neighbouring iterations that a worker does in one go, and what came of them."""
 
-    __slots__ = ("alone", "answer", "deaths", "how", "items", "last", "size", "start")
+    __slots__ = ("alone", "answer", "deaths", "how", "items", "last", "size", "start", "suspect")
 
     def __init__(
         self,
@@ -29,6 +29,8 @@ class Chunk:
         """How many workers died on its one iteration, and the last one of them how."""
         self.alone = alone
         """Whether a worker frees what memory it can before it."""
+        self.suspect = False
+        """Whether a worker died while this and others were being done, and any may have been why."""
         self.size = 0
         self.answer: tuple[list[Any], Any, Cut | None, float] | None = None
 
@@ -66,6 +68,7 @@ class Chunks:
     def split(self, chunk: Chunk, keep: int) -> Chunk:
         """Have a chunk end after so many iterations; gives a new one with the others."""
         rest = Chunk(chunk.start + keep, chunk.items[keep:], chunk.last)
+        rest.suspect = chunk.suspect
         chunk.items, chunk.last = chunk.items[:keep], False
         self.order.insert(self.order.index(chunk) + 1, rest)
         return rest
@@ -105,10 +108,23 @@ class Chunks:
         """A worker is gone in the midst of an iteration; how: None where it took too long."""
         parts = self.around(chunk, at, alone=True)
         culprit = next(part for part in parts if part.start == at)
-        culprit.alone = chunk.alone
+        culprit.alone, culprit.suspect = chunk.alone, chunk.suspect
         culprit.deaths = chunk.deaths
         self.charge(culprit, how)
         self.replace(chunk, parts)
+        self.again(parts)
+
+    def suspect(self, chunk: Chunk, at: int) -> None:
+        """A worker died in which this and others were being done; at: the iteration it was on.
+
+        It is done again while nothing else is, so that it dies of itself or not at all.
+        """
+        parts = [chunk]
+        if chunk.start <= at < chunk.stop and len(chunk.items) > 1:
+            parts = self.around(chunk, at, alone=True)
+            self.replace(chunk, parts)
+        for part in parts:
+            part.suspect = len(parts) == 1 or part.start == at
         self.again(parts)
 
     def lose_beside(self, chunk: Chunk, how: Ending | None) -> None:
@@ -125,6 +141,8 @@ class Chunks:
         if how is None:
             culprit.stopped("timeout")
             return
-        culprit.deaths, culprit.how = culprit.deaths + 1, how
+        # One that dies by itself is what the others were lost to before.
+        culprit.deaths, culprit.how = culprit.deaths + 1 + culprit.suspect, how
+        culprit.suspect = False
         if culprit.deaths > self.retries:
             culprit.stopped("died")

@@ -43,6 +43,9 @@ UNKILLABLE = 20.0
 class Worker:
     """The coordinator's end of one forked worker."""
 
+    closes_by_itself = False
+    """Whether it closes what is its own when it is told that there is no more to do."""
+
     def __init__(self, pid: int, sock: socket.socket, lifeline: int, number: int) -> None:
         self.pid = pid
         self.lifeline = lifeline
@@ -99,12 +102,16 @@ class Worker:
 
     def reap(self) -> None:
         """Wait for the (killed) process and close what belongs to it."""
+        self.wait_for_end()
+        self.waited_for()
+        self.close_descriptors()
+
+    def wait_for_end(self) -> None:
+        """Wait until the (killed) process has come to its end."""
         pause, end = 0.0001, time.monotonic() + UNKILLABLE
         while not self.ended() and time.monotonic() < end:
             time.sleep(pause)
             pause = min(pause * 2, 0.01)
-        self.waited_for()
-        self.close_descriptors()
 
     def waited_for(self) -> bool:
         """Whether the process has come to its end and is reaped, as of now."""
@@ -126,7 +133,8 @@ class Worker:
         self.reader.close()
         self.outbox.clear()
         self.sock.close()
-        os.close(self.lifeline)
+        if self.lifeline >= 0:
+            os.close(self.lifeline)
         if self.pidfd >= 0:
             os.close(self.pidfd)
 
@@ -191,17 +199,17 @@ class Crew:
 
         hurried: whether to give them little time to close what is their own.
         """
-        busy = [w for w in self.workers if self.slots.at[w.number] >= 0]
-        started = [each for w in busy for each in descendants(w.pid)]
+        busy = {w.pid: w for w in self.workers if self.slots.at[w.number] >= 0}
+        started = [each for pid in busy for each in descendants(pid)]
         try:
             if self.closing >= 0:
                 self.let_close(hurried)
         finally:
-            for w in self.workers:
-                if w in busy and not w.ended():
+            for w in busy.values():
+                if not w.ended():
                     kill_tree(w.pid)
-                else:
-                    w.kill()
+            for w in self.workers:
+                w.kill()
             kill_all(started)
             for w in self.workers:
                 w.reap()
@@ -231,7 +239,8 @@ class Crew:
             spent = time.monotonic() - began
             # Again and again, for a signal that comes just before a system call ends no wait.
             for w in left:
-                w.signal(signal.SIGTERM)
+                if not w.closes_by_itself:
+                    w.signal(signal.SIGTERM)
             time.sleep(pause)
             pause = min(pause * 2, 0.05)
             most = CLOSING_HURRIED if hurried() else CLOSING
@@ -240,6 +249,10 @@ class Crew:
                 for w in left
                 if not w.ended() and spent < (min(CLOSING_BUSY, most) if w.assigned else most)
             ]
+
+    def gone_with(self, worker: Worker) -> list[Worker]:
+        """The workers that are gone when this one is."""
+        return [worker]
 
     def remove(self, worker: Worker) -> None:
         """Forget a worker that died."""
@@ -257,7 +270,7 @@ def fork_worker(live: Callable[[socket.socket], None]) -> tuple[int, socket.sock
     try:
         ours, theirs = socket.socketpair()
     except OSError as error:
-        raise _refused(error) from None
+        raise refused(error) from None
     # Workers die with this process even in the middle of an iteration: the kernel sends
     # SIGKILL to the holder of the other end when this end is closed. A pipe for each worker,
     # for a pipe remembers one process to tell.
@@ -266,7 +279,7 @@ def fork_worker(live: Callable[[socket.socket], None]) -> tuple[int, socket.sock
     except OSError as error:
         ours.close()
         theirs.close()
-        raise _refused(error) from None
+        raise refused(error) from None
     held = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
     try:
         # From 3.12 on, a warning is given where threads are running; they have been looked at.
@@ -278,7 +291,7 @@ def fork_worker(live: Callable[[socket.socket], None]) -> tuple[int, socket.sock
         os.close(life)
         os.close(line)
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
-        raise _refused(error) from None
+        raise refused(error) from None
     if pid == 0:
         try:
             os.close(line)
@@ -293,7 +306,7 @@ def fork_worker(live: Callable[[socket.socket], None]) -> tuple[int, socket.sock
     return pid, ours, line
 
 
-def _refused(error: OSError) -> CannotFork:
+def refused(error: OSError) -> CannotFork:
     if isinstance(error, CannotFork):
         return error
     return CannotFork(error.errno, f"the system refused to make a worker: {error.strerror}")

@@ -41,7 +41,7 @@ class Cut(NamedTuple):
     keep: int
     kind: str
     """"left", "raised", "shared", "unshippable", "spilled", "drawn", "changed", "died" or
-    "timeout"; "unfinished" where a worker only sends what it has, and "crowded" where there was no
+    "timeout"; "entangled" where threads were in each other's way; "unfinished" where a worker only sends what it has, and "crowded" where there was no
     memory for more: these do not come to the caller."""
     text: str = ""
     """For humans: the worker's traceback, or why a result cannot travel, or what changed."""
@@ -71,6 +71,8 @@ class Job(Protocol):
     # look_between() -> Cut | None, with it: once, after the first of a chunk's iterations.
     # apart(results, extra) -> list[Any] and together(results, apart) -> Any, where there is a journal:
     # of what came along with results, that which is kept with each; and what it makes together.
+    # for_threads() -> SharedJob | None, where there is one, in the user's process: the job as threads
+    # of one process can do it (`threads.py`), or None where they cannot.
     # encode(message) and decode(body, buffers), where there are: in place of those of `wire`.
     # shipped() -> Shipment, where the job can go to a clean interpreter. In the user's process;
     # raises CannotShip (see `shipment`). The job that is made of it there is entered and asked as

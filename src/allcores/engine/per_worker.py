@@ -192,7 +192,18 @@ def close_all() -> None:
     """A worker ends: close all it has made, and let nobody stop that half way."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    own = [v for v in _values if v.process == os.getpid()]
+    _close_and_say([v for v in _values if v.process == os.getpid()])
+
+
+def close_of_thread() -> None:
+    """A thread that is a worker ends: close all that it has made."""
+    place = os.getpid(), threading.get_ident()
+    made = [each._made.pop(place, None) for each in list(_everywhere.values())]
+    _close_and_say([value for value in made if value is not None])
+
+
+def _close_and_say(own: list[Value]) -> None:
+    """Close them; what goes wrong is written where the user's process finds it."""
     try:
         _close(own)
     except Exception as error:

@@ -25,8 +25,9 @@ from allcores.engine.job import UNMADE, Cut, Job
 from allcores.engine.limits import NO_LIMITS, Limits
 from allcores.engine.serve import SPOILS
 from allcores.engine.shipment import CannotShip
-from allcores.engine.slots import BESIDE, IDLE, SENDING, Slots
+from allcores.engine.slots import BESIDE, IDLE, REFUSED, SENDING, STARTING, Slots
 from allcores.engine.source import Indexed, Streamed
+from allcores.engine.waits import FIRST, MOST_PROCESSES, WAITS, Growth
 from allcores.engine.ways import Way, crew_of
 from allcores.engine.wire import Lost
 
@@ -51,6 +52,23 @@ STARTING_LOOK = 0.003
 """While workers start that are no forks, it is looked so often whether they are ready."""
 HELD_BYTES = 64 << 20
 """Results that wait for an earlier one may take this much before no more is handed out."""
+
+ENOUGH_SECONDS = 0.02
+"""After so much time in iterations it is known whether they wait."""
+
+
+class Waiting(NamedTuple):
+    """What is done about iterations that wait."""
+
+    most: int
+    """So many workers they may have."""
+    threads: bool
+    """Whether these may be threads."""
+    idle: float | None = None
+    """The part of their time that iterations wait, if that is known."""
+
+
+NEVER = Waiting(0, False)
 
 
 class Batch(NamedTuple):
@@ -109,7 +127,8 @@ class Run:
     chunk: iterations a chunk, or None to go by time; estimate: seconds an iteration may take;
     limits: what iterations may take; first: what the first one is called in errors; interrupts: let
     through where others' code runs, and while nothing is to be done; journal: what has been done
-    before, and where what is done is kept; way: how workers are made.
+    before, and where what is done is kept; way: how workers are made; waiting: what is done about
+    iterations that wait.
 
     Raises from `next()` CannotFork when no worker can be made, and CannotShip when the job cannot be
     sent to workers that are no forks: then `rest()` gives all that is left.
@@ -128,9 +147,19 @@ class Run:
         interrupts: Interrupts | None = None,
         journal: Journaled | None = None,
         way: Way = "fork",
+        waiting: Waiting = NEVER,
     ) -> None:
         self.job, self.source, self.limits, self.first = job, source, limits, first
         self.way: Way = way
+        self.waiting = waiting
+        self.idle = waiting.idle
+        """The part of their time that iterations wait, once that is known."""
+        self.growth: Growth | None = None
+        """How many workers there are, where iterations wait."""
+        self.ahead = AHEAD
+        self.has_threads = False
+        self.peak = 0
+        """The most workers that there were."""
         self.interrupts = interrupts or Interrupts()
         self.interrupted = False
         """Whether it is ended by Ctrl-C, which is not to wait for anything."""
@@ -149,6 +178,8 @@ class Run:
         self.held = 0
         self.lost = 0
         """Workers lost before they had begun anything, since the last one that had."""
+        self.suspects = False
+        """Whether there may be chunks that a process with several threads has died of."""
         self.refused: CannotFork | None = None
         """Why no worker could be made in the place of one that is gone."""
         self.unmade: CannotShip | None = None
@@ -198,11 +229,12 @@ class Run:
     def start(self) -> None:
         with self.interrupts.let_through():
             left = self.source.left()
+        waiting = sum(len(chunk.items) for chunk in self.chunks.todo)
         if left is not None:
-            waiting = sum(len(chunk.items) for chunk in self.chunks.todo)
             self.count = min(self.count, max(left + waiting, 1))
         crew_class = crew_of(self.way)
-        self.slots = Slots.made(self.count, crew_class.apart)
+        most = self.waiting.most if left is None else min(self.waiting.most, left + waiting)
+        self.slots = Slots.made(self.count, crew_class.apart, most)
         self.machine = memory.machine()
         self.killed_before = self.machine.killed()
         for stream in (sys.stdout, sys.stderr):
@@ -214,18 +246,58 @@ class Run:
                     raise
         items = self.source.items if isinstance(self.source, Indexed) else None
         self.crew = crew_class(self.job, items, self.slots, self.limits)
+        if self.way == "threads" or self.waits():
+            self.have_more(most)
         try:
             self.grow()
         except BaseException:
             self.close()
             raise
 
+    def waits(self) -> bool:
+        """Whether iterations are known to wait, so that more workers than cores are of use."""
+        return self.idle is not None and self.idle >= WAITS and self.waiting.most > FIRST
+
+    def have_more(self, most: int) -> None:
+        """From now on workers are threads, where they can be; more than cores, where that helps."""
+        crew = self.crew
+        assert crew is not None
+        make = getattr(self.job, "for_threads", None) if self.waiting.threads else None
+        shared = make() if make is not None and not self.has_threads else None
+        if shared is not None:
+            from allcores.engine.threads import ThreadCrew
+
+            self.has_threads = True
+            self.crew = ThreadCrew(self.job, crew.items, self.slots, self.limits, shared, crew)
+        if self.waits():
+            assert self.idle is not None
+            most = most if self.has_threads else min(most, MOST_PROCESSES)
+            self.growth = Growth(most, self.idle, len(crew.workers))
+            self.ahead = 1  # what one has waiting, another could wait for
+
+    def see_whether_it_waits(self) -> None:
+        """The first iterations are done: have more workers if they have waited."""
+        spent, waited = sum(self.slots.spent), sum(self.slots.waited)
+        if spent < ENOUGH_SECONDS or self.crew is None:
+            return
+        self.idle = waited / spent
+        if self.waits():
+            self.have_more(len(self.slots.at))
+
+    def still_growing(self) -> bool:
+        """Whether workers are being made in the place of which more may be done soon."""
+        return self.growth is not None and not self.growth.grown
+
+    def allowed(self) -> int:
+        """How many workers there may be now."""
+        return self.count if self.growth is None else self.growth.allowed
+
     def grow(self) -> None:
         """Make workers, up to the number asked for, while one more saves more than it costs."""
         assert self.crew is not None
         if self.refused is not None:
             return
-        while len(self.crew.workers) < self.count and self.worth_another():
+        while len(self.crew.workers) < self.allowed() and self.worth_another():
             if not self.crew.may_add():
                 return
             if self.crew.workers and self.machine.nearly_full():
@@ -236,13 +308,21 @@ class Run:
             except CannotFork:
                 if not self.crew.workers:
                     raise
-                self.count = len(self.crew.workers)
+                self.enough()
                 return
             seconds = perf_counter() - began
             self.fork_seconds = min(self.fork_seconds or seconds, seconds)
+            self.peak = max(self.peak, len(self.crew.workers))
             self.hand_out(1)
             if len(self.crew.workers) >= KEEP_LISTENING:
                 self.wait(0)
+
+    def enough(self) -> None:
+        """The system makes no more workers than there are."""
+        assert self.crew is not None
+        self.count = min(self.count, max(len(self.crew.workers), 1))
+        if self.growth is not None:
+            self.growth.stop_at(len(self.crew.workers))
 
     def worth_another(self) -> bool:
         """Whether one more worker would shorten what is left by more than it takes to make it."""
@@ -318,20 +398,39 @@ class Run:
 
     # -- handing out
 
-    def hand_out(self, ahead: int = AHEAD) -> None:
+    def hand_out(self, ahead: int | None = None) -> None:
         """Give every worker with fewer than so many chunks another one."""
         assert self.crew is not None
         self.holds_back = False
-        for level in range(ahead):
+        for level in range(ahead or self.ahead):
             for worker in self.crew.workers:
                 if len(worker.assigned) <= level:
                     if self.machine.nearly_full() and any(w.assigned for w in self.crew.workers):
                         self.holds_back = True
                         return
+                    if self.one_alone():
+                        return
                     chunk = self.next_chunk()
                     if chunk is None:
                         return
                     self.assign(worker, chunk)
+
+    def one_alone(self) -> bool:
+        """Whether a chunk is being done that may be what workers die of, or is to be done next.
+
+        It is done alone, for the threads of a process all die together.
+        """
+        if not self.suspects:
+            return False
+        assert self.crew is not None
+        given = [chunk for worker in self.crew.workers for chunk in worker.assigned]
+        if any(chunk.suspect or chunk.deaths for chunk in given):
+            return True
+        todo = self.chunks.todo
+        if todo:
+            return bool(given) and bool(todo[0].suspect or todo[0].deaths)
+        self.suspects = any(chunk.suspect or chunk.deaths for chunk in self.order)
+        return False
 
     def next_chunk(self) -> Chunk | None:
         while not self.chunks.todo:
@@ -434,7 +533,7 @@ class Run:
         # Half-size first chunks: the estimate may be wrong, and all workers should start at once.
         size = self.by_time() or 1
         if left is not None:
-            size = min(size, -(-left // (self.count * 4)))
+            size = min(size, -(-left // (self.allowed() * 4)))
         elif self.item_bytes:
             size = min(size, int(CHUNK_BYTES / self.item_bytes))
         else:
@@ -548,6 +647,10 @@ class Run:
         self.work_seconds += seconds
         put_back = cut is not None and cut.kind in ("unfinished", "crowded")
         done = len(results) + (cut is not None and not put_back)
+        if self.growth is not None:
+            self.growth.note(done)
+        elif self.idle is None and self.waiting.most > self.count:
+            self.see_whether_it_waits()
         if done:
             cost = max(seconds / done, 1e-7)
             self.estimate = cost if self.estimate is None else 0.6 * self.estimate + 0.4 * cost
@@ -567,34 +670,79 @@ class Run:
     def bury(self, worker: Worker) -> None:
         """A worker is gone: what it had is done by others, but for what cannot be done."""
         assert self.crew is not None
-        for fd in worker.descriptors():
-            if self.by_fd.pop(fd, None) is not None:
-                self.poll.unregister(fd)
-        self.crew.remove(worker)
-        at, since = self.slots.at[worker.number], self.slots.since[worker.number]
-        overdue = worker.overdue == (at, since)
+        gone = self.crew.gone_with(worker)
+        if len(gone) > 1:
+            self.hear_the_last(gone)
+        for each in gone:
+            for fd in each.descriptors():
+                if self.by_fd.pop(fd, None) is not None:
+                    self.poll.unregister(fd)
+            self.crew.remove(each)
+        busy = [w for w in gone if w.assigned and self.slots.at[w.number] not in (IDLE, STARTING)]
+        overdue = any(self.too_late(each) for each in gone)
+        # Where one took too long, the others were ended with it; else any may be why.
+        self.suspects = self.suspects or len(gone) > 1
+        began = bool(busy) or worker.overdue is not None
+        for each in gone:
+            blame = "own" if busy == [each] or len(gone) == 1 else "none" if overdue else "any"
+            self.take_back(each, blame, began or each is not worker)
+        for each in gone:
+            self.make_up_for(each)
+
+    def hear_the_last(self, gone: list[Worker]) -> None:
+        """Take in what threads had said before their process ended."""
+        for each in gone:
+            try:
+                while (frame := each.reader.read()) is not None:
+                    self.accept(each, *frame)
+            except (EOFError, ConnectionError):
+                pass
+
+    def too_late(self, worker: Worker) -> bool:
+        """Whether a worker that was killed for taking too long still was at the same thing."""
+        now = self.slots.at[worker.number], self.slots.since[worker.number]
+        return worker.overdue == now
+
+    def take_back(self, worker: Worker, blame: str, began: bool) -> None:
+        """Have what a worker had that is gone be done again, or not.
+
+        blame: whether what it was at is "own" to blame, or "any" of several are, or "none". began:
+        whether something had begun in its process.
+        """
+        at = self.slots.at[worker.number]
+        overdue = self.too_late(worker)
         if worker.overdue is not None and not overdue:
             at = IDLE  # it was too late: that iteration was over
         how = worker.how._replace(out_of_memory=self.machine.killed() > self.killed_before)
         for k, chunk in enumerate(worker.assigned):
-            if k == 0 and chunk.start <= at < chunk.stop:
+            inside = chunk.start <= at < chunk.stop
+            if k == 0 and blame != "own" and not overdue and (inside or at in (BESIDE, SENDING)):
+                if blame == "any":
+                    self.chunks.suspect(chunk, at)
+                else:
+                    self.chunks.again([chunk])
+            elif k == 0 and inside:
                 self.chunks.lose(chunk, at, None if overdue else how)
             elif k == 0 and at in (BESIDE, SENDING):
                 self.chunks.lose_beside(chunk, None if overdue else how)
-            elif k == 0 and worker.overdue is None and self.false_start():
+            elif k == 0 and not began and at != REFUSED and self.false_start():
                 self.chunks.lose(chunk, chunk.start, how)
             else:
                 self.chunks.again([chunk])
-        self.make_up_for(worker)
 
     def false_start(self) -> bool:
         """One more was lost before it began anything; whether there is no use in going on so."""
         self.lost += 1
-        return self.lost > FALSE_STARTS * self.count
+        return self.lost > FALSE_STARTS * (self.count if self.growth is None else 1)
 
     def make_up_for(self, worker: Worker) -> None:
         """Make a new worker in the place of one that is gone."""
         assert self.crew is not None
+        if self.slots.at[worker.number] == REFUSED:
+            self.enough()
+            if not self.crew.workers:
+                self.refused = CannotFork(0, "the system refused to make a thread")
+            return
         try:
             self.watch(self.crew.add(worker.number))
         except CannotFork as error:
@@ -625,7 +773,8 @@ class Run:
         """
         assert self.crew is not None and self.limits.timeout is not None
         now = monotonic()
-        for worker in list(self.crew.workers):
+        late_ones: list[Worker] = []
+        for worker in self.crew.workers:
             busy = self.slots.busy(worker.number)
             if busy is None:
                 continue
@@ -633,6 +782,10 @@ class Run:
                 self.slots.since[worker.number] += late
             elif now - busy[1] > self.limits.timeout:
                 worker.overdue = busy
+                late_ones.append(worker)
+        for worker in late_ones:
+            # The threads of a process go together.
+            if worker in self.crew.workers:
                 kill_tree(worker.pid)
                 self.listen(worker, gone=True)
 

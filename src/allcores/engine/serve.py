@@ -13,12 +13,16 @@ from allcores.engine.errors import pack
 from allcores.engine.job import LEFT, Cut, Job
 from allcores.engine.limits import Limits
 from allcores.engine.slots import BESIDE, IDLE, SENDING, Slots
+from allcores.engine.waits import WaitClock
 
 ANSWER_SECONDS = 0.1
 """After so long a worker sends what it has of a chunk, lest much be lost if it dies."""
 
-SPOILS = ("changed", "drawn")
+SPOILS = ("changed", "drawn", "entangled")
 """What stops an iteration that has changed what outlives it."""
+CLOCKED = 8
+"""So many chunks of a worker tell how much of their time goes by in waiting."""
+CHANGED = "changed", "entangled"
 
 
 class Server:
@@ -38,6 +42,10 @@ class Server:
         """Whether what outlives iterations is not as it was."""
         self.timed = limits.timeout is not None
         self.memory = None if limits.memory is None else memory.OwnLimit(limits.memory)
+        self.slots = slots
+        self.clock: WaitClock | None = WaitClock()
+        """While it is to be told how much of its time this worker waits."""
+        self.clocked = 0
 
     def is_at(self, what: int) -> None:
         """Say what this worker is at from now on."""
@@ -88,7 +96,7 @@ class Server:
             self.look_at(chunk)
         results: list[Any] = []
         began = perf_counter()
-        cut = self.do_looking(chunk, results, start, alone)
+        cut = self.do_clocked(chunk, results, start, alone)
         seconds = perf_counter() - began
         self.is_at(BESIDE)
         # Unfinished, it is as if the chunk ended here: nothing is wrong.
@@ -98,7 +106,7 @@ class Server:
             # The last good one is not sent; it is done again as well.
             cut, more = cut._replace(keep=more.keep), None
         # A worker that has changed what outlives iterations is of no more use.
-        if more is not None and (cut is None or more.keep < cut.keep or more.kind == "changed"):
+        if more is not None and (cut is None or more.keep < cut.keep or more.kind in CHANGED):
             cut = more
         if left and cut is None:
             cut = Cut(len(results), "shared")
@@ -106,6 +114,24 @@ class Server:
         # An item that was changed half way is as it was in other workers.
         crowded = cut is not None and cut.kind == "crowded"
         return not (crowded and getattr(self.job, "changes_items", False))
+
+    def do_clocked(
+        self, chunk: list[Any], results: list[Any], start: int, alone: bool
+    ) -> Cut | None:
+        """As `do_looking`; how much of its time goes by in waiting is noted for the first chunks."""
+        clock, number = self.clock, self.number
+        if clock is None:
+            return self.do_looking(chunk, results, start, alone)
+        then = clock.look()
+        cut = self.do_looking(chunk, results, start, alone)
+        waited, wall = clock.waited(then)
+        self.slots.waited[number] += waited
+        self.slots.spent[number] += wall
+        self.clocked += 1
+        if self.clocked == CLOCKED:
+            clock.close()
+            self.clock = None
+        return cut
 
     def do_looking(
         self, chunk: list[Any], results: list[Any], start: int, alone: bool

@@ -29,7 +29,7 @@ class Choice(NamedTuple):
 def choose(on: str) -> Choice:
     """The way for what the caller asks for: "processes", or a way by its name."""
     if on == "threads":
-        return Choice("threads", "threads are not there yet")
+        return Choice("threads", why_not_forkable())
     if on == "fresh":
         return Choice("fresh", why_not_fresh())
     why = why_not_forkable()

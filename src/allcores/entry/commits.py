@@ -20,6 +20,7 @@ from allcores.variables import Stop
 
 if TYPE_CHECKING:
     from allcores.build.runtime import Code
+    from allcores.build.threaded import SharedLoopJob
 
 
 AT_ONCE = 0.1
@@ -52,14 +53,7 @@ class Commits(Raising):
             code = compile_plan(plan, self.fixed, flags, traced, self.frame.f_code.co_qualname)
             self.site.code[key] = code
         values = self.fixed_values()
-        helpers: dict[str, Any] = {
-            "__LEFT": LEFT,
-            "__own": own if self.place is None else self.place.own,
-            "__immutable": immutable if self.place is None else self.place.immutable,
-            "__output": lambda where: self.job.output(where),
-            "__said": lambda *given: self.job.said(*given),
-        }
-        self.functions = code.bind(self.frame.f_globals, values, helpers)
+        self.functions = code.bind(self.frame.f_globals, values, self.helpers())
         mine = [n for n in plan.temporaries if plan.module_level or n in plan.declared_global]
         extra = set(plan.varying) | plan.deleted
         if not plan.module_level:
@@ -84,7 +78,24 @@ class Commits(Raising):
             if not self.settings.only_in_workers:
                 self.job.leaves_last = self.job.not_sent
         self.job.code, self.job.values = code, values
+        self.job.for_threads = self.for_threads
         self.variables.job = self.job
+
+    def helpers(self) -> dict[str, Any]:
+        """What the functions made of the Plan call."""
+        return {
+            "__LEFT": LEFT,
+            "__own": own if self.place is None else self.place.own,
+            "__immutable": immutable if self.place is None else self.place.immutable,
+            "__output": lambda where: self.job.output(where),
+            "__said": lambda *given: self.job.said(*given),
+        }
+
+    def for_threads(self) -> SharedLoopJob | None:
+        """The job as threads of one process do it, or None where they cannot."""
+        from allcores.entry.threads import shared_job
+
+        return shared_job(self)
 
     def fixed_values(self) -> dict[str, Any]:
         """The values of the variables around the loop that its body reads."""

@@ -12,7 +12,7 @@ from allcores.collector import collector_paused
 from allcores.engine import per_worker
 from allcores.engine.failures import CannotFork
 from allcores.engine.interrupts import closed_undisturbed, undisturbed
-from allcores.engine.schedule import Batch, Halt, Run
+from allcores.engine.schedule import NEVER, Batch, Halt, Run, Waiting
 from allcores.engine.shipment import CannotShip, send_along
 from allcores.engine.source import Indexed, Streamed
 from allcores.entry.looks import HOW_CHANGED
@@ -168,7 +168,7 @@ class Entry(Tasting):
                 records = self.resume.begin(self, self.functions.work, self.fixed_values())
             if records is not None:
                 self.job.note_bound()
-        self.report.workers = self.settings.workers
+        self.report.workers = max(self.settings.workers, self.most_workers)
         return Run(
             self.job,
             source,
@@ -181,7 +181,14 @@ class Entry(Tasting):
             interrupts=self.interrupts,
             journal=records,
             way=self.choice.way,
+            waiting=self.waiting(),
         )
+
+    def waiting(self) -> Waiting:
+        """What is done about iterations that wait."""
+        if self.choice.way == "fresh":
+            return NEVER
+        return Waiting(self.settings.most, self.settings.on != "fork", self.site.idle)
 
     def in_workers(
         self, rest: Iterator[Any], plain: bool
@@ -243,12 +250,18 @@ class Entry(Tasting):
                         return Rest(run.rest(), "taste")
                     if self.contest.uses_pools():
                         continue  # it has told what iterations would take here
-                    if self.stay.too_slow() and not self.settings.keeps_workers:
+                    if self.stay.too_slow() and not (
+                        self.settings.keeps_workers or run.still_growing()
+                    ):
                         return Rest(run.rest(), "plain")
                     continue
                 if event.error is not None:
                     yield from self.failed(event)
                     continue
+                if event.kind == "entangled":
+                    # Processes find out whether it is threads that are in each other's way.
+                    self.site.not_in_threads = event.text or "a thread changes what others use"
+                    return Rest(run.rest(event), "workers")
                 if event.kind == "spilled":
                     self.site.warned.add("spilled")
                     return Rest(run.rest(event), "workers")
@@ -270,7 +283,17 @@ class Entry(Tasting):
             run.interrupted = True
             raise
         finally:
+            self.note_waiting(run)
             run.close()
+
+    def note_waiting(self, run: Run) -> None:
+        """What workers have told of waiting, for the next entry and the report."""
+        if run.idle is not None:
+            self.site.idle = self.report.idle = run.idle
+        if run.peak:
+            self.report.workers = max(run.peak, self.most_workers)
+            self.most_workers = self.report.workers
+        self.report.threads = self.report.threads or run.has_threads
 
     def why_in_order(self, event: Halt) -> str | None:
         """Why what workers saw leaves all of the rest to the plain loop, or None."""

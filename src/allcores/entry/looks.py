@@ -111,6 +111,10 @@ class Looks:
         """What was left to the plain loop, and how many items."""
         self.begun = 0
         """How many items the plain loop would have taken by now, if it ends by an exception."""
+        self.clocked_time = self.waited_time = 0.0
+        """Of what runs here: seconds of which it is known how many it waited, and these."""
+        self.most_workers = 0
+        """The most workers that there were at a time."""
         self.held_from: int | None = None
 
     def look_around(self) -> Callable[[], Watch] | None:

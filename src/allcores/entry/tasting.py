@@ -9,7 +9,9 @@ from itertools import islice
 from typing import Any
 
 from allcores.contest import Clock, Contest
+from allcores.engine.schedule import ENOUGH_SECONDS
 from allcores.engine.thread_limits import may_have_pools
+from allcores.engine.waits import Look, WaitClock
 from allcores.engine.ways import choose, ready
 from allcores.entry.items import Items
 from allcores.entry.looks import ITEM, parts_of
@@ -80,12 +82,16 @@ class Tasting(Items):
         """Run natively in pieces while that is the best thing to do; True: bring in workers."""
         taste = Taste()
         left = items_left(iterator)
+        waits = WaitClock() if self.may_need_workers() else None
         while left is None or left > 0:
             size = taste.size if left is None else min(taste.size, left)
             self.steady.before()
+            then = waits.look() if waits is not None else None
             clock = Clock()
             yield self.given(islice(iterator, size), self.done)
             seconds, cpu = clock.read()
+            if waits is not None and then is not None:
+                waits = self.clocked(waits, then)
             self.steady.after()
             self.contest.ran_here(size, seconds, cpu)
             self.tasted += seconds
@@ -110,13 +116,28 @@ class Tasting(Items):
             self.site.shares = False
         return stays
 
+    def clocked(self, clock: WaitClock, then: Look) -> WaitClock | None:
+        """Note how much of a piece's time went by in waiting; the clock, while that is not known."""
+        waited, wall = clock.waited(then)
+        self.clocked_time += wall
+        self.waited_time += waited
+        if self.clocked_time < ENOUGH_SECONDS:
+            return clock
+        self.site.idle = self.report.idle = self.waited_time / self.clocked_time
+        clock.close()
+        return None
+
     def taste_stream(self, iterator: Any) -> Generator[Iterable[Any], None, bool]:
         """As `taste_plain` for input that must be read one item at a time."""
         clock = Clock()
         check = 1
+        waits = WaitClock() if self.may_need_workers() else None
         for item in iterator:
             self.steady.before()
+            then = waits.look() if waits is not None else None
             yield self.given((item,), self.done)
+            if waits is not None and then is not None:
+                waits = self.clocked(waits, then)
             self.steady.after()
             self.done += 1
             if self.done >= check and not self.steady.undecided:

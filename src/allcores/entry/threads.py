@@ -1,0 +1,159 @@
+"""Whether the iterations of a loop, or the calls of a function, can be threads of one process."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+from allcores import sites
+from allcores.build.reached import Reached, globals_of
+from allcores.build.runtime import compile_plan
+from allcores.build.threaded import SharedLoopJob, read_as_globals
+from allcores.entry.plans import locals_of
+from allcores.plan.ownership import is_own_module
+from allcores.settings import Settings
+
+if TYPE_CHECKING:
+    from allcores.build.runtime import Functions
+    from allcores.entry.commits import Commits
+    from allcores.plan.model import Plan
+
+PROCESS_WIDE = frozenset(
+    """catch_warnings redirect_stdout redirect_stderr chdir fchdir umask setlocale setrecursionlimit
+    setswitchinterval settrace setprofile signal pthread_sigmask sigwait alarm setitimer fork forkpty
+    multiprocessing ProcessPoolExecutor current_thread get_ident get_native_id main_thread local
+    active_count setdefaulttimeout setrlimit nice sched_setaffinity tracemalloc monkeypatch mock
+    putenv unsetenv getrusage thread_time process_time _getframe
+    current_frames setcheckinterval excepthook displayhook breakpoint pdb faulthandler""".split()
+)
+"""What work mentions that is the same for all threads of a process, or tells threads apart."""
+UNSAFE = frozenset(
+    """tkinter turtle curses readline locale signal multiprocessing cProfile profile trace sqlite3
+    dbm shelve idlelib ctypes""".split()
+)
+"""Parts of the standard library that are not for several threads, or cannot be read."""
+SAFE = frozenset(
+    """numpy requests urllib3 httpx httpcore h11 certifi idna charset_normalizer""".split()
+)
+"""Other libraries that say of themselves that several threads may use them."""
+
+
+def shared_job(entry: Commits) -> SharedLoopJob | None:
+    """The loop's work as threads of one process do it, or None where they cannot."""
+    if entry.site.not_in_threads:
+        return None
+    plan, settings = entry.plan, entry.settings
+    names = {} if plan.module_level else locals_of(entry.frame)
+    namespace = entry.frame.f_globals
+    why = why_not_for(settings)
+    if entry.place is not None:
+        why = "iterations change their items"
+    if entry.streams is not None or plan.draws or plan.seeded:
+        why = "iterations draw random numbers"
+    if why is None:
+        own = {*plan.temporaries, *plan.varying, *plan.deleted} - plan.parent_names
+        own = own if plan.module_level else own & plan.declared_global
+        if plan.declared_global and own:
+            why = "the body declares names to be global"
+        else:
+            why = read_as_globals(own, namespace)
+    if why is None:
+        reached = Reached(plan, names, namespace, [])
+        why = why_not_these(found_by(reached, plan, names, namespace), settings)
+    if why is not None:
+        return None
+    return SharedLoopJob(entry.job, functions_of(entry))
+
+
+def functions_of(entry: Commits) -> Callable[[], Functions]:
+    """Makes the loop's functions, with variables of their own each time."""
+    key = ("own cells", entry.job.traced, tuple(entry.fixed))
+    code = entry.site.code.get(key)
+    if code is None:
+        flags = entry.frame.f_code.co_flags & sites.FUTURE_FLAGS
+        qualname = entry.frame.f_code.co_qualname
+        code = compile_plan(entry.plan, entry.fixed, flags, entry.job.traced, qualname, True)
+        entry.site.code[key] = code
+    namespace, values, helpers = entry.frame.f_globals, entry.fixed_values(), entry.helpers()
+    return lambda: code.bind(namespace, values, helpers)
+
+
+def why_not_for(settings: Settings) -> str | None:
+    """What was asked for that only processes can do, in words."""
+    if settings.limits.memory is not None:
+        return "the limit of memory is a process's"
+    if settings.limits.retries == 0:
+        return "where one thread dies all do, and what they did has to be done again"
+    return None
+
+
+class Found:
+    """What work may come by, as far as it is the program's own code: words and objects."""
+
+    def __init__(self, words: Iterable[str], values: Iterable[Any]) -> None:
+        self.words, self.values = set(words), list(values)
+
+
+def found_by(
+    reached: Reached, plan: Plan, names: dict[str, Any], namespace: dict[str, Any]
+) -> Found:
+    """What the body of a loop mentions, and the functions that it may call."""
+    words = set(reached.names)
+    for node in plan.work_nodes():
+        if isinstance(node, ast.Name):
+            words.add(node.id)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            words |= {part for alias in node.names for part in alias.name.split(".")}
+            words.add((getattr(node, "module", None) or "").partition(".")[0])
+    read = [names.get(name, namespace.get(name)) for name in plan.outer_reads]
+    seen = [value for _, value in reached.sees()]
+    used = [v for f in reached.functions.values() for v in globals_of(f).values()]
+    return Found(words, [*read, *seen, *used])
+
+
+def why_not_these(found: Found, settings: Settings) -> str | None:
+    """What of this is not for several threads, in words."""
+    words = found.words | {
+        value.__name__
+        for value in found.values
+        if isinstance(value, (FunctionType, BuiltinFunctionType, type))
+    }
+    common = sorted(words & PROCESS_WIDE)
+    if common:
+        return f"`{common[0]}` is for a process as a whole"
+    if any(isinstance(value, threading.local) for value in found.values):
+        return "what it reads is another one in each thread"
+    if settings.on == "threads":
+        return None
+    for name in {*modules_of(found.values), *(words & others())}:
+        if not may_be_in_threads(name):
+            return f"`{name}` is not known to be for several threads"
+    return None
+
+
+def modules_of(values: Iterable[Any]) -> Iterator[str]:
+    """The modules that these are, or are made by."""
+    for value in values:
+        if isinstance(value, ModuleType):
+            yield value.__name__
+        elif isinstance(value, (FunctionType, BuiltinFunctionType, type)):
+            yield str(value.__module__ or "builtins")
+        else:
+            yield type(value).__module__
+
+
+def others() -> set[str]:
+    """The libraries there are that are not known to be for several threads."""
+    return {n for n in list(sys.modules) if "." not in n and not may_be_in_threads(n)}
+
+
+def may_be_in_threads(module: str) -> bool:
+    """Whether several threads may use this at a time: libraries that say so, and what can be read."""
+    top = module.partition(".")[0]
+    if top in sys.stdlib_module_names or top in SAFE:
+        return top not in UNSAFE
+    return is_own_module(module)
