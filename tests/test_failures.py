@@ -570,19 +570,26 @@ def test_parallel_loops_in_one_function(script: Script) -> None:
     assert ours.code == 0
 
 
-def test_a_loop_in_a_thread_runs_serially_and_says_so(script: Script) -> None:
-    ours = script("""
+IN_A_THREAD = """
         import threading
         from allcores import parallel
         results = []
         def go():
-            for x in parallel(range(20)):
+            for x in parallel(range(20){}):
                 results.append(x * x)
         thread = threading.Thread(target=go)
         thread.start()
         thread.join()
         print(results == [x * x for x in range(20)])
-        """)
+        """
+
+
+def test_a_loop_in_a_thread_gets_clean_interpreters(script: Script) -> None:
+    assert script(IN_A_THREAD.format(", strict=True")) == (0, "True\n", "")
+
+
+def test_a_loop_in_a_thread_cannot_fork_and_says_so(script: Script) -> None:
+    ours = script(IN_A_THREAD.format(", on='fork'"))
     assert (ours.code, ours.out) == (0, "True\n")
     assert ours.err.count("ParallelWarning") == 1
     assert "script.py:6: ParallelWarning" in ours.err
@@ -604,15 +611,19 @@ BESIDE = """
     """
 
 
-def test_a_thread_of_unknown_kind_makes_loops_serial(script: Script) -> None:
-    ours = script(BESIDE.format(""))
+def test_beside_a_thread_of_unknown_kind_loops_get_clean_interpreters(script: Script) -> None:
+    assert script(BESIDE.format(", strict=True")) == (0, "True\n", "")
+
+
+def test_a_thread_of_unknown_kind_makes_forked_loops_serial(script: Script) -> None:
+    ours = script(BESIDE.format(", on='fork'"))
     assert (ours.code, ours.out) == (0, "True\n")
     assert ours.err.count("ParallelWarning") == 1
     assert "thread 'beside'" in ours.err
 
 
 def test_a_thread_of_unknown_kind_under_strict(script: Script) -> None:
-    ours = script(BESIDE.format(", strict=True"))
+    ours = script(BESIDE.format(", strict=True, on='fork'"))
     assert ours.code == 1
     assert re.search(r"NotParallel: .*script.py:\d+: .*thread 'beside'", ours.err)
 

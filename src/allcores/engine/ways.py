@@ -12,7 +12,7 @@ Way = Literal["fork", "fresh", "threads"]
 """How workers are made: forks of this process, clean interpreters, or threads of one such worker."""
 
 
-FRESH_BY_ITSELF = False
+FRESH_BY_ITSELF = True
 """Whether fresh workers are taken where nobody has asked for them by name."""
 
 
