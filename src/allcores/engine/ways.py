@@ -12,10 +12,6 @@ Way = Literal["fork", "fresh", "threads"]
 """How workers are made: forks of this process, clean interpreters, or threads of one such worker."""
 
 
-FRESH_BY_ITSELF = True
-"""Whether fresh workers are taken where nobody has asked for them by name."""
-
-
 class Choice(NamedTuple):
     """A way to make workers, or why there is none."""
 
@@ -33,7 +29,7 @@ def choose(on: str) -> Choice:
     if on == "fresh":
         return Choice("fresh", why_not_fresh())
     why = why_not_forkable()
-    if why is None or on == "fork" or not FRESH_BY_ITSELF or why_not_fresh() is not None:
+    if why is None or on == "fork" or why_not_fresh() is not None:
         return Choice("fork", why)
     return Choice("fresh", why=why)
 
