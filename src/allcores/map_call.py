@@ -98,6 +98,8 @@ class Call:
         """Whether only workers can do what is asked for."""
         self.resume: MapResume | None = None
         """What it has of a journal."""
+        self.also: list[Any] = []
+        """What clean interpreters are to be given beside the function, for items hold it."""
 
     def all(self) -> list[Any]:
         """The results in order."""
@@ -332,7 +334,7 @@ class Call:
         limited = settings.limits.only_in_workers
         stays = settings.force or self.stays
         job = FunctionJob(self.fn, self.star, self.streams, self.seeded, settings.on_error)
-        job.exact = not limited
+        job.exact, job.also = not limited, self.also
         records = None
         if self.resume is not None:
             job.tells_streams = True
@@ -364,7 +366,9 @@ class Call:
                 except StopIteration:
                     return
                 except (CannotFork, CannotShip) as error:
-                    again = isinstance(error, CannotShip) and send_along(error.variables)
+                    again = isinstance(error, CannotShip) and (
+                        send_along(error.variables) or self.bring(error.also)
+                    )
                     if again and held is not None:
                         self.go_on_with(held, first)
                         return
@@ -410,6 +414,12 @@ class Call:
             if run.idle is not None and self.key is not None:
                 idle[self.key] = run.idle
             run.close()
+
+    def bring(self, values: list[Any]) -> bool:
+        """Have the next job bring these to workers; whether that is anything new."""
+        new = [v for v in values if not any(v is known for known in self.also)]
+        self.also += new
+        return bool(new)
 
     def go_on_with(self, items: Any, first: int) -> None:
         """Do what is left of a sequence in the way that is best now."""

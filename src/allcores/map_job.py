@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +15,7 @@ from allcores.engine.randomness import Streams, new_clock_sequence
 from allcores.engine.relay import STDOUT, Piece, Relay
 
 if TYPE_CHECKING:
+    from allcores.build.items_sent import Sent
     from allcores.engine.job import Cut
     from allcores.engine.shipment import Shipment
 
@@ -79,6 +81,10 @@ class FunctionJob:
         self.fn, self.star, self.streams, self.seeded = fn, star, streams, seeded
         self.on_error = on_error
         self.work: Callable[[Any], Any] = self.call
+        self.also: list[Any] = []
+        """What clean interpreters are to be given beside the function, for items hold it."""
+        self.brought: Sent | None = None
+        """What they have been given."""
         self.relay = Relay()
         self.for_threads: Callable[[], Any] = _nothing
         """In the user's process: this job as threads of one process do it, or None."""
@@ -189,7 +195,19 @@ class FunctionJob:
         """This job for a clean interpreter. Raises CannotShip."""
         from allcores.build.shipping import ship_function
 
-        return ship_function(self)
+        shipment, self.brought = ship_function(self)
+        return shipment
+
+    def encode_items(self, message: Any) -> tuple[bytes, list[pickle.PickleBuffer]]:
+        """What a worker is given that has been sent this job."""
+        assert self.brought is not None
+        return self.brought.encode(message)
+
+    def decode(self, body: Any, buffers: Any) -> Any:
+        """What a worker gives."""
+        if self.brought is None:
+            return pickle.loads(body, buffers=buffers)
+        return self.brought.decode(body, buffers)
 
     # -- in the user's process, for a journal
 

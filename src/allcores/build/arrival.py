@@ -41,6 +41,10 @@ class Arrivals:
         """The variables of modules by value, and of code that was run by `exec`."""
         self.codes: list[tuple[CodeType, dict[str, Any]]] = []
         """Code by value, with its module variables."""
+        self.numbered: dict[int, Any] = {}
+        """What items may hold, by number."""
+        self.local: dict[int, int] = {}
+        """The numbers of classes that nobody finds by name, by id."""
 
     def forget(self) -> None:
         """The next job begins with none of it."""
@@ -48,6 +52,7 @@ class Arrivals:
             if sys.modules.get(name) is module and name != "__main__":
                 del sys.modules[name]
         self.modules, self.spaces, self.codes = {}, [], []
+        self.numbered, self.local = {}, {}
 
 
 here = Arrivals()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 from collections.abc import Callable
 from itertools import chain
@@ -22,6 +23,7 @@ from allcores.plan.kinds import is_a
 from allcores.plan.live import plain_attribute
 
 if TYPE_CHECKING:
+    from allcores.build.items_sent import Sent
     from allcores.engine.shipment import Shipment
 
 
@@ -149,12 +151,28 @@ class LoopJob:
         self.code: Code
         self.values: dict[str, Any]
         """What the functions were made of: code and the values of variables around the loop."""
+        self.also: list[Any] = []
+        """What clean interpreters are to be given beside the work."""
+        self.brought: Sent | None = None
+        """What they have been given."""
 
     def shipped(self) -> Shipment:
         """This job for a clean interpreter. Raises CannotShip."""
         from allcores.build.ship_loop import ship_loop
 
-        return ship_loop(self)
+        shipment, self.brought = ship_loop(self)
+        return shipment
+
+    def encode_items(self, message: Any) -> tuple[bytes, list[pickle.PickleBuffer]]:
+        """What a worker is given that has been sent this job."""
+        assert self.brought is not None
+        return self.brought.encode(message)
+
+    def decode(self, body: Any, buffers: Any) -> Any:
+        """What a worker gives."""
+        if self.brought is None:
+            return pickle.loads(body, buffers=buffers)
+        return self.brought.decode(body, buffers)
 
     def set_up(self) -> None:
         """Put together what does an iteration."""

@@ -10,7 +10,7 @@ from allcores.build import arrival
 from allcores.build.conditions import depth_of
 from allcores.build.outside import Outside
 from allcores.build.runtime import Code
-from allcores.build.shipping import arrive, shipment
+from allcores.build.shipping import arrive, meet, shipment
 from allcores.engine.functions import global_names
 from allcores.engine.job import LEFT
 from allcores.engine.own_streams import OwnStreams
@@ -18,6 +18,7 @@ from allcores.engine.randomness import SharedStreams
 from allcores.engine.shipment import Shipment
 
 if TYPE_CHECKING:
+    from allcores.build.items_sent import Sent
     from allcores.build.job import LoopJob
     from allcores.build.sender import Sender
 
@@ -44,11 +45,12 @@ class Parts(NamedTuple):
     streams: Any
     first: int
     on_error: str
+    also: list[Any]
     leaves: tuple[frozenset[str], frozenset[str], bool]
     """The job's `not_sent` and `leaves_last`; whether what is bound is noted."""
 
 
-def ship_loop(job: LoopJob) -> Shipment:
+def ship_loop(job: LoopJob) -> tuple[Shipment, Sent]:
     """A loop's job for a clean interpreter. Raises CannotShip."""
     return shipment(
         f"{__name__}:make_loop_job",
@@ -85,6 +87,7 @@ def parts_of(job: LoopJob, sender: Sender) -> Parts:
         job.streams.streams if job.streams is not None else None,
         job.first,
         job.on_error,
+        job.also,
         (job.not_sent, job.leaves_last, job.bound is not None),
     )
 
@@ -132,6 +135,7 @@ def made_of(sent: tuple[Any, ...]) -> LoopJob:
         parts.first,
         parts.on_error,
     )
+    meet(job)
     job.not_sent, job.leaves_last, notes = parts.leaves
     if notes:
         job.note_bound()

@@ -29,10 +29,12 @@ from allcores.build.conditions import (
     set_limit,
 )
 from allcores.build.travel import keeps_order
+from allcores.engine import errors
 from allcores.engine.functions import global_names
 from allcores.engine.shipment import CannotShip, Shipment, along
 
 if TYPE_CHECKING:
+    from allcores.build.items_sent import Sent
     from allcores.build.sender import Sender
     from allcores.map_job import FunctionJob
 
@@ -53,6 +55,7 @@ class About(NamedTuple):
     variables: list[Variable]
     """Variables of modules that go by name, to which the work holds on itself."""
     digests: dict[str, tuple[str, str]]
+    """By the names of parts, their digests and what they are in words."""
 
 
 class Parcel:
@@ -119,7 +122,7 @@ class Parcel:
                 names = [n for n in names if n in sender.mentioned]
             yield from sender.variables(space, names)
 
-    def check(self) -> None:
+    def check(self, sent: Sent) -> None:
         """Pickle what tells whether it is the same there. Raises CannotShip."""
         from allcores.build.sender import source_lines
 
@@ -146,6 +149,8 @@ class Parcel:
             {name: (part.digest, part.words) for name, part in here.found.items()},
         )
         self.dump(tuple(about))
+        home = [(number, id(obj)) for number, obj in sent.local.items()]
+        self.dump((list(sent.numbers.values()), home))
 
     def check_absent(self, mentioned: set[str]) -> None:
         """What was left out must be nothing that work could come by."""
@@ -165,16 +170,19 @@ def shipment(
     root: Callable[[Sender], Any],
     roots: Callable[[], list[tuple[str, Any]]],
     depth: int,
-) -> Shipment:
-    """What a clean interpreter makes the job of. Raises CannotShip.
+) -> tuple[Shipment, Sent]:
+    """What a clean interpreter makes the job of, and what it has then. Raises CannotShip.
 
     root: gives what is sent, all in one. depth: how deep the calls are nested where work stands.
     """
     parcel = Parcel(roots)
     pickle.dump(tuple(early(depth)), parcel.stream, 5)
+    from allcores.build.items_sent import Sent
+
     parcel.send(root(parcel.sender))
-    parcel.check()
-    return Shipment(maker, parcel.stream.getvalue(), parcel.buffers)
+    sent = Sent(parcel.sender)
+    parcel.check(sent)
+    return Shipment(maker, parcel.stream.getvalue(), parcel.buffers), sent
 
 
 # -- in the worker
@@ -198,7 +206,13 @@ def arrive(body: Any, buffers: list[Any], make: Callable[[Any], Any]) -> Any:
             root = unpickler.load()
             while (variables := unpickler.load()) is not None:
                 arrival.bind(variables)
+            memo = unpickler.memo.copy()
             about = About(*unpickler.load())
+            numbers, local = unpickler.load()
+            here.numbered = {number: memo[number] for number in numbers}
+            here.local = {id(memo[number]): number for number, _ in local}
+            errors.addresses = {id(memo[number]): address for number, address in local}
+            del memo, unpickler
             for name in about.imports:
                 importlib.import_module(name)
             job = make(root)
@@ -239,12 +253,22 @@ def silence() -> Iterator[None]:
                     stream.write = old
 
 
+def meet(job: Any) -> None:
+    """Have a job know what came with it, among items and in results."""
+    from allcores.build.items_sent import decode, encode_results
+
+    job.decode_items = decode
+    if arrival.here.local:
+        job.encode = encode_results
+
+
 # -- a function that is mapped
 
 
-def ship_function(job: FunctionJob) -> Shipment:
+def ship_function(job: FunctionJob) -> tuple[Shipment, Sent]:
     """The job of a `map` for a clean interpreter. Raises CannotShip."""
-    parts = job.fn, job.star, job.streams, job.seeded, job.on_error, job.tells_streams, job.exact
+    how = job.star, job.streams, job.seeded, job.on_error, job.tells_streams, job.exact
+    parts = job.fn, *how, job.also
     name = getattr(job.fn, "__name__", "the function")
     depth = depth_of(sys._getframe())
     return shipment(
@@ -261,7 +285,8 @@ def make_function_job(body: Any, buffers: list[Any]) -> FunctionJob:
 def _function_job(parts: tuple[Any, ...]) -> FunctionJob:
     from allcores.map_job import FunctionJob
 
-    fn, star, streams, seeded, on_error, tells_streams, exact = parts
+    fn, star, streams, seeded, on_error, tells_streams, exact, _also = parts
     job = FunctionJob(fn, star, streams, seeded, on_error)
+    meet(job)
     job.tells_streams, job.exact = tells_streams, exact
     return job

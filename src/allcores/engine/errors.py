@@ -20,6 +20,8 @@ from allcores.engine.remote_frames import Place, places, traceback_of
 
 outer: BaseException | None = None
 """In a worker: what was being handled when it was forked, and so the context of what it raises."""
+addresses: dict[int, int] = {}
+"""In a worker that is no fork: where types that it was sent by value are in the user's process."""
 MOST_LINKS = 100
 """So many exceptions that one was raised from, or while handling, go along."""
 _NOT_FIELDS = ("args", "message", "exceptions", "obj")
@@ -61,7 +63,8 @@ def pack(error: BaseException) -> Raised:
 def _packed(error: BaseException, seen: set[int]) -> Raised:
     seen.add(id(error))
     kind = type(error)
-    names = [(id(k), k.__module__, k.__qualname__) for k in kind.__mro__ if _is_exception(k)]
+    kinds = [k for k in kind.__mro__ if _is_exception(k)]
+    names = [(addresses.get(id(k), id(k)), k.__module__, k.__qualname__) for k in kinds]
     group = None
     if isinstance(error, BaseExceptionGroup):
         group = error.message, [_packed(member, seen) for member in error.exceptions]

@@ -73,6 +73,8 @@ class Job(Protocol):
     # of what came along with results, that which is kept with each; and what it makes together.
     # for_threads() -> SharedJob | None, where there is one, in the user's process: the job as threads
     # of one process can do it (`threads.py`), or None where they cannot.
+    # encode_items(message) and decode_items(body, buffers), where there are: for what workers that are
+    # no forks are given, in place of those of `wire` and `pickle`.
     # encode(message) and decode(body, buffers), where there are: in place of those of `wire`.
     # shipped() -> Shipment, where the job can go to a clean interpreter. In the user's process;
     # raises CannotShip (see `shipment`). The job that is made of it there is entered and asked as

@@ -550,7 +550,10 @@ class Run:
         given = list(chunk.items) if here else None
         message = chunk.start, chunk.stop, given, chunk.last, chunk.alone
         try:
-            body, big = wire.encode(message) if given else (pickle.dumps(message, protocol=5), [])
+            body, big = self.encode(message) if given else (pickle.dumps(message, protocol=5), [])
+        except CannotShip as error:
+            self.unmade = error
+            return
         except Exception as error:
             self.cannot_send(chunk, error)
             return
@@ -562,11 +565,17 @@ class Run:
         if worker.outbox:
             self.poll.modify(worker.sock.fileno(), select.POLLIN | select.POLLOUT)
 
+    def encode(self, message: Any) -> tuple[bytes, list[pickle.PickleBuffer]]:
+        """Pickle what a worker is given."""
+        assert self.crew is not None
+        encode = getattr(self.job, "encode_items", None) if self.crew.apart else None
+        return encode(message) if encode is not None else wire.encode(message)
+
     def cannot_send(self, chunk: Chunk, error: Exception) -> None:
         """An argument that cannot be pickled: its iteration is the caller's."""
         for k, item in enumerate(chunk.items):
             try:
-                wire.encode(item)
+                self.encode((0, 0, [item], False, False))
             except Exception:
                 break
         else:

@@ -11,11 +11,14 @@ from typing import Any, NamedTuple
 class CannotShip(Exception):
     """A loop's work would not be the same in a clean interpreter; says why, in plain words."""
 
-    def __init__(self, why: str, variables: Iterable[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self, why: str, variables: Iterable[tuple[str, str]] = (), also: Iterable[Any] = ()
+    ) -> None:
         """variables: those of modules, by the module's name and their own, which may be sent along
-        when it is tried again."""
+        when it is tried again. also: what the job has to bring, for items hold it.
+        """
         super().__init__(why, list(variables))
-        self.why, self.variables = why, list(variables)
+        self.why, self.variables, self.also = why, list(variables), list(also)
 
     def __str__(self) -> str:
         return self.why

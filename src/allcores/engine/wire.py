@@ -18,7 +18,7 @@ import socket
 import struct
 import sys
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -66,23 +66,37 @@ class _Pinning(pickle.Pickler):
         return key if key in self.at_home else None
 
 
+class _Numbering(pickle.Pickler):
+    """Sends the numbers of objects that both sides know by these."""
+
+    numbers: Mapping[int, int]
+
+    def persistent_id(self, obj: Any) -> int | None:
+        return self.numbers.get(id(obj))
+
+
 def encode(
-    message: Any, at_home: Container[int] | None = None
+    message: Any,
+    at_home: Container[int] | None = None,
+    numbers: Mapping[int, int] | None = None,
 ) -> tuple[bytes, list[pickle.PickleBuffer]]:
     """Pickle a message; big buffers are given back apart.
 
-    at_home: the ids of objects that the other side has as well; it finds them by these.
+    at_home: the ids of objects that the other side has as well; it finds them by these. numbers:
+    of others that it has, by id, those by which it finds them.
     """
     big: list[pickle.PickleBuffer] = []
 
     np = sys.modules.get("numpy")
     arrays = np is not None and hasattr(np, "ndarray")
-    if not arrays and at_home is None:
+    if not arrays and at_home is None and not numbers:
         return pickle.dumps(message, protocol=5, buffer_callback=apart(big)), big
     out = io.BytesIO()
-    pickler = (pickle.Pickler if at_home is None else _Pinning)(
-        out, protocol=5, buffer_callback=apart(big)
-    )
+    kind = _Numbering if numbers else pickle.Pickler if at_home is None else _Pinning
+    pickler = kind(out, protocol=5, buffer_callback=apart(big))
+    if isinstance(pickler, _Numbering):
+        assert numbers is not None
+        pickler.numbers = numbers
     if isinstance(pickler, _Pinning):
         assert at_home is not None
         pickler.at_home = at_home

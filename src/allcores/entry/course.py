@@ -215,7 +215,7 @@ class Entry(Tasting):
                 except StopIteration:
                     return None
                 except CannotShip as error:
-                    if error.variables and send_along(error.variables):
+                    if send_along(error.variables) or self.bring(error.also):
                         return Rest(run.rest(), "workers")
                     return self.give_up(run.rest(), str(error))
                 except CannotFork as error:
@@ -294,6 +294,12 @@ class Entry(Tasting):
             self.report.workers = max(run.peak, self.most_workers)
             self.most_workers = self.report.workers
         self.report.threads = self.report.threads or run.has_threads
+
+    def bring(self, values: list[Any]) -> bool:
+        """Have the next job bring these to workers; whether that is anything new."""
+        new = [v for v in values if not any(v is known for known in self.also)]
+        self.also += new
+        return bool(new)
 
     def why_in_order(self, event: Halt) -> str | None:
         """Why what workers saw leaves all of the rest to the plain loop, or None."""

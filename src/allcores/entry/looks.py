@@ -89,6 +89,8 @@ class Looks:
         self.job: LoopJob
         self.choice: Choice
         """How workers are made."""
+        self.also: list[Any] = []
+        """What clean interpreters are to be given beside the work, for items hold it."""
         self.iterator: Any = None
         self.stay: Stay
         self.contest = Contest(settings.workers, site.faster if site.entries % 16 else "")
