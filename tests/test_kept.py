@@ -6,6 +6,7 @@ import ctypes
 import gc
 import os
 import pickle
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,8 @@ import numpy as np
 import pytest
 
 import allcores
+from allcores.engine.held import Held
+from allcores.engine.interpreters import standby
 from allcores.engine.kept import KEEP, WATCH, Keeper, Kept
 from allcores.engine.written import Written
 
@@ -139,6 +142,42 @@ def test_calls_see_each_change_of_a_big_fixed_value() -> None:
         a[turn * 1000] = turn + 1
         sums = allcores.map(partial(total, a), range(4), on="fresh", workers=2, chunk=1)
         assert sums == [a.sum() + i for i in range(4)]
+
+
+def test_workers_drop_a_value_that_is_no_more() -> None:
+    a = np.full(BIG // 8, 2.0)
+    assert allcores.map(partial(total, a), range(4), on="fresh", workers=2, chunk=1)
+    pids = [worker.pid for worker in standby.idle]
+    assert pids and maps_with(pids, a.nbytes) == len(pids)
+    del a
+    gc.collect()
+    deadline = time.monotonic() + 10
+    while maps_with(pids, BIG) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not maps_with(pids, BIG)
+
+
+def maps_with(pids: list[int], size: int) -> int:
+    """How many maps of memory files of so many bytes these processes have."""
+    found = 0
+    for pid in pids:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            first, _, last = line.split()[0].partition("-")
+            found += "memfd:allcores" in line and int(last, 16) - int(first, 16) >= size
+    return found
+
+
+def test_what_work_writes_to_a_held_value_is_gone_with_the_next_loop() -> None:
+    kept = Keeper().file_of(pickle.PickleBuffer(np.arange(KEEP, dtype=np.uint8)))
+    held = Held()
+    for _ in range(3):
+        a = np.frombuffer(held.take(kept.number, kept.file), np.uint8)
+        assert np.array_equal(a, np.arange(KEEP, dtype=np.uint8))
+        a[5_000] += 1
+        a[-1] += 1
+    assert len(held.maps) == 1
+    held.keep_only([])
+    assert not held.maps
 
 
 def total(a: np.ndarray, more: int) -> float:

@@ -13,6 +13,7 @@ from typing import Any
 
 from allcores.engine import crew
 from allcores.engine.crew import Crew, Worker
+from allcores.engine.held import Place
 from allcores.engine.interpreters import FreshWorker, pickled, standby, this_folder, told
 from allcores.engine.job import Job
 from allcores.engine.kept import KEEP, Kept, keeper
@@ -36,7 +37,7 @@ class Parcel:
         sizes = [(size_of(buffer), k) for k, buffer in enumerate(shipment.buffers)]
         big = {k for size, k in sorted(sizes)[-MOST_KEPT:] if size >= KEEP}
         self.kept: list[Kept] = []
-        self.places: list[tuple[int, int, int]] = []
+        self.places: list[Place] = []
         """Of each piece: the number of its file, and where it is there."""
         pieces = [memoryview(shipment.body)]
         for k, buffer in enumerate(shipment.buffers):
@@ -94,14 +95,16 @@ class FreshCrew(Crew):
         worker = standby.take()
         files = [self.slots.file, *self.parcel.files()]
         files += [fd for fd in (self.closing, self.here) if fd >= 0]
+        kept = [each.number for each in self.parcel.kept]
         order = (
             len(files),
-            (self.parcel.maker, self.parcel.places, number, self.slots.count),
+            (self.parcel.maker, self.parcel.places, kept, number, self.slots.count),
             tuple(self.limits),
             self.closing >= 0,
             self.here >= 0,
             self.told,
         )
+        worker.holds.update(kept)
         worker.begin(number, pickled(order), files)
         self.workers.append(worker)
         return worker

@@ -19,6 +19,7 @@ import threading
 from typing import Any, NamedTuple
 
 from allcores.engine import crew, memory, orphans, per_worker, wire
+from allcores.engine.held import Held, Place
 from allcores.engine.job import UNMADE, Cut
 from allcores.engine.limits import Limits
 from allcores.engine.mapped import map_file
@@ -107,6 +108,9 @@ def next_order(reader: wire.Reader, idle: float) -> tuple[Any, list[int]] | None
                 return None
         found = wire.receive(reader)
     order = pickle.loads(found[0])
+    if type(order) is list:
+        held.keep_only(order)
+        return next_order(reader, idle)
     files = [reader.fds.popleft() for _ in range(min(order[0], len(reader.fds)))]
     if len(files) < order[0] or wire.NOT_COME in files:
         return None
@@ -156,15 +160,14 @@ class FreshServer(Server):
 
 def do(reader: wire.Reader, order: Any, files: list[int]) -> bool:
     """Do a part of a loop; whether this process is as it was before."""
-    _, (maker, places, number, count), given, closes, here, told = order
+    _, (maker, places, kept, number, count), given, closes, here, told = order
     limits = Limits(*given)
     slots = Slots(count, files[0])
-    body, *buffers = mapped(files[1:], places)
-    kept = max(file for file, _, _ in places)
+    body, *buffers = mapped(files[1:], places, kept)
     if here:
         os.fchdir(files[-1])
     settle(told, limits)
-    per_worker.errors = files[2 + kept] if closes else -1
+    per_worker.errors = files[2 + len(kept)] if closes else -1
     environment, before = dict(os.environ), State.now()
     try:
         try:
@@ -191,9 +194,15 @@ def do(reader: wire.Reader, order: Any, files: list[int]) -> bool:
     return of_use and State.now() == before
 
 
-def mapped(files: list[int], places: list[tuple[int, int, int]]) -> list[memoryview]:
-    """The pieces in a parcel. What is written to them stays in this process."""
-    whole = [map_file(file) for file in files[: 1 + max(file for file, _, _ in places)]]
+held = Held()
+
+
+def mapped(files: list[int], places: list[Place], kept: list[int]) -> list[memoryview]:
+    """The pieces in a parcel. What is written to them stays in this process.
+
+    kept: the numbers of the values that have a file of their own.
+    """
+    whole = [map_file(files[0]), *map(held.take, kept, files[1:])]
     return [whole[file][start:stop] for file, start, stop in places]
 
 

@@ -83,6 +83,8 @@ class FreshWorker(Worker):
         super().__init__(pid, sock, lifeline, 0)
         self.reader = _HelloReader(sock)
         self.around = around
+        self.holds: set[int] = set()
+        """The numbers of the big values that it has mapped."""
 
     def begin(self, number: int, order: bytes, files: list[int]) -> None:
         """Give it a loop's work. files: descriptors that go along."""
@@ -90,6 +92,12 @@ class FreshWorker(Worker):
         message = memoryview(wire.small_frame(order))
         self.outbox.append(wire.Frame([message], [os.dup(file) for file in files]))
         self.flush()
+
+    def keep_only(self, numbers: list[int]) -> None:
+        """Have it drop all other big values."""
+        if self.started and not self.outbox and not self.holds <= set(numbers):
+            self.holds &= set(numbers)
+            self.send(pickled(numbers))
 
     def end_job(self) -> None:
         """Have it put all back, and be ready for another loop."""
@@ -192,6 +200,7 @@ class Standby:
         """It has done its part of a loop, and been told so."""
         with self.lock:
             self.idle.append(worker)
+            worker.keep_only(keeper.numbers())
 
     def look(self) -> None:
         """Part with those that have ended, or were started in other surroundings. With the lock."""
@@ -205,6 +214,16 @@ class Standby:
                 continue
             self.idle.remove(worker)
             self.part_with(worker)
+
+    def keep_only(self, numbers: list[int]) -> None:
+        """Have those that stand by drop all other big values: they are no more, or have changed."""
+        if not self.lock.acquire(blocking=False):
+            return  # they are told with the next loop
+        try:
+            for worker in self.idle:
+                worker.keep_only(numbers)
+        finally:
+            self.lock.release()
 
     def note_end(self, worker: FreshWorker) -> None:
         """One has ended by itself: it was idle for long, or could not start."""
@@ -247,6 +266,7 @@ class Standby:
 
 
 standby = Standby()
+keeper.dropped = standby.keep_only
 
 
 def why_no_interpreters() -> str | None:

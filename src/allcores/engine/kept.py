@@ -6,12 +6,14 @@ tells which pages were written to (`written.py`), and what it cannot tell is com
 
 from __future__ import annotations
 
+import itertools
 import mmap
 import os
 import pickle
 import sys
 import threading
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 from allcores.engine.mapped import PAGE, write_file
@@ -28,11 +30,15 @@ UNUSED = 16
 """A value of which the end is not told is kept until so many others were asked for."""
 
 
+_numbers = itertools.count(1)
+
+
 class Kept:
     """A memory file with one big value."""
 
     def __init__(self, raw: memoryview, start: int) -> None:
         self.start, self.size = start, raw.nbytes
+        self.number = next(_numbers)
         self.owner: Any = None
         """Tells when the value's memory is about to be freed."""
         self.watched = False
@@ -61,6 +67,8 @@ class Keeper:
         self.tells = True
         """Whether the kernel tells what was written to, as far as is known."""
         self.process = 0
+        self.dropped: Callable[[list[int]], None] | None = None
+        """Told the numbers of what is kept when something is not any more."""
 
     def file_of(self, buffer: pickle.PickleBuffer) -> Kept:
         """A file with the buffer's bytes, which nobody may change. Raises OSError without room."""
@@ -134,7 +142,7 @@ class Keeper:
 
         def ended(_: Any) -> None:
             keeper = here()
-            if keeper is not None:
+            if keeper is not None and not sys.is_finalizing():
                 keeper.ended(key, kept_ref)
 
         kept_ref = weakref.ref(kept)
@@ -157,6 +165,8 @@ class Keeper:
 
     def drop(self, kept: Kept) -> None:
         self.files.pop((kept.start, kept.size), None)
+        if self.dropped is not None:
+            self.dropped(self.numbers())
         if kept.watched and self.written is not None:
             kept.watched = False
             self.written.forget(kept.start, kept.size)
@@ -167,6 +177,10 @@ class Keeper:
         for other in self.files.values():
             if other.start < kept.start + kept.size and kept.start < other.start + other.size:
                 other.watched = other.watched and other is kept
+
+    def numbers(self) -> list[int]:
+        """The numbers of what is kept."""
+        return [each.number for each in list(self.files.values())]
 
     def clear(self) -> None:
         """Keep nothing: there is nobody who would be sent it again."""
