@@ -207,8 +207,9 @@ def make_instance(kind: Any, base: Any, content: Any) -> Any:
 
 def fill_instance(obj: Any, state: Any) -> None:
     attributes, slots, content = state
-    if attributes:
-        object.__getattribute__(obj, "__dict__").update(attributes)
+    if attributes is not None:
+        # This very dict, for whoever has it as such.
+        object.__setattr__(obj, "__dict__", attributes)
     for name, value in slots:
         slot(type(obj), name).__set__(obj, value)
     if content is not None:

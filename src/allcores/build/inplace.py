@@ -79,6 +79,8 @@ class InPlace:
         self.spoilt = False
         """Whether the last item is not as it was before the iteration."""
         self.interrupts = Interrupts()
+        self.encode: Callable[[Any], tuple[bytes, list[pickle.PickleBuffer]]] | None = None
+        """In a worker that is no fork: what pickles results."""
 
     def look(
         self, items: list[Any], targets: Callable[[Any], dict[str, Any]], seconds: float
@@ -413,7 +415,14 @@ class ItemsJob(LoopJob):
 
     def encode(self, message: Any) -> tuple[bytes, list[pickle.PickleBuffer]]:
         """As `wire.encode`; what was there before the loop goes by its id."""
+        if self.holding.encode is not None:
+            return self.holding.encode(message)
         return wire.encode(message, self.holding.items.known)
+
+    def encode_items(self, message: Any) -> tuple[bytes, list[pickle.PickleBuffer]]:
+        """What a worker is given that has the items, if not these very ones: their places."""
+        start, stop, _, last, alone = message
+        return pickle.dumps((start, stop, None, last, alone)), []
 
     def decode(self, body: Any, buffers: Any) -> Any:
         """The other side of `encode`."""

@@ -236,6 +236,11 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
                 found.append((space, name, (value,)))
         return found
 
+    def named_value(self, pair: tuple[str, Any]) -> tuple[str, Any]:
+        """A name and its value, which may be that of another module's variable."""
+        name, value = pair
+        return name, _Reduce(self.their(value)) if id(value) in self.theirs else value
+
     def set_apart(self, variables: dict[str, Any], names: frozenset[str]) -> None:
         """Send none of these module variables: work binds them."""
         space = self.spaces.get(id(variables))
@@ -340,9 +345,9 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
         elif base is not object and shape.content is not None:
             content = shape.content(obj)
         early = base in arrival.UNCHANGING
-        state = (attributes or None, slots, None if early or base is object else (base, content))
+        state = (attributes, slots, None if early or base is object else (base, content))
         made = kind, base, content if early else None
-        if not attributes and not slots and (early or base is object):
+        if attributes is None and not slots and (early or base is object):
             return arrival.make_instance, made
         return arrival.make_instance, made, state, None, None, arrival.fill_instance
 

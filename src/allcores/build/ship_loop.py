@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import marshal
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from allcores.build import arrival
 from allcores.build.conditions import depth_of
@@ -18,6 +19,7 @@ from allcores.engine.randomness import SharedStreams
 from allcores.engine.shipment import Shipment
 
 if TYPE_CHECKING:
+    from allcores.build.inplace import InPlace, ItemsJob
     from allcores.build.items_sent import Sent
     from allcores.build.job import LoopJob
     from allcores.build.sender import Sender
@@ -45,6 +47,8 @@ class Parts(NamedTuple):
     streams: Any
     first: int
     on_error: str
+    items: Any
+    """Those that work changes."""
     also: list[Any]
     leaves: tuple[frozenset[str], frozenset[str], bool]
     """The job's `not_sent` and `leaves_last`; whether what is bound is noted."""
@@ -63,7 +67,9 @@ def ship_loop(job: LoopJob) -> tuple[Shipment, Sent]:
 def parts_of(job: LoopJob, sender: Sender) -> Parts:
     """What is to be sent of a loop's job."""
     from allcores.build.sender import marshalled
+    from allcores.build.ship_items import parts_of_items
 
+    place: InPlace | None = getattr(job, "holding", None)
     code = job.functions.work.__code__
     space = sender.space(job.namespace)
     own = frozenset((*job.global_names, *job.passing_names))
@@ -83,10 +89,11 @@ def parts_of(job: LoopJob, sender: Sender) -> Parts:
         (job.global_names, job.passing_names, set(job.kept)),
         job.traced,
         (job.watched.streams, job.watched.but),
-        (names, outside.beside, outside.spared, outside.home),
+        (names, list(map(sender.named_value, outside.beside)), outside.spared, outside.home),
         job.streams.streams if job.streams is not None else None,
         job.first,
         job.on_error,
+        None if place is None else tuple(parts_of_items(place.items)),
         job.also,
         (job.not_sent, job.leaves_last, job.bound is not None),
     )
@@ -112,10 +119,15 @@ def made_of(sent: tuple[Any, ...]) -> LoopJob:
     code = Code(
         marshal.loads(parts.make), parts.arguments, parts.traced, [], [], False, parts.lift_count
     )
+    place = None
+    if parts.items is not None:
+        from allcores.build.ship_items import items_of
+
+        place = items_of(parts.items)
     helpers: dict[str, Any] = {
         "__LEFT": LEFT,
-        "__own": own,
-        "__immutable": immutable,
+        "__own": own if place is None else place.own,
+        "__immutable": immutable if place is None else place.immutable,
         "__output": lambda where: job.output(where),
         "__said": lambda *given: job.said(*given),
     }
@@ -124,7 +136,7 @@ def made_of(sent: tuple[Any, ...]) -> LoopJob:
     functions = code.bind(variables, values, helpers)
     arrival.here.codes.append((functions.work.__code__, variables))
     names, beside, spared, home = parts.outside
-    job = LoopJob(
+    job = (LoopJob if place is None else place.job)(
         functions,
         variables,
         *parts.names,
@@ -136,6 +148,12 @@ def made_of(sent: tuple[Any, ...]) -> LoopJob:
         parts.on_error,
     )
     meet(job)
+    if place is not None:
+        from allcores.build.ship_items import decode_items
+
+        vars(job).pop("encode", None)
+        decode: Any = partial(decode_items, cast("ItemsJob", job))
+        vars(job)["decode_items"] = decode
     job.not_sent, job.leaves_last, notes = parts.leaves
     if notes:
         job.note_bound()

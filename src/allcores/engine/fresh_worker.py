@@ -175,6 +175,7 @@ def do(reader: wire.Reader, order: Any, files: list[int]) -> bool:
             server = FreshServer(job, None, reader.sock, slots, number, limits)
             server.reader = reader
             server.threads = threads_each(count)
+            limit_this_worker(server.threads)  # which may set variables of the environment
             job.enter_worker()
         except Exception as error:
             refuse(reader, slots, number, error)
