@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import linecache
+import os
 import sys
+import threading
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 from allcores.plan.bounded import Bounded
 from allcores.plan.model import Plan
@@ -54,6 +56,32 @@ class Site:
         self.entries = 0
         self.warned: set[str] = set()
         self.told_of_streams = False
+
+    def reading(self) -> Reading | None:
+        """The Plan for the objects at hand, if one has been made; while `lock` is held."""
+        return Reading(self.plan, self.code) if self.plan is not None else None
+
+
+lock = threading.RLock()
+"""Held while sites are looked up and their Plans made: threads may enter the same loop at once."""
+
+
+def _is_forked() -> None:
+    """In a process just forked: another thread may have held the lock."""
+    global lock
+    lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_is_forked)
+
+
+class Reading(NamedTuple):
+    """What a site has for the objects at hand: other threads may have others at hand."""
+
+    plan: Plan
+    code: dict[tuple[bool, tuple[str, ...]], Any]
+    """The code made of it, by what that depends on."""
 
 
 _sites: Bounded[tuple[int, int], Site] = Bounded(300)

@@ -35,11 +35,8 @@ def may_draw() -> bool:
     return "random" in sys.modules or "numpy.random" in sys.modules
 
 
-def own_streams(site: Site, frame: FrameType, settings: Settings) -> OwnStreams | None:
+def own_streams(site: Site, plan: Plan, frame: FrameType, settings: Settings) -> OwnStreams | None:
     """The streams that this entry's iterations have of their own; says so once. None: no such."""
-    plan = site.plan
-    if plan is None or not plan.draws:
-        return None
     found = streams_at(plan.draws, plan, frame)
     if not found:
         return None

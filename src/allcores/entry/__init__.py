@@ -44,29 +44,21 @@ def segments(
     if in_worker():
         say_in_vain("it runs in a worker, whose parent has all the cores", frame, settings)
         return None
-    if site is None:
-        site = sites.known_at(frame)
-    if site is None:
-        with Interrupts().held_back(), collector_paused():
-            site = sites.site_at(frame)
-    fits = site.plan is None or site.plan.own_streams == wanted(settings)
-    may_be_small = site.cost is not None and not settings.keeps_workers and fits
-    small = may_be_small and surely_small(site, iterable)
-    why: str | None = ""
-    if not small:
-        with collector_paused():
-            why = why_serial(site, frame, settings)
+    with sites.lock:
+        site, why = read(site, frame, iterable, settings)
+        reading = site.reading()
     streams = None
-    if site.plan is not None and site.plan.draws:
+    if reading is not None and reading.plan.draws:
         if inside_iteration():
             say_in_vain("it is part of an iteration that draws random numbers", frame, settings)
             return None
-        streams = own_streams(site, frame, settings)
+        streams = own_streams(site, reading.plan, frame, settings)
     if why is not None or settings.on == "serial":
         if why and settings.on != "serial":
             say_serial(site, why, settings)
         return natively(iterable, streams) if streams is not None else None
-    entry = Entry(site, frame, iterable, settings, streams, failures)
+    assert reading is not None
+    entry = Entry(site, reading, frame, iterable, settings, streams, failures)
     if settings.resume is not None:
         from allcores.entry.resume import resume_of
 
@@ -74,11 +66,30 @@ def segments(
     return entry.segments()
 
 
+def read(
+    site: Site | None, frame: FrameType, iterable: Any, settings: Settings
+) -> tuple[Site, str | None]:
+    """The loop's site, with the Plan for the objects at hand; and why it runs serially, or None."""
+    if site is None:
+        site = sites.known_at(frame)
+    if site is None:
+        with Interrupts().held_back(), collector_paused():
+            site = sites.site_at(frame)
+    fits = site.plan is None or site.plan.own_streams == wanted(settings)
+    may_be_small = site.cost is not None and not settings.keeps_workers and fits
+    if may_be_small and surely_small(site, iterable):
+        return site, ""
+    with collector_paused():
+        return site, why_serial(site, frame, settings)
+
+
 def outlook(
     site: Site, frame: FrameType, iterable: Any, settings: Settings
 ) -> tuple[Plan | None, str]:
     """The Plan of a loop with the live objects at hand, and why it would stay serial now, or ""."""
-    why = why_serial(site, frame, settings)
-    if why is None:
-        why = Entry(site, frame, iterable, settings).why_not_now()
-    return site.plan, why or ""
+    with sites.lock:
+        why = why_serial(site, frame, settings)
+        reading = site.reading()
+    if why is None and reading is not None:
+        why = Entry(site, reading, frame, iterable, settings).why_not_now()
+    return reading.plan if reading is not None else None, why or ""

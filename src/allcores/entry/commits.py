@@ -47,11 +47,11 @@ class Commits(Raising):
         """Compile the Plan for this entry's variables."""
         plan = self.plan
         key = (traced, (*self.fixed, *(f"in place: {n}" for n in plan.in_place)))
-        code: Code | None = self.site.code.get(key)
+        code: Code | None = self.code.get(key)
         if code is None:
             flags = self.frame.f_code.co_flags & sites.FUTURE_FLAGS
             code = compile_plan(plan, self.fixed, flags, traced, self.frame.f_code.co_qualname)
-            self.site.code[key] = code
+            self.code[key] = code
         values = self.fixed_values()
         self.functions = code.bind(self.frame.f_globals, values, self.helpers())
         mine = [n for n in plan.temporaries if plan.module_level or n in plan.declared_global]

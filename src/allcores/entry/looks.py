@@ -20,7 +20,7 @@ from allcores.holders import NOBODY
 from allcores.loop import LoopReport
 from allcores.plan.live import changed_objects, owners_of
 from allcores.settings import Settings
-from allcores.sites import Site
+from allcores.sites import Reading, Site
 from allcores.skipping import Failure
 from allcores.steady import Steady
 from allcores.streams import streams_at
@@ -52,16 +52,16 @@ class Looks:
     def __init__(
         self,
         site: Site,
+        reading: Reading,
         frame: FrameType,
         iterable: Any,
         settings: Settings,
         streams: OwnStreams | None = None,
         failures: list[Failure] | None = None,
     ) -> None:
-        assert site.plan is not None
         self.streams = streams
         self.site, self.frame, self.settings = site, frame, settings
-        self.plan = site.plan
+        self.plan, self.code = reading
         self.iterable = iterable
         self.began = perf_counter()
         self.first_own = per_worker.newest()
