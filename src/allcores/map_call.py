@@ -22,7 +22,7 @@ from allcores.engine.schedule import ENOUGH_SECONDS, NEVER, Batch, Halt, Run, Wa
 from allcores.engine.shipment import CannotShip, send_along
 from allcores.engine.source import Indexed, Streamed
 from allcores.engine.waits import WaitClock
-from allcores.engine.ways import choose, ready
+from allcores.engine.ways import choose, ready, why_serial
 from allcores.inputs import as_is, as_sequence, items_left, plain_source
 from allcores.libraries import libraries_of
 from allcores.loop import ParallelWarning, in_worker
@@ -372,7 +372,7 @@ class Call:
                     if again and held is not None:
                         self.go_on_with(held, first)
                         return
-                    self.say(str(error))
+                    self.say(why_serial(self.choice, error))
                     break
                 if self.resume is not None:
                     with self.interrupts.let_through():

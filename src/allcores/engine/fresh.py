@@ -13,6 +13,7 @@ from typing import Any
 
 from allcores.engine import crew
 from allcores.engine.crew import Crew, Worker
+from allcores.engine.failures import CannotFork
 from allcores.engine.held import Place
 from allcores.engine.interpreters import FreshWorker, pickled, standby, this_folder, told
 from allcores.engine.job import Job
@@ -72,7 +73,12 @@ class FreshCrew(Crew):
         shipped = getattr(job, "shipped", None)
         if shipped is None:
             raise CannotShip("workers that are no forks cannot be given such a loop yet")
-        self.parcel: Parcel | None = Parcel(shipped())
+        try:
+            self.parcel: Parcel | None = Parcel(shipped())
+        except OSError as error:
+            raise CannotFork(
+                error.errno, f"there is no room to send it: {error.strerror}"
+            ) from None
         self.told = told()
         self.here = this_folder()
         super().__init__(job, items, slots, limits)
@@ -98,7 +104,8 @@ class FreshCrew(Crew):
         kept = [each.number for each in self.parcel.kept]
         order = (
             len(files),
-            (self.parcel.maker, self.parcel.places, kept, number, self.slots.count),
+            (self.parcel.maker, self.parcel.places, kept, number),
+            (self.slots.count, self.slots.room),
             tuple(self.limits),
             self.closing >= 0,
             self.here >= 0,

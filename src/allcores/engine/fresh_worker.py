@@ -160,9 +160,9 @@ class FreshServer(Server):
 
 def do(reader: wire.Reader, order: Any, files: list[int]) -> bool:
     """Do a part of a loop; whether this process is as it was before."""
-    _, (maker, places, kept, number, count), given, closes, here, told = order
+    _, (maker, places, kept, number), (count, room), given, closes, here, told = order
     limits = Limits(*given)
-    slots = Slots(count, files[0])
+    slots = Slots(count, files[0], room)
     body, *buffers = mapped(files[1:], places, kept)
     if here:
         os.fchdir(files[-1])

@@ -234,7 +234,11 @@ class Run:
             self.count = min(self.count, max(left + waiting, 1))
         crew_class = crew_of(self.way)
         most = self.waiting.most if left is None else min(self.waiting.most, left + waiting)
-        self.slots = Slots.made(self.count, crew_class.apart, most)
+        try:
+            self.slots = Slots.made(self.count, crew_class.apart, most)
+        except OSError as error:
+            why = f"the system refused memory for workers: {error.strerror}"
+            raise CannotFork(error.errno, why) from None
         self.machine = memory.machine()
         self.killed_before = self.machine.killed()
         for stream in (sys.stdout, sys.stderr):

@@ -30,7 +30,8 @@ class Slots:
         another process has made; -1: memory that only forks of this one share.
         """
         self.count, self.file = count, file
-        room = max(count, most)
+        self.room = room = max(count, most)
+        """How many workers have a place there."""
         memory = memoryview(mmap.mmap(file, 32 * (room + 1)))
         self.at = memory[: 8 * room].cast("q")
         self.since, self.spent, self.waited = (

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from allcores.engine.crew import Crew
 from allcores.engine.forkable import why_not_forkable
+from allcores.engine.shipment import CannotShip
 
 Way = Literal["fork", "fresh", "threads"]
 """How workers are made: forks of this process, clean interpreters, or threads of one such worker."""
@@ -32,6 +33,13 @@ def choose(on: str) -> Choice:
     if why is None or on == "fork" or why_not_fresh() is not None:
         return Choice("fork", why)
     return Choice("fresh", why=why)
+
+
+def why_serial(choice: Choice, error: Exception) -> str:
+    """In words why workers of this kind cannot do a loop that was to have them."""
+    if choice.why and isinstance(error, CannotShip):
+        return f"{error}; and only clean interpreters can be workers here: {choice.why}"
+    return str(error)
 
 
 def why_not_fresh() -> str | None:

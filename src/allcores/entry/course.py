@@ -15,6 +15,7 @@ from allcores.engine.interrupts import closed_undisturbed, undisturbed
 from allcores.engine.schedule import NEVER, Batch, Halt, Run, Waiting
 from allcores.engine.shipment import CannotShip, send_along
 from allcores.engine.source import Indexed, Streamed
+from allcores.engine.ways import why_serial
 from allcores.entry.looks import HOW_CHANGED
 from allcores.entry.plans import say_serial
 from allcores.entry.tasting import Tasting
@@ -217,7 +218,7 @@ class Entry(Tasting):
                 except CannotShip as error:
                     if send_along(error.variables) or self.bring(error.also):
                         return Rest(run.rest(), "workers")
-                    return self.give_up(run.rest(), str(error))
+                    return self.give_up(run.rest(), why_serial(self.choice, error))
                 except CannotFork as error:
                     return self.give_up(run.rest(), str(error))
                 except BaseException as error:
