@@ -31,8 +31,8 @@ from allcores.engine.thread_limits import limit_this_worker, threads_each
 REST_SECONDS = 0.05
 """After so long without work there is time to tidy up."""
 PASSED_OVER = ("SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
-SOON_NEEDED = ("allcores.build.job", "allcores.map_job", "cloudpickle")
-"""Modules that jobs are made with."""
+SOON_NEEDED = ("allcores.build.job", "allcores.map_job", "cloudpickle", "threadpoolctl")
+"""Modules that jobs are made with; the last one sets an environment variable when it is imported."""
 
 
 def boot(sock: int, life: int, idle: float, modules: list[str]) -> None:
