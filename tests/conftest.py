@@ -13,7 +13,9 @@ import pytest
 
 # What the person at the keyboard has set for their own loops is not for the tests' loops.
 for _name in ("WORKERS", "ON", "STRICT", "FORCE", "RESUME"):
-    os.environ.pop(f"ALLCORES_{_name}", None)
+    # But all tests hold for each way of making workers: `make ways`.
+    if os.environ.get(f"ALLCORES_{_name}") not in ("fork", "fresh", "threads"):
+        os.environ.pop(f"ALLCORES_{_name}", None)
 
 # A shell starts what is to run in the background with Ctrl-C ignored, and that is inherited.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

@@ -453,7 +453,7 @@ def test_no_orphan_is_left_when_the_program_is_killed(script: Script, body: str)
             y = work(x)
         """)
     wait_for(lambda: script.touched("0.at") and script.touched("1.at"))
-    assert len(group(process.pid)) >= 3
+    assert len(group(process.pid)) >= 2  # threads are all in one process
     process.kill()
     process.wait()
     assert script.gone(process)

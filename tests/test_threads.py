@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -532,3 +533,51 @@ def test_event_loops_and_programs_in_threads() -> None:
     for k in parallel(range(12), on="threads", workers=6):
         lines.append(subprocess.run(["echo", str(k)], capture_output=True, text=True).stdout)
     assert lines == [f"{k}\n" for k in range(12)]
+
+
+def free_threaded() -> str | None:
+    """A Python without global lock, if there is one here."""
+    import glob
+    import shutil
+
+    names = ("python3.13t", "python3.14t", "python3.15t")
+    found = [path for name in names if (path := shutil.which(name))]
+    found += sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/3.*t/bin/python")))
+    return found[0] if found else None
+
+
+def test_without_a_global_lock_threads_compute(tmp_path: Path) -> None:
+    python = free_threaded()
+    if python is None:
+        pytest.skip("no Python without global lock (python3.13t or later) is installed here")
+    import threadpoolctl
+
+    file = tmp_path / "script.py"
+    file.write_text(
+        "from allcores import loop, parallel\n"
+        "loop.listeners.append(lambda report: print(report.threads))\n"
+        "def f(n):\n    return sum(k * k for k in range(n))\n"
+        "found = []\n"
+        "for n in parallel(range(100_000, 100_060)):\n    found.append(f(n))\n"
+        "print(found == [f(n) for n in range(100_000, 100_060)])\n"
+    )
+    library = str(Path(threadpoolctl.__file__).parent)
+    env = {**os.environ, "PYTHONPATH": f"{SRC}:{library}", "PYTHON_GIL": "0"}
+    done = subprocess.run([python, str(file)], capture_output=True, text=True, env=env, timeout=60)
+    assert (done.stdout, done.stderr) == ("True\nTrue\n", "")
+
+
+def test_the_summary_says_what_was_chosen_and_why(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(
+        "import time\nout = []\nfor k in range(100):\n    time.sleep(0.02)\n    out.append(k)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "allcores", "run", "script.py"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": SRC},
+        timeout=60,
+    )
+    words = r"script.py:3  100 iterations  .* times as fast on \d+ threads as on one, for its "
+    assert re.search(words + r"iterations wait \d\d+ % of their time\n", done.stderr), done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
@@ -25,11 +26,13 @@ class Choice(NamedTuple):
 
 def choose(on: str) -> Choice:
     """The way for what the caller asks for: "processes", or a way by its name."""
-    if on == "threads":
-        return Choice("threads", why_not_forkable())
     if on == "fresh":
         return Choice("fresh", why_not_fresh())
     why = why_not_forkable()
+    if on == "threads" and why is None:
+        return Choice("threads")
+    if on == "processes" and why is None and not has_global_lock():
+        return Choice("threads", why="this Python has no global lock")
     if why is None or on == "fork" or why_not_fresh() is not None:
         return Choice("fork", why)
     return Choice("fresh", why=why)
@@ -40,6 +43,11 @@ def why_serial(choice: Choice, error: Exception) -> str:
     if choice.why and isinstance(error, CannotShip):
         return f"{error}; and only clean interpreters can be workers here: {choice.why}"
     return str(error)
+
+
+def has_global_lock() -> bool:
+    """Whether only one thread of a process computes at a time."""
+    return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
 def why_not_fresh() -> str | None:

@@ -7,6 +7,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from allcores.engine.waits import WAITS
+
 if TYPE_CHECKING:
     from allcores.loop import LoopReport
 
@@ -25,6 +27,8 @@ class Total:
     in_workers: int = 0
     replayed: int = 0
     workers: int = 0
+    threads: bool = False
+    idle: float = 0.0
     seconds: float = 0.0
     alone_seconds: float = 0.0
     reason: str = ""
@@ -36,6 +40,8 @@ class Total:
         self.in_workers += report.in_workers
         self.replayed += report.replayed
         self.workers = max(self.workers, report.workers)
+        self.threads |= report.threads
+        self.idle = max(self.idle, report.idle)
         self.seconds += report.seconds
         self.alone_seconds += report.native_seconds + report.worker_seconds
         self.reason = report.reason or self.reason
@@ -95,9 +101,12 @@ class Summary:
             pass
 
     def _parallel_row(self, total: Total) -> tuple[str, ...]:
-        workers = f"{total.workers} worker" + ("s" if total.workers != 1 else "")
+        kind = "thread" if total.threads else "worker"
+        workers = f"{total.workers} {kind}" + ("s" if total.workers != 1 else "")
         times = f"{total.speed_up:.2f}" if total.speed_up >= 0.1 else f"{total.speed_up:.1g}"
         speed = f"{times} times as fast on {workers} as on one"
+        if total.idle >= WAITS:
+            speed += f", for its iterations wait {total.idle:.0%} of their time".replace("%", " %")
         if total.replayed:
             kept = f"{total.replayed:,} of them from the journal"
             return *self._start_of_row(total), kept

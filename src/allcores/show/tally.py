@@ -69,6 +69,8 @@ class Tally:
             "iterations": total.iterations,
             "in_workers": total.in_workers,
             "workers": total.workers,
+            "threads": total.threads,
+            "waiting": round(total.idle, 3),
             "seconds": round(total.seconds, 6),
             "alone_seconds": round(total.alone_seconds, 6),
             "here_because": total.reason,
