@@ -314,7 +314,7 @@ def _phrase(finding: Finding) -> str:
     if not finding.what:
         return finding.why
     verb = "are" if finding.what[0].isdigit() else "is"
-    running = "in use" if finding.what == "CUDA" else "running"
+    running = "running" if "thread" in finding.what else "in use"
     return f"{finding.what} {verb} {running}, and {finding.why}"
 
 
@@ -323,6 +323,9 @@ def _phrase(finding: Finding) -> str:
 
 def _states() -> Iterator[Finding]:
     """Libraries in a state that does not survive a fork, whatever threads there are."""
+    if "numba.np.ufunc.omppool" in sys.modules:
+        # It is imported when the first parallel function is called.
+        yield Finding("Numba's OpenMP", "Numba ends forked processes that use it", False)
     torch = sys.modules.get("torch")
     if torch is not None:
         for device, name in (("cuda", "CUDA"), ("xpu", "Intel's XPU")):

@@ -9,7 +9,6 @@ them again, which takes about 0.1 ms.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -20,8 +19,6 @@ _pauses: dict[str, Any] = {}
 
 def why_not_pausable(file: str) -> str | None:
     """None where the threads of this libgomp can be ended, else what is in the way."""
-    if "numba.np.ufunc.omppool" in sys.modules:
-        return "Numba has used it, and ends forked processes that use it as well"
     if _pause_of(file) is None:
         return "it is too old to end its threads"
     return None
