@@ -315,15 +315,21 @@ def test_loops_in_several_threads(tmp_path: Path) -> None:
     assert fresh(tmp_path, _flat(source)).out == "True\n"
 
 
-def test_an_interpreter_that_cannot_start(tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ["exit 1", "sleep 1000"])
+def test_an_interpreter_that_cannot_start(tmp_path: Path, what: str) -> None:
+    (tmp_path / "python").write_text(f"#!/bin/sh\nexec {what}\n".replace("exec exit", "exit"))
+    (tmp_path / "python").chmod(0o755)
     source = """
     import warnings
     warnings.simplefilter("ignore")
-    sys.executable = "/bin/false"
+    interpreters.START_SECONDS = 0.05
+    sys.executable = os.path.abspath("python")
     print(set(allcores.map(slow, range(20))) == {os.getpid()})
     print(set(allcores.map(slow, range(20))) == {os.getpid()})
+    print(standby.why_not())
     """
-    assert fresh(tmp_path, _flat(source)).out == "True\nTrue\n"
+    expected = "True\nTrue\nclean interpreters do not start\n"
+    assert fresh(tmp_path, _flat(source)).out == expected
 
 
 def test_libraries_are_imported_while_the_loop_runs_natively(tmp_path: Path) -> None:

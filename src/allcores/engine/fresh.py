@@ -92,7 +92,11 @@ class FreshCrew(Crew):
         return not self.workers or standby.ready()
 
     def are_coming(self) -> bool:
-        return standby.are_coming()
+        starting = [w for w in self.workers if isinstance(w, FreshWorker) and not w.started]
+        for worker in starting:
+            if worker.is_stuck():
+                worker.kill()
+        return bool(starting) or (len(self.workers) < self.slots.count and standby.are_coming())
 
     def add(self, number: int) -> Worker:
         """Give the job to one that stands by, or start one."""

@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -24,6 +25,8 @@ from allcores.engine.kept import keeper
 
 IDLE_SECONDS = 60.0
 """After so long without work a clean interpreter ends."""
+START_SECONDS = 60.0
+"""What is not ready after so long is taken for hanging."""
 FAILED_STARTS = 3
 """So many that end before they are ready, one after the other, and no more are tried."""
 SET_BY_US = (b"KMP_DUPLICATE_LIB_OK", "KMP_DUPLICATE_LIB_OK")
@@ -83,6 +86,7 @@ class FreshWorker(Worker):
         super().__init__(pid, sock, lifeline, 0)
         self.reader = _HelloReader(sock)
         self.around = around
+        self.born = time.monotonic()
         self.holds: set[int] = set()
         """The numbers of the big values that it has mapped."""
 
@@ -129,6 +133,10 @@ class FreshWorker(Worker):
         """Whether it has ended, or is about to."""
         return self.ended() or self.sock.fileno() < 0
 
+    def is_stuck(self) -> bool:
+        """Whether it has taken so long to start that it hardly ever will."""
+        return not self.started and time.monotonic() - self.born > START_SECONDS
+
     def disown(self) -> None:
         """In a forked child: it belongs to the parent."""
         try:
@@ -154,7 +162,7 @@ class Standby:
     def why_not(self) -> str | None:
         """Why none can be started here, as far as is known."""
         if self.failed >= FAILED_STARTS:
-            return "clean interpreters end as soon as they are started"
+            return "clean interpreters do not start"
         return why_no_interpreters()
 
     def prepare(self, count: int, imports: Callable[[], list[str]] = list) -> None:
@@ -208,7 +216,7 @@ class Standby:
             return
         now = Surroundings.now()
         for worker in list(self.idle):
-            if worker.gone():
+            if worker.gone() or worker.is_stuck():
                 self.note_end(worker)
             elif worker.around == now:
                 continue

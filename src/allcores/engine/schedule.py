@@ -767,7 +767,7 @@ class Run:
         """How long to wait for workers: until one may have taken too long at what it is at."""
         assert self.crew is not None
         least = None if milliseconds is None else milliseconds / 1000
-        if len(self.crew.workers) < self.count and self.crew.are_coming():
+        if self.crew.are_coming():
             least = STARTING_LOOK if least is None else min(least, STARTING_LOOK)
         if self.holds_back:
             least = memory.LOOK_SECONDS if least is None else min(least, memory.LOOK_SECONDS)
