@@ -573,7 +573,7 @@ class Run:
         """Pickle what a worker is given."""
         assert self.crew is not None
         encode = getattr(self.job, "encode_items", None) if self.crew.apart else None
-        return encode(message) if encode is not None else wire.encode(message)
+        return encode(message) if encode is not None else wire.encode(message, items=True)
 
     def cannot_send(self, chunk: Chunk, error: Exception) -> None:
         """An argument that cannot be pickled: its iteration is the caller's."""

@@ -9,30 +9,44 @@ by who sends them (`mapped.py`); of what is smaller, two copies cost less than n
 from __future__ import annotations
 
 import array
-import copyreg
 import errno
-import io
 import os
 import pickle
 import socket
 import struct
 import sys
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
 from allcores.engine.mapped import map_file, memory_file, write_file
+from allcores.engine.packing import (
+    APART,
+    _as_view,
+    _view,
+    apart,
+    encode,
+    size_of,
+    travels_as_view,
+    whole,
+)
 
 __all__ = [
+    "APART",
     "BIG",
     "Frame",
     "Lost",
     "Reader",
+    "_as_view",
+    "_view",
+    "apart",
     "encode",
     "frame",
     "memory_file",
+    "size_of",
     "small_frame",
+    "travels_as_view",
     "whole",
 ]
 
@@ -41,8 +55,6 @@ PLACE = struct.Struct("<QQq")
 """Of a buffer: its size, where it begins in its file, and the number of that file, or INLINE."""
 INLINE = -1
 BIG = 256 * 1024
-APART = 16 * 1024
-"""Buffers of so many bytes are no part of the pickle, which would copy them twice more."""
 AT_A_TIME = 16 * 1024
 MOST_FILES = 64
 """The system takes 253 descriptors with a message, and a process may have no more than 256 in all."""
@@ -54,129 +66,6 @@ NOT_COME = -1
 
 class Lost(OSError):
     """A message came without its buffers: this process had no descriptor or no room for them."""
-
-
-class _Pinning(pickle.Pickler):
-    """Sends the ids of objects that both sides have, in their place."""
-
-    at_home: Container[int]
-
-    def persistent_id(self, obj: Any) -> int | None:
-        key = id(obj)
-        return key if key in self.at_home else None
-
-
-class _Numbering(pickle.Pickler):
-    """Sends the numbers of objects that both sides know by these."""
-
-    numbers: Mapping[int, int]
-
-    def persistent_id(self, obj: Any) -> int | None:
-        return self.numbers.get(id(obj))
-
-
-def encode(
-    message: Any,
-    at_home: Container[int] | None = None,
-    numbers: Mapping[int, int] | None = None,
-) -> tuple[bytes, list[pickle.PickleBuffer]]:
-    """Pickle a message; big buffers are given back apart.
-
-    at_home: the ids of objects that the other side has as well; it finds them by these. numbers:
-    of others that it has, by id, those by which it finds them.
-    """
-    big: list[pickle.PickleBuffer] = []
-
-    np = sys.modules.get("numpy")
-    arrays = np is not None and hasattr(np, "ndarray")
-    if not arrays and at_home is None and not numbers:
-        return pickle.dumps(message, protocol=5, buffer_callback=apart(big)), big
-    out = io.BytesIO()
-    kind = _Numbering if numbers else pickle.Pickler if at_home is None else _Pinning
-    pickler = kind(out, protocol=5, buffer_callback=apart(big))
-    if isinstance(pickler, _Numbering):
-        assert numbers is not None
-        pickler.numbers = numbers
-    if isinstance(pickler, _Pinning):
-        assert at_home is not None
-        pickler.at_home = at_home
-    if np is not None and arrays:
-        pickler.dispatch_table = {**copyreg.dispatch_table, np.ndarray: _reduce_array}
-    pickler.dump(message)
-    return out.getvalue(), big
-
-
-def apart(big: list[pickle.PickleBuffer]) -> Callable[[pickle.PickleBuffer], bool]:
-    """What a pickler calls for each buffer: has those that are big put into the list."""
-
-    def keep(buffer: pickle.PickleBuffer) -> bool:
-        if size_of(buffer) < APART:
-            return True
-        big.append(buffer)
-        return False
-
-    return keep
-
-
-def size_of(buffer: pickle.PickleBuffer) -> int:
-    """How many bytes a buffer has."""
-    with buffer.raw() as raw:
-        return raw.nbytes
-
-
-def whole(message: Any) -> bytes:
-    """What was received, with all its buffers in one pickle, for `pickle.loads`."""
-    np = sys.modules.get("numpy")
-    if np is None or not hasattr(np, "ndarray"):
-        return pickle.dumps(message, protocol=5)
-    out = io.BytesIO()
-    pickler = pickle.Pickler(out, protocol=5)
-    pickler.dispatch_table = {**copyreg.dispatch_table, np.ndarray: _reduce_received}
-    pickler.dump(message)
-    return out.getvalue()
-
-
-def travels_as_view(array: Any, received: bool = False) -> bool:
-    """Whether an array is sent as a view of its memory, strides and all.
-
-    received: it was made by reading a pickle, where each array is a view of one over bytes.
-    """
-    base = array.base
-    np = sys.modules["numpy"]
-    if type(array) is not np.ndarray or type(base) is not np.ndarray:
-        return False
-    if base.base is not None and (not received or isinstance(base.base, np.ndarray)):
-        return False
-    if not base.flags.c_contiguous or array.dtype.hasobject or base.dtype.hasobject:
-        return False
-    # A small part of much memory is better copied, if its layout does not need the rest.
-    whole = array.flags.c_contiguous or array.flags.f_contiguous
-    return not whole or bool(base.nbytes <= 2 * array.nbytes)
-
-
-def _reduce_array(array: Any) -> Any:
-    return _as_view(array) if travels_as_view(array) else array.__reduce_ex__(5)
-
-
-def _as_view(array: Any) -> Any:
-    base = array.base
-    start = base.__array_interface__["data"][0]
-    offset = array.__array_interface__["data"][0] - start
-    parts = base, array.dtype, array.shape, array.strides, offset, array.flags.writeable
-    return _view, parts
-
-
-def _reduce_received(array: Any) -> Any:
-    return _as_view(array) if travels_as_view(array, True) else array.__reduce_ex__(5)
-
-
-def _view(base: Any, dtype: Any, shape: Any, strides: Any, offset: int, writeable: bool) -> Any:
-    """An array over the memory of `base`, made again."""
-    np = sys.modules["numpy"]
-    array = np.ndarray(shape, dtype, base, offset, strides)
-    if array.flags.writeable and not writeable:
-        array.flags.writeable = False
-    return array
 
 
 class Frame:

@@ -1,0 +1,335 @@
+"""What goes into a pickle and what beside it: the memory of big values is never part of one.
+
+Arrays, tables of pandas and Arrow and all else that pickles out of band does so by itself. Long
+texts and bytes, `array.array` and torch's tensors are helped here.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import io
+import pickle
+import sys
+from array import array as Array
+from collections.abc import Callable, Container, Mapping
+from typing import Any
+
+APART = 16 * 1024
+"""Buffers of so many bytes are no part of the pickle, which would copy them twice more."""
+LONG = 256 * 1024
+"""So long are texts and bytes for which it is worth looking at every object of a message."""
+SPREAD = 2
+"""An item that is a part of more memory than so many times its own is copied."""
+
+
+class _Pinning(pickle.Pickler):
+    """Sends the ids of objects that both sides have, in their place."""
+
+    at_home: Container[int]
+
+    def persistent_id(self, obj: Any) -> int | None:
+        key = id(obj)
+        return key if key in self.at_home else None
+
+
+class _Numbering(pickle.Pickler):
+    """Sends the numbers of objects that both sides know by these."""
+
+    numbers: Mapping[int, int]
+
+    def persistent_id(self, obj: Any) -> int | None:
+        return self.numbers.get(id(obj))
+
+
+def encode(
+    message: Any,
+    at_home: Container[int] | None = None,
+    numbers: Mapping[int, int] | None = None,
+    items: bool = False,
+) -> tuple[bytes, list[pickle.PickleBuffer]]:
+    """Pickle a message; big buffers are given back apart.
+
+    at_home: the ids of objects that the other side has as well; it finds them by these. numbers:
+    of others that it has, by id, those by which it finds them. items: it holds what this process
+    has, of which as little as possible is to be sent.
+    """
+    big: list[pickle.PickleBuffer] = []
+    table = reducers(_reduce_item if items else _reduce_array)
+    if at_home is None and not numbers:
+        if long_ones.likely:
+            return long_ones.encode(message, table)
+        if table is None:
+            return pickle.dumps(message, protocol=5, buffer_callback=apart(big)), big
+    out = io.BytesIO()
+    kind = _Numbering if numbers else pickle.Pickler if at_home is None else _Pinning
+    pickler = kind(out, protocol=5, buffer_callback=apart(big))
+    if isinstance(pickler, _Numbering):
+        assert numbers is not None
+        pickler.numbers = numbers
+    if isinstance(pickler, _Pinning):
+        assert at_home is not None
+        pickler.at_home = at_home
+    if table is not None:
+        pickler.dispatch_table = table
+    pickler.dump(message)
+    body = out.getvalue()
+    long_ones.look(len(body))
+    return body, big
+
+
+def apart(big: list[pickle.PickleBuffer]) -> Callable[[pickle.PickleBuffer], bool]:
+    """What a pickler calls for each buffer: has those that are big put into the list."""
+
+    def keep(buffer: pickle.PickleBuffer) -> bool:
+        if size_of(buffer) < APART:
+            return True
+        big.append(buffer)
+        return False
+
+    return keep
+
+
+def size_of(buffer: pickle.PickleBuffer) -> int:
+    """How many bytes a buffer has."""
+    with buffer.raw() as raw:
+        return raw.nbytes
+
+
+def whole(message: Any) -> bytes:
+    """What was received, with all its buffers in one pickle, for `pickle.loads`."""
+    table = reducers(_reduce_received)
+    if table is None:
+        return pickle.dumps(message, protocol=5)
+    out = io.BytesIO()
+    pickler = pickle.Pickler(out, protocol=5)
+    pickler.dispatch_table = table
+    pickler.dump(message)
+    return out.getvalue()
+
+
+def reducers(of_array: Callable[[Any], Any]) -> dict[type, Callable[[Any], Any]] | None:
+    """How objects of some types are taken apart; None where all go their own way."""
+    found: dict[type, Callable[[Any], Any]] = {}
+    np = sys.modules.get("numpy")
+    if np is not None and hasattr(np, "ndarray"):
+        found[np.ndarray] = of_array
+    if "array" in sys.modules:
+        found[Array] = _reduce_numbers
+    storage = getattr(sys.modules.get("torch.storage"), "TypedStorage", None)
+    if storage is not None:
+        found[storage] = _reduce_storage
+    return {**copyreg.dispatch_table, **found} if found else None
+
+
+# -- long texts and bytes, which pickle puts into its stream
+
+
+class LongOnes:
+    """Whether messages have long texts or bytes in them, and how they are sent beside the pickle.
+
+    Each costs one copy there. To find them every object is looked at, which takes longer than it
+    saves where there are none.
+    """
+
+    def __init__(self) -> None:
+        self.likely = False
+        self.misses = 0
+        """Messages that were long for other reasons."""
+
+    def look(self, size: int) -> None:
+        """A message was so long without looking."""
+        if size >= LONG and self.misses < 3:
+            self.likely = True
+
+    def encode(
+        self, message: Any, table: dict[type, Callable[[Any], Any]] | None
+    ) -> tuple[bytes, list[pickle.PickleBuffer]]:
+        out = io.BytesIO()
+        big: list[pickle.PickleBuffer] = []
+        pickler = _Shortening(out, protocol=5, buffer_callback=apart(big))
+        if table is not None:
+            pickler.dispatch_table = table
+        pickler.dump(message)
+        body = out.getvalue()
+        if not pickler.kinds:
+            self.likely = False
+            self.misses += len(body) >= LONG
+            return body, big
+        parts = body, pickler.kinds, [*big, *pickler.buffers]
+        big = []
+        return pickle.dumps(_Lengthened(parts), protocol=5, buffer_callback=big.append), big
+
+
+long_ones = LongOnes()
+
+
+class _Shortening(pickle.Pickler):
+    """Leaves long texts and bytes out."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.places: dict[int, int] = {}
+        self.kinds: list[str] = []
+        self.buffers: list[pickle.PickleBuffer] = []
+        self.kept: list[Any] = []
+
+    def persistent_id(self, obj: Any) -> int | None:
+        kind = type(obj)
+        if (kind is not bytes and kind is not str and kind is not bytearray) or len(obj) < LONG:
+            return None
+        place = self.places.get(id(obj))
+        if place is None:
+            place = self.places[id(obj)] = len(self.kinds)
+            self.kinds.append(kind.__name__)
+            self.kept.append(obj)
+            data = obj.encode("utf-8", "surrogatepass") if kind is str else obj
+            self.buffers.append(pickle.PickleBuffer(data))
+        return place
+
+
+class _Lengthened:
+    """A message that was pickled by `_Shortening`: unpickled, it is the message itself."""
+
+    def __init__(self, parts: tuple[bytes, list[str], list[pickle.PickleBuffer]]) -> None:
+        self.parts = parts
+
+    def __reduce__(self) -> Any:
+        return _lengthened, self.parts
+
+
+class _Lengthening(pickle.Unpickler):
+    longs: list[Any]
+
+    def persistent_load(self, place: int) -> Any:
+        return self.longs[place]
+
+
+def _lengthened(body: bytes, kinds: list[str], buffers: list[Any]) -> Any:
+    others = len(buffers) - len(kinds)
+    unpickler = _Lengthening(io.BytesIO(body), buffers=buffers[:others])
+    unpickler.longs = list(map(_long, kinds, buffers[others:]))
+    return unpickler.load()
+
+
+def _long(kind: str, buffer: Any) -> Any:
+    if kind == "str":
+        return str(buffer, "utf-8", "surrogatepass")
+    return bytes(buffer) if kind == "bytes" else bytearray(buffer)
+
+
+# -- arrays
+
+
+def travels_as_view(array: Any, received: bool = False) -> bool:
+    """Whether an array is sent as a view of its memory, strides and all.
+
+    received: it was made by reading a pickle, where each array is a view of one over bytes.
+    """
+    base = array.base
+    np = sys.modules["numpy"]
+    if type(array) is not np.ndarray or type(base) is not np.ndarray:
+        return False
+    if base.base is not None and (not received or isinstance(base.base, np.ndarray)):
+        return False
+    if not base.flags.c_contiguous or array.dtype.hasobject or base.dtype.hasobject:
+        return False
+    # A small part of much memory is better copied, if its layout does not need the rest.
+    whole = array.flags.c_contiguous or array.flags.f_contiguous
+    return not whole or bool(base.nbytes <= 2 * array.nbytes)
+
+
+def _reduce_array(array: Any) -> Any:
+    return _as_view(array) if travels_as_view(array) else array.__reduce_ex__(5)
+
+
+def _reduce_item(array: Any) -> Any:
+    """Of an item that is part of much memory, only the part; what it computes to may depend on
+    whether its elements lie side by side, so that those that do not still do not.
+    """
+    if travels_as_view(array) and array.base.nbytes <= SPREAD * array.nbytes:
+        return _as_view(array)
+    if array.flags.c_contiguous or array.flags.f_contiguous or array.dtype.hasobject:
+        return array.__reduce_ex__(5)
+    spread = _spread_alike(array)
+    return array.__reduce_ex__(5) if spread is None else _as_view(spread)
+
+
+def _spread_alike(array: Any) -> Any:
+    """A copy whose axes lie in memory in the same order, with gaps where there are gaps; or None."""
+    np = sys.modules["numpy"]
+    steps = [abs(step) for step in array.strides]
+    order = sorted(range(array.ndim), key=lambda axis: (-steps[axis], axis))
+    # From the innermost axis outwards: how many elements, and whether there are gaps between them.
+    sizes: list[int] = []
+    gaps: list[bool] = []
+    extent = array.itemsize
+    for axis in reversed(order):
+        size, step = array.shape[axis], steps[axis]
+        sizes.append(size)
+        gaps.append(size > 1 and step > extent)
+        if size > 1 and step < extent:
+            return None  # elements share memory
+        if size > 1:
+            extent += step * (size - 1)
+    # An axis inside of a gap has one element more than is used.
+    shape = [size + gap for size, gap in zip(sizes, [*gaps[1:], False])]
+    base = np.empty([*reversed(shape), 1 + gaps[0]], array.dtype)
+    view = base[(*(slice(size) for size in reversed(sizes)), 0)]
+    view = view[tuple(slice(None, None, -1 if array.strides[axis] < 0 else 1) for axis in order)]
+    view = view.transpose([order.index(axis) for axis in range(array.ndim)])
+    view[...] = array
+    view.flags.writeable = array.flags.writeable
+    return view
+
+
+def _as_view(array: Any) -> Any:
+    base = array.base
+    start = base.__array_interface__["data"][0]
+    offset = array.__array_interface__["data"][0] - start
+    parts = base, array.dtype, array.shape, array.strides, offset, array.flags.writeable
+    return _view, parts
+
+
+def _reduce_received(array: Any) -> Any:
+    return _as_view(array) if travels_as_view(array, True) else array.__reduce_ex__(5)
+
+
+def _view(base: Any, dtype: Any, shape: Any, strides: Any, offset: int, writeable: bool) -> Any:
+    """An array over the memory of `base`, made again."""
+    np = sys.modules["numpy"]
+    array = np.ndarray(shape, dtype, base, offset, strides)
+    if array.flags.writeable and not writeable:
+        array.flags.writeable = False
+    return array
+
+
+# -- what pickles by copying, though it need not
+
+
+def _reduce_numbers(numbers: Any) -> Any:
+    """An `array.array`."""
+    if len(numbers) * numbers.itemsize < APART or numbers.typecode in ("u", "w"):
+        return numbers.__reduce_ex__(5)
+    return _numbers, (numbers.typecode, pickle.PickleBuffer(numbers))
+
+
+def _numbers(kind: str, buffer: Any) -> Any:
+    numbers = Array(kind)
+    numbers.frombytes(buffer)
+    return numbers
+
+
+def _reduce_storage(storage: Any) -> Any:
+    """The memory of a tensor of torch's: that of an ordinary one is a buffer like others."""
+    torch: Any = sys.modules["torch"]
+    if storage.device.type != "cpu" or storage.nbytes() < APART or storage.is_shared():
+        return storage.__reduce__()
+    memory = torch.empty(0, dtype=torch.uint8).set_(storage._untyped_storage)
+    return _storage, (pickle.PickleBuffer(memory.numpy()), storage.dtype)
+
+
+def _storage(buffer: Any, dtype: Any) -> Any:
+    import torch  # type: ignore[import-not-found, unused-ignore]
+
+    memory = torch.frombuffer(buffer, dtype=torch.uint8).untyped_storage()
+    return torch.storage.TypedStorage(wrap_storage=memory, dtype=dtype, _internal=True)
