@@ -33,7 +33,8 @@ def choose(on: str) -> Choice:
         return Choice("threads")
     if on == "processes" and why is None and not has_global_lock():
         return Choice("threads", why="this Python has no global lock")
-    if why is None or on == "fork" or why_not_fresh() is not None:
+    tried = sys.platform.startswith("linux")
+    if why is None or on == "fork" or not tried or why_not_fresh() is not None:
         return Choice("fork", why)
     return Choice("fresh", why=why)
 
