@@ -139,11 +139,11 @@ def test_work_is_done_by_several_processes() -> None:
         time.sleep(0.005)
         return os.getpid()
 
-    found = set(allcores.map(who, range(20), chunk=1))
+    found = set(allcores.map(who, range(20), chunk=1, on="fork"))
     assert len(found) == 2
     assert os.getpid() not in found
     assert set(allcores.map(who, range(3), on="serial")) == {os.getpid()}
-    assert set(allcores.map(who, range(3), workers=3)) - found
+    assert set(allcores.map(who, range(3), workers=3, on="fork")) - found
 
 
 def test_tiny_work_stays_here(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -385,7 +385,7 @@ def test_a_death_is_laid_to_the_iteration_that_dies_alone(tmp_path: Path) -> Non
         for k in parallel(range(40), on="threads", workers=8):
             found.append(die_at_13(k, count, here))
     assert found == list(range(13))
-    assert count.read_text() == ".."
+    assert count.read_text() in ("..", "...")  # perhaps with others, and alone
 
 
 def test_a_death_that_does_not_come_again_costs_nothing(tmp_path: Path) -> None:

@@ -141,8 +141,7 @@ class Chunks:
         if how is None:
             culprit.stopped("timeout")
             return
-        # One that dies by itself is what the others were lost to before.
-        culprit.deaths, culprit.how = culprit.deaths + 1 + culprit.suspect, how
+        culprit.deaths, culprit.how = culprit.deaths + 1, how
         culprit.suspect = False
         if culprit.deaths > self.retries:
             culprit.stopped("died")
