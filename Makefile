@@ -1,14 +1,16 @@
 # `make demo` and `make test` are the two to start with. Each sets up all it needs.
 .POSIX:
-.PHONY: help demo test slow fuzz chaos soak corpus bench clean
+.PHONY: help demo test ways slow fuzz chaos soak corpus bench clean
 
 N = 100000
 RUNS = 500
+WAYS = fork fresh threads
 PACKAGES =
 
 help:
 	@echo "make demo    install in .venv, explain and run examples/cheatsheet.py"
 	@echo "make test    lint, types, and the tests on every Python from 3.11 to 3.13 found here"
+	@echo "make ways    the tests, and some random loops, with each way of making workers: make ways WAYS=threads"
 	@echo "make slow    the tests that take minutes"
 	@echo "make fuzz    N random loops ($(N)), each compared with the plain loop: make fuzz N=5000"
 	@echo "make chaos   RUNS loops ($(RUNS)) under kills, Ctrl-C, full disks and other faults: make chaos RUNS=50"
@@ -26,6 +28,12 @@ demo:
 
 test:
 	@sh .ci/test
+
+ways:
+	@venv=$$(sh .ci/venv dev) && for way in $(WAYS); do \
+		echo "== $$way" && export ALLCORES_ON=$$way && \
+		"$$venv/bin/python" -m pytest -q && "$$venv/bin/python" -m tests.fuzz.run 2000 || exit 1; \
+	done
 
 slow:
 	@venv=$$(sh .ci/venv dev) && "$$venv/bin/python" -m pytest -q -m slow

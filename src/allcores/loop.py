@@ -54,8 +54,8 @@ def parallel(
 ) -> _Parallel:
     """Run the `for` statement over this on every core, with the outcome of the plain loop.
 
-    iterable: anything a `for` loop takes. workers: how many processes (default: the cores this
-    process may use, or $ALLCORES_WORKERS). on: "processes" (the default, or $ALLCORES_ON), made
+    iterable: anything a `for` loop takes. workers: how many at most (default: $ALLCORES_WORKERS,
+    or the cores this process may use, and up to 64 threads where iterations wait). on: "processes" (the default, or $ALLCORES_ON), made
     by "fork" or "fresh", clean interpreters, where this process cannot be forked; "fork", "fresh"
     or "threads" for these alone; "serial". strict: raise NotParallel where the loop would run serially with a warning
     (also by $ALLCORES_STRICT=1). chunk: iterations sent to a worker at a time (default: by time).

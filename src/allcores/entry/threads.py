@@ -28,9 +28,12 @@ PROCESS_WIDE = frozenset(
     multiprocessing ProcessPoolExecutor current_thread get_ident get_native_id main_thread local
     active_count setdefaulttimeout setrlimit nice sched_setaffinity tracemalloc monkeypatch mock
     putenv unsetenv getrusage thread_time process_time _getframe
-    current_frames setcheckinterval excepthook displayhook breakpoint pdb faulthandler""".split()
+    current_frames excepthook displayhook breakpoint pdb faulthandler printoptions
+    set_printoptions option_context set_option""".split()
 )
 """What work mentions that is the same for all threads of a process, or tells threads apart."""
+NAMES_FILES = frozenset(("getpid",))
+"""What programs make names of files of, each of which is then one worker's."""
 UNSAFE = frozenset(
     """tkinter turtle curses readline locale signal multiprocessing cProfile profile trace sqlite3
     dbm shelve idlelib ctypes""".split()
@@ -129,6 +132,8 @@ def why_not_these(found: Found, settings: Settings) -> str | None:
         return "what it reads is another one in each thread"
     if settings.on == "threads":
         return None
+    if words & NAMES_FILES:
+        return "threads have the process's id in common"
     for name in {*modules_of(found.values), *(words & others())}:
         if not may_be_in_threads(name):
             return f"`{name}` is not known to be for several threads"
