@@ -81,21 +81,25 @@ def _has_name(obj: Any) -> bool:
 
 
 def _plain(items: list[Any]) -> bool:
-    """Whether items are numbers and texts, or tuples of these."""
+    """Whether items are numbers and texts, or tuples of these; or such items of a `map`."""
     kinds = set(map(type, items))
     known = atoms()
     if kinds <= known:
         return True
-    return kinds == {tuple} and {type(part) for item in items for part in item} <= known
+    if len(kinds) == 1 and kinds.pop().__module__ == "allcores.map_job":
+        return _plain([item.value for item in items])
+    return (
+        set(map(type, items)) == {tuple}
+        and {type(part) for item in items for part in item} <= known
+    )
 
 
 class ItemSender(Sender):
     """Pickles items for workers that have their job."""
 
     def __init__(self, stream: io.BytesIO, keep: Any, sent: Sent) -> None:
-        super().__init__(stream, keep)
+        super().__init__(stream, keep, theirs=sent.sender.theirs)
         self.sent = sent
-        self.theirs = sent.sender.theirs
         self.spaces = sent.sender.spaces
 
     def persistent_id(self, obj: Any) -> int | None:

@@ -88,9 +88,10 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
         stream: io.BytesIO,
         keep: Callable[[pickle.PickleBuffer], bool],
         along: Iterable[tuple[str, str]] = (),
+        theirs: dict[int, tuple[str, str]] | None = None,
     ) -> None:
         """keep: whether a buffer is to be a part of the pickle. along: variables of imported modules
-        that are sent as well."""
+        that are sent as well. theirs: what `variables_of_others` gave another one."""
         super().__init__(stream, protocol=5, buffer_callback=keep)
         self.spaces: dict[int, Space] = {}
         """Of namespaces by value, by their ids."""
@@ -114,7 +115,7 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
         self.shapes: dict[type, Shape] = {}
         self.of_others: dict[tuple[str, str], None] = {}
         """Variables of modules that go by name, of which the values are come by otherwise."""
-        self.theirs = variables_of_others(along)
+        self.theirs = variables_of_others(along) if theirs is None else theirs
         self.last: Any = None
 
     def reducer_override(self, obj: Any) -> Reduced:
