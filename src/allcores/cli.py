@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from allcores.commands.convert import convert
+from allcores.commands.doctor import doctor
 from allcores.commands.files import Action, Refusal, complain, path_and_line, plan_at, plans_in
 from allcores.commands.find import find
 from allcores.commands.running import RunCommand
@@ -287,6 +288,7 @@ def _explained_in(
 allcores.add_command(find)
 allcores.add_command(convert)
 allcores.add_command(verify)
+allcores.add_command(doctor)
 
 
 def main() -> NoReturn:

@@ -102,9 +102,38 @@ OWNERS = [
 ]
 """The first that fits a thread is taken for its owner."""
 
+USED_BY = {
+    "duckdb": "DuckDB",
+    "grpc": "gRPC",
+    "jax": "JAX",
+    "lightgbm": "libgomp (OpenMP)",
+    "numba": "Numba",
+    "numexpr": "numexpr",
+    "numpy": "OpenBLAS",
+    "polars": "Polars",
+    "pyarrow": "Arrow",
+    "PyQt5": "Qt",
+    "PyQt6": "Qt",
+    "PySide6": "Qt",
+    "ray": "Ray",
+    "scipy": "OpenBLAS",
+    "sklearn": "libgomp (OpenMP)",
+    "tensorflow": "TensorFlow",
+    "torch": "libgomp (OpenMP)",
+    "xgboost": "libgomp (OpenMP)",
+    "zmq": "ZeroMQ",
+}
+"""Whose threads modules start when they are used, if not before."""
+
 _patterns = [
     (each, re.compile(each.files or "$^"), re.compile(each.names or "$^")) for each in OWNERS
 ]
+
+
+def once_used(module: str) -> Owner | None:
+    """Whose threads a module will have started when it has been used, as far as is known."""
+    name = USED_BY.get(module.partition(".")[0])
+    return next((each for each in OWNERS if each.name == name), None)
 
 
 def owner_of(name: str, file: str | None) -> Owner | None:
