@@ -6,7 +6,9 @@ import copy
 import gc
 import io
 import operator
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from itertools import chain, repeat
 from types import CodeType, FunctionType, GeneratorType, ModuleType
 from typing import Any, cast
@@ -32,6 +34,7 @@ _BUILT_IN: tuple[type, ...] = (
     type({}.keys()),
     type({}.values()),
     type({}.items()),
+    deque,
 )
 _SAMPLES: tuple[Any, ...] = (
     *(
@@ -49,6 +52,8 @@ _SAMPLES: tuple[Any, ...] = (
         {}.items(),
     ),
     reversed([]),
+    *(reversed({}), reversed({}.values()), reversed({}.items())),
+    *(deque(), reversed(deque())),
 )
 _ITERATOR_BY_INDEX = type(iter(type("_", (), {"__getitem__": None})()))
 """What `iter` gives for NumPy's arrays, among others."""
@@ -65,7 +70,7 @@ def plain_source(iterable: Any) -> bool:
 
 def _plain(iterable: Any, drawn_from: set[int]) -> bool:
     kind = type(iterable)
-    if kind in _BUILT_IN:
+    if kind in _BUILT_IN or _iterates_as_built_in(cast(Any, kind)):
         return True
     if id(iterable) in drawn_from:
         return False
@@ -79,11 +84,20 @@ def _plain(iterable: Any, drawn_from: set[int]) -> bool:
         except (TypeError, AttributeError):
             return False
         return all(_plain(p, drawn_from) for p in (parts if kind is zip else parts[:1]))
-    if kind is _ITERATOR_BY_INDEX:
+    if kind is _ITERATOR_BY_INDEX or kind is reversed:
         over = iterable.__reduce__()[1][0]
         drawn_from.add(id(iterable))
-        return type(over).__name__ == "ndarray" and plain_source(over)
+        by_index = kind is reversed and type(over) in (tuple, str, bytes, bytearray)
+        return by_index or (type(over).__name__ == "ndarray" and plain_source(over))
     return kind.__name__ == "ndarray" and kind.__module__ == "numpy" and iterable.ndim > 0
+
+
+@cache
+def _iterates_as_built_in(kind: type) -> bool:
+    """Whether it is a subclass of a built-in type (a Counter, a named tuple) that iterates as that."""
+    base = next((base for base in _BUILT_IN if issubclass(kind, base)), None)
+    own = next((vars(cls)["__iter__"] for cls in kind.__mro__ if "__iter__" in vars(cls)), None)
+    return base is not None and own is vars(base)["__iter__"]
 
 
 def as_is(iterator: Iterator[Any]) -> Iterator[Any]:

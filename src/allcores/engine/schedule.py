@@ -26,7 +26,7 @@ from allcores.engine.limits import NO_LIMITS, Limits
 from allcores.engine.serve import SPOILS
 from allcores.engine.shipment import CannotShip
 from allcores.engine.slots import BESIDE, IDLE, REFUSED, SENDING, STARTING, Slots
-from allcores.engine.source import Indexed, Streamed
+from allcores.engine.source import Indexed, Streamed, as_sent
 from allcores.engine.waits import FIRST, MOST_PROCESSES, WAITS, Growth
 from allcores.engine.ways import Way, crew_of
 from allcores.engine.wire import Lost
@@ -551,7 +551,7 @@ class Run:
     def assign(self, worker: Worker, chunk: Chunk) -> None:
         assert self.crew is not None
         here = self.crew.apart or not self.source.by_index
-        given = list(chunk.items) if here else None
+        given = as_sent(chunk.items) if here else None
         message = chunk.start, chunk.stop, given, chunk.last, chunk.alone
         try:
             body, big = self.encode(message) if given else (pickle.dumps(message, protocol=5), [])

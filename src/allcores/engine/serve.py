@@ -75,7 +75,9 @@ class Server:
                 continue
             start, stop, given, last, alone = self.decode_items(body, buffers=big)
             del body, big
-            chunk = given if given is not None else [self.items[i] for i in range(start, stop)]
+            chunk = (
+                list(given) if given is not None else [self.items[i] for i in range(start, stop)]
+            )
             if alone and self.memory is not None and self.memory.worn():
                 # What earlier iterations have left behind must not count against this one.
                 self.send([], None, Cut(0, "crowded"), 0.0)

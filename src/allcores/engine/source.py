@@ -80,6 +80,13 @@ class _Slice(Sequence[Any]):
         return (items[i] for i in range(self.start, self.stop))
 
 
+def as_sent(items: Sequence[Any]) -> Sequence[Any]:
+    """Items as a worker is sent them that does not hold them: part of a range is a range."""
+    if type(items) is _Slice and type(items.items) is range:
+        return items.items[items.start : items.stop]
+    return list(items)
+
+
 class Streamed:
     """An iterator, read one item ahead so that the last chunk is known to be the last.
 
