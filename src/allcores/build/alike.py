@@ -15,8 +15,9 @@ from functools import partial
 from types import CodeType, ModuleType
 from typing import Any, NamedTuple
 
+from allcores.build.by_name import named
 from allcores.build.digest import CannotDigest
-from allcores.build.made_of import VALUE, MadeOf, imported_by, where
+from allcores.build.made_of import VALUE, MadeOf, imported_by, mentioned_in, where
 from allcores.build.travel import RANDOM_HASHES
 from allcores.engine.functions import global_names
 from allcores.engine.shipment import CannotShip
@@ -43,6 +44,8 @@ class Alike(MadeOf):
         """by_value: the variables of modules that are sent, as far as they count. sent: variables
         of other modules that are sent as well."""
         super().__init__()
+        self.mentioned_by_name: set[str] = set()
+        """What is mentioned in code that goes by name."""
         self.by_value = {id(variables) for variables in by_value}
         self.sent = sent
 
@@ -76,6 +79,8 @@ class Alike(MadeOf):
                     "interpreter"
                 )
         super().reach(namespace, code)
+        if id(namespace) not in self.by_value:
+            self.mentioned_by_name |= mentioned_in(code)
 
     def reach_global(self, namespace: dict[str, Any], name: str, code: Any) -> None:
         if name in namespace and id(namespace) in self.by_value:
@@ -84,6 +89,8 @@ class Alike(MadeOf):
             super().reach_global(namespace, name, code)
 
     def reach_import(self, namespace: dict[str, Any], name: str, code: Any) -> None:
+        if not is_a(sys.modules.get(name, sys), ModuleType):
+            return  # it is sent
         super().reach_import(namespace, name, code)
         if name in sys.modules:
             self.tell_apart(name, sys.modules[name])
@@ -96,14 +103,25 @@ class Alike(MadeOf):
 
     def tell_apart(self, name: str, module: Any) -> None:
         """What is imported by a name must be the same module."""
-        pieces = module.__name__.encode(), str(getattr(module, "__file__", None)).encode()
-        self.later(("module", name), f"module {name}", f"the module `{name}`", lambda: pieces)
+        pieces = f"{getattr(module, '__name__', name)} {getattr(module, '__file__', None)}".encode()
+        self.later(("module", name), f"module {name}", f"the module `{name}`", lambda: (pieces,))
 
 
-def imports_of(codes: Iterable[CodeType]) -> list[str]:
-    """The modules that code imports when it runs, and that are there already."""
-    names = {name for code in codes for name in imported_by(code)}
-    return sorted(name for name in names if name in sys.modules)
+def imports_of(codes: Iterable[CodeType]) -> tuple[list[str], list[tuple[str, Any]]]:
+    """The modules that code imports when it runs, as far as they are there already.
+
+    By name those that are found by it; then names and what stands for them here.
+    """
+    plain, others = [], []
+    for name in sorted({name for code in codes for name in imported_by(code)}):
+        found = sys.modules.get(name)
+        if found is None:
+            continue
+        if named(found) and found.__name__ == name:
+            plain.append(name)
+        else:
+            others.append((name, found))
+    return plain, others
 
 
 def compare(then: dict[str, tuple[str, str]], now: Alike) -> None:

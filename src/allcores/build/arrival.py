@@ -8,6 +8,7 @@ from __future__ import annotations
 import abc
 import importlib
 import marshal
+import pickle
 import sys
 from collections import deque
 from collections.abc import Callable
@@ -29,6 +30,9 @@ class Absent:
         return f"<{self.words} of another process>"
 
 
+MISSING: Any = type("Missing", (), {})
+
+
 class Arrivals:
     """What has arrived with the job that this process has."""
 
@@ -37,12 +41,18 @@ class Arrivals:
         """Modules by value."""
         self.kept: list[ModuleType] = []
         """What stood in their places."""
+        self.aliases: list[tuple[str, Any]] = []
+        """Names of modules that stand for others, and what they stood for."""
+        self.undo: list[tuple[dict[str, Any], str, Any]] = []
+        """Variables of modules that are imported, and what they were."""
         self.spaces: list[dict[str, Any]] = []
         """The variables of modules by value, and of code that was run by `exec`."""
         self.codes: list[tuple[CodeType, dict[str, Any]]] = []
         """Code by value, with its module variables."""
         self.numbered: dict[int, Any] = {}
         """What items may hold, by number."""
+        self.nans: dict[int, float] = {}
+        """Numbers that are none, by what they are known by."""
         self.local: dict[int, int] = {}
         """The numbers of classes that nobody finds by name, by id."""
 
@@ -51,11 +61,37 @@ class Arrivals:
         for name, module in self.modules.items():
             if sys.modules.get(name) is module and name != "__main__":
                 del sys.modules[name]
+        for name, old in self.aliases:
+            if old is None:
+                sys.modules.pop(name, None)
+            else:
+                sys.modules[name] = old
+        self.aliases = []
+        for variables, name, old in reversed(self.undo):
+            if old is MISSING:
+                variables.pop(name, None)
+            else:
+                variables[name] = old
+        self.undo = []
         self.modules, self.spaces, self.codes = {}, [], []
-        self.numbered, self.local = {}, {}
+        self.numbered, self.local, self.nans = {}, {}, {}
 
 
 here = Arrivals()
+
+
+class Reader(pickle.Unpickler):
+    """Reads what has arrived."""
+
+    def persistent_load(self, known_by: Any) -> Any:
+        if type(known_by) is int:
+            return here.numbered[known_by]
+        module, number = known_by
+        if module:
+            return imported(module).nan
+        if number not in here.nans:
+            here.nans[number] = float("nan")
+        return here.nans[number]
 
 
 # -- modules
@@ -76,19 +112,19 @@ def space(name: str | None, about: dict[str, Any], builtins: dict[str, Any] | No
     here.spaces.append(variables)
     variables.update(about)
     variables["__builtins__"] = sys.modules["builtins"] if builtins is None else builtins
-    return _Space(variables, name)
+    return _Space(variables, name, True)
 
 
 class _Space:
     """Module variables, as pickles carry them."""
 
-    def __init__(self, variables: dict[str, Any], name: str | None) -> None:
-        self.variables, self.name = variables, name
+    def __init__(self, variables: dict[str, Any], name: str | None, by_value: bool) -> None:
+        self.variables, self.name, self.by_value = variables, name, by_value
 
 
 def variables_of(name: str) -> _Space:
     """The variables of a module that is imported."""
-    return _Space(vars(imported(name)), name)
+    return _Space(vars(imported(name)), name, False)
 
 
 def imported(name: str) -> ModuleType:
@@ -112,7 +148,16 @@ def at(module: str, path: str) -> Any:
 def bind(variables: list[tuple[_Space, str, tuple[Any, ...]]]) -> None:
     """Put module variables into their places."""
     for where, name, value in variables:
+        if not where.by_value:
+            here.undo.append((where.variables, name, where.variables.get(name, MISSING)))
         where.variables[name] = value[0]
+
+
+def call(name: str, module: Any) -> None:
+    """Have a name stand for a module, or for what the program has put in its place."""
+    if sys.modules.get(name) is not module:
+        here.aliases.append((name, sys.modules.get(name)))
+        sys.modules[name] = module
 
 
 # -- functions
@@ -163,27 +208,32 @@ def make_class(meta: Any, name: str, bases: tuple[type, ...], keywords: dict[str
     hears = any("__init_subclass__" in vars(k) for b in bases for k in b.__mro__[:-1])
     if not hears:
         return maker.__new__(meta, name, bases, keywords)  # type: ignore[no-any-return]
-    try:
-        # Bases are not told of a class that they have been told of where it was made.
-        made: Any = maker.__new__(meta, name, (_Nobody,), keywords)
-        made.__bases__ = bases
-    except TypeError:
-        made = maker.__new__(meta, name, bases, keywords)
-    return made  # type: ignore[no-any-return]
+    # Bases are not told of a class that they have been told of where it was made.
+    for nobody in (_Nobody, _NobodyWithoutAttributes):
+        try:
+            made: Any = maker.__new__(meta, name, (nobody,), dict(keywords))
+            made.__bases__ = bases
+            return made  # type: ignore[no-any-return]
+        except TypeError:
+            continue
+    return maker.__new__(meta, name, bases, keywords)  # type: ignore[no-any-return]
 
 
 class _Nobody:
     pass
 
 
+class _NobodyWithoutAttributes:
+    __slots__ = ()
+
+
 def fill_class(cls: type, state: Any) -> None:
-    attributes, home = state
-    registered = attributes.pop("_abc_impl", None)
+    attributes, registered, home = state
     for name, value in attributes.items():
         type.__setattr__(cls, name, value)
     if sys.version_info >= (3, 13) and "__firstlineno__" in attributes:
         type.__setattr__(cls, "__firstlineno__", attributes["__firstlineno__"])
-    for each in registered or ():
+    for each in registered:
         abc.ABCMeta.register(cls, each)  # type: ignore[arg-type]
     bind(home)
 
@@ -192,7 +242,7 @@ def fill_enum(cls: type, state: Any) -> None:
     from cloudpickle import cloudpickle
 
     given, home = state
-    cloudpickle._class_setstate(cls, (given, {}))
+    cloudpickle._class_setstate(cls, given)
     bind(home)
 
 

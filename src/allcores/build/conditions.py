@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from allcores.build.digest import is_own
 from allcores.build.settings import LIBRARIES
 
 
@@ -128,11 +129,16 @@ def _levels(logging: Any) -> Any:
     names = dict(logging.root.manager.loggerDict)
     found = {n: (x.level, x.disabled) for n, x in names.items() if hasattr(x, "disabled")}
     told = {n: pair for n, pair in found.items() if pair != (0, False)}
-    return told, logging.root.level, logging.root.manager.disable
+    called = dict(logging._levelToName), dict(logging._nameToLevel)
+    return told, logging.root.level, logging.root.manager.disable, called
 
 
 def _put_levels(logging: Any, wanted: Any) -> None:
-    told, root, disable = wanted
+    told, root, disable, names = wanted
+    for known, name in zip((logging._levelToName, logging._nameToLevel), names, strict=True):
+        if known != name:
+            known.clear()
+            known.update(name)
     for name, logger in list(logging.root.manager.loggerDict.items()):
         if (
             hasattr(logger, "disabled")
@@ -198,6 +204,23 @@ def _put_plots(matplotlib: Any, wanted: Any) -> None:
         dict.update(matplotlib.rcParams, wanted)
 
 
+def _put_collection(gc: Any, wanted: Any) -> None:
+    gc.set_threshold(*wanted[0])
+    (gc.enable if wanted[1] else gc.disable)()
+
+
+def _reducers(copyreg: Any) -> Any:
+    """What pickles objects of the program's, or does so by functions of the program's."""
+    table = list(copyreg.dispatch_table.items())
+    return {cls: reduce for cls, reduce in table if is_own(cls) or is_own(reduce)}
+
+
+def _put_reducers(copyreg: Any, wanted: Any) -> None:
+    for cls in _reducers(copyreg).keys() - wanted.keys():
+        del copyreg.dispatch_table[cls]
+    copyreg.dispatch_table.update(wanted)
+
+
 CONDITIONS = {
     "the locale": Condition("locale", lambda m: m.setlocale(m.LC_ALL), _put_locale),
     "the context of `decimal`": Condition("decimal", _decimal, _put_decimal),
@@ -212,13 +235,16 @@ CONDITIONS = {
     ),
     "the table of dialects of `csv`": Condition("csv", _dialects, _put_dialects),
     "the settings of garbage collection": Condition(
-        "gc", lambda m: m.get_threshold(), lambda m, v: m.set_threshold(*v)
+        "gc", lambda m: (m.get_threshold(), m.isenabled()), _put_collection
     ),
     "the switch interval (`sys.getswitchinterval()`)": Condition(
         "sys", lambda m: m.getswitchinterval(), lambda m, v: m.setswitchinterval(v)
     ),
     "the longest text of an integer (`sys.get_int_max_str_digits()`)": Condition(
         "sys", lambda m: m.get_int_max_str_digits(), lambda m, v: m.set_int_max_str_digits(v)
+    ),
+    "the table of what pickles objects (`copyreg.pickle`)": Condition(
+        "copyreg", _reducers, _put_reducers
     ),
     "the levels of `logging`": Condition("logging", _levels, _put_levels),
     "the options of pandas": Condition("pandas._config.config", _frames, _put_frames),

@@ -17,7 +17,7 @@ from typing import Any
 from allcores.build import arrival
 from allcores.build.by_name import found_by_name
 from allcores.build.digest import is_own
-from allcores.build.sender import Reduced, Sender
+from allcores.build.sender import Reduced, Sender, may_hold_nan, nan_id
 from allcores.build.travel import atoms
 from allcores.engine import wire
 from allcores.engine.shipment import CannotShip
@@ -50,8 +50,10 @@ class Sent:
     def encode(self, message: Any) -> tuple[bytes, list[pickle.PickleBuffer]]:
         """Pickle what a worker is given. Raises CannotShip, and what pickling raises."""
         if _plain(message[2]):
-            return wire.encode(message)
-        big: list[pickle.PickleBuffer] = []
+            body, big = wire.encode(message)
+            if not may_hold_nan(body):
+                return body, big
+        big = []
 
         def keep(buffer: pickle.PickleBuffer) -> bool:
             if wire.size_of(buffer) < wire.APART:
@@ -102,7 +104,9 @@ class ItemSender(Sender):
         self.sent = sent
         self.spaces = sent.sender.spaces
 
-    def persistent_id(self, obj: Any) -> int | None:
+    def persistent_id(self, obj: Any) -> Any:
+        if type(obj) is float:
+            return nan_id(obj) if obj != obj else None
         return self.sent.numbers.get(id(obj))
 
     def refer(self, value: Any) -> None:
@@ -132,16 +136,9 @@ class ItemSender(Sender):
 # -- in the worker
 
 
-class Receiver(pickle.Unpickler):
-    """Reads items that may hold what came with the job."""
-
-    def persistent_load(self, number: int) -> Any:
-        return arrival.here.numbered[number]
-
-
 def decode(body: Any, buffers: Any = ()) -> Any:
     """What this worker is given."""
-    return Receiver(io.BytesIO(body), buffers=buffers).load()
+    return arrival.Reader(io.BytesIO(body), buffers=buffers).load()
 
 
 def encode_results(message: Any) -> tuple[bytes, list[pickle.PickleBuffer]]:

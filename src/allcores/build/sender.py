@@ -7,6 +7,7 @@ object there. Nothing of the program is run for it: its own objects are read as 
 
 from __future__ import annotations
 
+import abc
 import copyreg
 import io
 import linecache
@@ -104,6 +105,10 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
         """All code that goes by value, with its variables."""
         self.refs: dict[int, Any] = {}
         """What goes by name."""
+        self.classes: list[type] = []
+        """Classes by value."""
+        self.run: set[int] = set()
+        """Functions of methods that are called, for the objects are bound to them."""
         self.absent: list[tuple[Any, str]] = []
         """What was left out, for nothing may name it."""
         self.how: dict[Any, Callable[[Any], Reduced]] = {
@@ -111,11 +116,14 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
             CellType: self.cell,
             object: self.sentinel,
             types.GenericAlias: _default,
+            types.MethodType: self.bound,
         }
         self.shapes: dict[type, Shape] = {}
         self.of_others: dict[tuple[str, str], None] = {}
         """Variables of modules that go by name, of which the values are come by otherwise."""
         self.theirs = variables_of_others(along) if theirs is None else theirs
+        self.constants: dict[int, tuple[str, str]] = {}
+        """Attributes of classes that go by name which are objects of these classes, by id."""
         self.last: Any = None
 
     def reducer_override(self, obj: Any) -> Reduced:
@@ -155,6 +163,10 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
             return _default
         if is_own(kind) and not _pickled_by_library(kind):
             self.shapes[kind] = shape_of(kind)
+            if found_by_name(kind):
+                self.constants.update(
+                    {i: (kind.__module__, name) for i, name in constants_of(kind).items()}
+                )
             if self.shapes[kind].content is not None and _made_by(kind) is not None:
                 return self.instance
         constants = _constants(kind)
@@ -278,32 +290,26 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
         if found_by_name(cls):
             self.refer(cls)
             return NotImplemented
-        _make, given, state, _, _, _ = cloud._dynamic_class_reduce(cls)
-        attributes, _slots = state
-        home = []
-        module = sys.modules.get(cls.__module__ or "")
-        if module is not None and not named(module):
-            top = cls.__qualname__.partition(".")[0]
-            if _along(module, cls.__qualname__) is cls:
-                space = self.space(vars(module))
-                home = self.variables(space, [top])
-        for each in attributes.values():
-            code = getattr(getattr(each, "__func__", each), "__code__", None)
-            if isinstance(code, CodeType):
-                self.mentioned |= mentioned_in(code)
+        home = self.home_of(cls)
+        self.classes.append(cls)
+        given: Any
+        state: Any
         if is_enum(cls):
-            bases, name, qualname, members, of, _, extra = given
+            bases, name, qualname, members, of, _, extra = cloud._enum_getnewargs(cls)
             given = bases, name, qualname, members, of, None, extra
-            return cloud._make_skeleton_enum, given, (state, home), None, None, arrival.fill_enum
-        meta, name, bases, keywords, _, _ = given
-        return (
-            arrival.make_class,
-            (meta, name, bases, keywords),
-            (attributes, home),
-            None,
-            None,
-            arrival.fill_class,
-        )
+            state = cloud._enum_getstate(cls), home
+            return cloud._make_skeleton_enum, given, state, None, None, arrival.fill_enum
+        given = type(cls), cls.__name__, cls.__bases__, _early(cls)
+        state = _attributes(cls), _registered(cls), home
+        return arrival.make_class, given, state, None, None, arrival.fill_class
+
+    def home_of(self, cls: type) -> list[Any]:
+        """The module variable by which a class is found there, if it is not in the pickle yet."""
+        module = sys.modules.get(cls.__module__ or "")
+        if module is None or named(module) or _along(module, cls.__qualname__) is not cls:
+            return []
+        self.space(vars(module))
+        return self.variables(self.spaces[id(vars(module))], [cls.__qualname__.partition(".")[0]])
 
     def module(self, module: ModuleType) -> Reduced:
         if named(module):
@@ -314,6 +320,10 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
             self.looked_into[id(module)] = module, space
             return arrival.module_of, (space,)
         raise CannotShip(f"the module `{module.__name__}` cannot be found by its name")
+
+    def bound(self, method: types.MethodType) -> Reduced:
+        self.run.add(id(method.__func__))
+        return types.MethodType, (method.__func__, method.__self__)
 
     def kept_results(self, wrapper: Any) -> Reduced:
         """A function that keeps what it has worked out: it begins anew."""
@@ -328,6 +338,9 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
     def instance(self, obj: Any) -> Reduced:
         """An object of the program's: as it is stored."""
         kind = type(obj)
+        found = self.constants.get(id(obj))
+        if found is not None:
+            return arrival.at, found
         shape = self.shapes[kind]
         try:
             attributes = object.__getattribute__(obj, "__dict__")
@@ -443,8 +456,7 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
         """
         wanted = {id(obj) for obj, _ in self.absent}
         found: dict[int, set[str]] = {}
-        spared = set()
-        others = []
+        spared, others = set(), []
         for _, obj in self.memo.copy().values():
             if type(obj) in self.shapes:
                 held = getattr(obj, "__dict__", {})
@@ -452,14 +464,78 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
                 for name, value in held.items():
                     if id(value) in wanted:
                         found.setdefault(id(value), set()).add(name)
-            else:
+            elif isinstance(obj, (list, tuple, dict, set)):
                 others.append(obj)
         for obj in others:
-            if id(obj) not in spared and isinstance(obj, (list, tuple, dict, set)):
-                inside = obj.values() if isinstance(obj, dict) else obj
-                for value in inside:
-                    found.pop(id(value), None) if id(value) in wanted else None
+            if id(obj) not in spared:
+                for value in obj.values() if isinstance(obj, dict) else obj:
+                    if id(value) in wanted and not _is_state(obj):
+                        found.pop(id(value), None)
         return found
+
+    def may_run(self) -> set[str]:
+        """The names in code by value that may be run: methods are where their names are found."""
+        methods: list[tuple[str, str, Any]] = []
+        apart = set()
+        for cls in self.classes:
+            for name, value in vars(cls).items():
+                function = getattr(value, "__func__", getattr(value, "fget", value))
+                if type(function) is FunctionType and id(function) not in self.run:
+                    methods.append((cls.__name__, name, function.__code__))
+                    apart.add(id(function.__code__))
+        found = set[str]()
+        for key, (code, _) in self.codes.items():
+            if key not in apart:
+                found |= mentioned_in(code)
+        while True:
+            now = [
+                m
+                for m in methods
+                if (m[0] if m[1] in _MAKING else m[1]) in found or _implicit(m[1])
+            ]
+            if not now:
+                return found
+            methods = [m for m in methods if m not in now]
+            for _, _, code in now:
+                found |= mentioned_in(code)
+
+
+_MAKING = frozenset("__init__ __new__ __post_init__ __del__".split())
+
+
+def _implicit(name: str) -> bool:
+    """Whether Python calls a method by itself."""
+    return name.startswith("__") and name not in _MAKING and name not in ("__exit__", "__enter__")
+
+
+def _is_state(obj: Any) -> bool:
+    """Whether this is what an object's attributes are sent in."""
+    return type(obj) is tuple and len(obj) == 3 and type(obj[1]) is list
+
+
+class NanSender(Sender):
+    """As `Sender`; each number that is none stays another one than the next (`x is np.nan`)."""
+
+    def persistent_id(self, obj: Any) -> Any:
+        return nan_id(obj) if type(obj) is float and obj != obj else None
+
+
+def nan_id(obj: float) -> tuple[str, int]:
+    """What a NaN is known by: where it is found, or a number."""
+    for module in ("math", "numpy"):
+        if obj is getattr(sys.modules.get(module), "nan", None):
+            return module, 0
+    return "", id(obj)
+
+
+NANS = b"G\x7f\xf8", b"G\xff\xf8"
+"""How a NaN begins in a pickle, where it is the usual one."""
+
+
+def may_hold_nan(body: bytes | memoryview) -> bool:
+    """Whether there may be a NaN among pickled values."""
+    body = bytes(body) if isinstance(body, memoryview) else body
+    return any(each in body for each in NANS)
 
 
 class _Reduce:
@@ -474,6 +550,38 @@ class _Reduce:
 
 def _default(obj: Any) -> Reduced:
     return NotImplemented
+
+
+def _early(cls: type) -> dict[str, Any]:
+    """What a class has to be made with."""
+    found: dict[str, Any] = {"__module__": cls.__module__, "__qualname__": cls.__qualname__}
+    for name in ("__slots__", "__orig_bases__"):
+        if name in vars(cls):
+            found[name] = vars(cls)[name]
+    return found
+
+
+_LEFT_TO_PYTHON = frozenset(
+    "__dict__ __weakref__ __slots__ _abc_impl __annotate_func__ __annotate__".split()
+)
+
+
+def _attributes(cls: type) -> dict[str, Any]:
+    """The attributes of a class, but for those that it is made with."""
+    return {
+        name: value
+        for name, value in vars(cls).items()
+        if name not in _LEFT_TO_PYTHON
+        and not (type(value) is types.MemberDescriptorType and value.__objclass__ is cls)
+    }
+
+
+def _registered(cls: type) -> list[type]:
+    """The classes that an abstract one has been told to take for its own."""
+    if "_abc_impl" not in vars(cls):
+        return []
+    found = (each() for each in abc._get_dump(cls)[0])  # type: ignore[attr-defined]
+    return [each for each in found if each is not None]
 
 
 def _held(cell: CellType) -> tuple[Any] | None:
@@ -557,6 +665,11 @@ _CODE = (FunctionType, BuiltinFunctionType, type, ModuleType)
 @cache
 def _constants(kind: Any) -> dict[int, str]:
     """Objects of a library's type that its module holds, by id: who uses them asks for identity."""
+    return constants_of(kind)
+
+
+def constants_of(kind: Any) -> dict[int, str]:
+    """Objects of a type that its module or the type itself holds, by id."""
     module = sys.modules.get(kind.__module__)
     if module is None or not named(module) or kind.__module__ == "builtins":
         return {}
@@ -586,3 +699,15 @@ def source_lines(codes: Iterable[CodeType]) -> dict[str, Any]:
     """What `linecache` knows of code that is in no file."""
     files = {code.co_filename for code in codes if code.co_filename.startswith("<")}
     return {f: linecache.cache[f] for f in files if len(linecache.cache.get(f, ())) == 4}
+
+
+def registered_abstractly(sender: Sender) -> list[tuple[Any, type]]:
+    """Classes of the program that abstract ones of Python have been told to take for their own."""
+    wanted = {id(cls) for cls in sender.classes} | sender.refs.keys()
+    found = []
+    for name in ("collections.abc", "numbers"):
+        module = sys.modules.get(name)
+        for base in list(vars(module).values()) if module is not None else ():
+            if isinstance(base, abc.ABCMeta):
+                found += [(base, cls) for cls in _registered(base) if id(cls) in wanted]
+    return found

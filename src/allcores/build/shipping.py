@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import io
 import linecache
+import os
 import pickle
 import sys
 from collections.abc import Callable, Iterator
@@ -61,14 +62,13 @@ class About(NamedTuple):
 class Parcel:
     """All that goes to the worker, in the making."""
 
-    def __init__(self, roots: Callable[[], list[tuple[str, Any]]]) -> None:
-        """roots: gives names and values from which all that is sent is reached, for messages."""
-        from allcores.build.sender import Sender
-
+    def __init__(self, kind: type[Sender], roots: Callable[[], list[tuple[str, Any]]]) -> None:
+        """kind: the type of what pickles. roots: gives names and values from which all that is sent
+        is reached, for messages."""
         self.roots = roots
         self.stream = io.BytesIO()
         self.buffers: list[pickle.PickleBuffer] = []
-        self.sender: Sender = Sender(self.stream, self.keep, along)
+        self.sender = kind(self.stream, self.keep, along)
 
     def keep(self, buffer: pickle.PickleBuffer) -> bool:
         with buffer.raw() as raw:
@@ -103,10 +103,15 @@ class Parcel:
         """Pickle all that the work is made of."""
         sender = self.sender
         self.dump(root)
-        for module, name in list(along):
-            found = sys.modules.get(module)
-            if found is not None and name in vars(found):
-                self.dump([(sender.named_space(found), name, (vars(found)[name],))])
+        self.dump(
+            [
+                (sender.named_space(found), name, (vars(found)[name],))
+                for module, name in along
+                if (found := sys.modules.get(module)) is not None and name in vars(found)
+            ]
+        )
+        self.imports, others = imports_of(code for code, _ in sender.codes.values())
+        self.dump(others)
         while names := list(self.names_in_modules()):
             self.dump(names)
         self.dump(None)
@@ -124,7 +129,7 @@ class Parcel:
 
     def check(self, sent: Sent) -> None:
         """Pickle what tells whether it is the same there. Raises CannotShip."""
-        from allcores.build.sender import source_lines
+        from allcores.build.sender import registered_abstractly, source_lines
 
         sender = self.sender
         codes = list(sender.codes.values())
@@ -132,16 +137,17 @@ class Parcel:
         roots = Roots(list(sender.refs.values()), codes)
         here = Alike(spaces, along)
         here.look(roots, sender.of_others)
-        self.check_absent(here.mentioned | sender.mentioned)
+        self.check_absent(here)
         for _, obj in sender.memo.copy().values():
             if type(obj) in (set, frozenset) and not keeps_order(obj):
                 raise CannotShip(
                     f"{self.in_words(obj)} is a set that a copy would put in another order"
                 )
+        self.dump(registered_abstractly(sender))
         about = About(
             dict(late()),
             list(context().items()),
-            imports_of(code for code, _ in codes),
+            self.imports,
             source_lines(code for code, _ in codes),
             list(along),
             roots.named,
@@ -152,10 +158,11 @@ class Parcel:
         home = [(number, id(obj)) for number, obj in sent.local.items()]
         self.dump((list(sent.numbers.values()), home))
 
-    def check_absent(self, mentioned: set[str]) -> None:
+    def check_absent(self, here: Alike) -> None:
         """What was left out must be nothing that work could come by."""
         if not self.sender.absent:
             return
+        mentioned = here.mentioned_by_name | self.sender.may_run()
         held = self.sender.attributes()
         for obj, words in self.sender.absent:
             names = held.get(id(obj))
@@ -175,13 +182,24 @@ def shipment(
 
     root: gives what is sent, all in one. depth: how deep the calls are nested where work stands.
     """
-    parcel = Parcel(roots)
-    pickle.dump(tuple(early(depth)), parcel.stream, 5)
     from allcores.build.items_sent import Sent
+    from allcores.build.sender import NanSender, Sender, may_hold_nan
 
-    parcel.send(root(parcel.sender))
-    sent = Sent(parcel.sender)
-    parcel.check(sent)
+    try:
+        for kind in (Sender, NanSender):
+            parcel = Parcel(kind, roots)
+            pickle.dump(tuple(early(depth)), parcel.stream, 5)
+            parcel.send(root(parcel.sender))
+            sent = Sent(parcel.sender)
+            parcel.check(sent)
+            if kind is NanSender or not may_hold_nan(parcel.stream.getbuffer()):
+                break
+    except CannotShip:
+        raise
+    except Exception as error:
+        if os.environ.get("ALLCORES_DEBUG"):
+            raise
+        raise CannotShip(f"sending it failed, which is a bug of allcores: {error!r}") from error
     return Shipment(maker, parcel.stream.getvalue(), parcel.buffers), sent
 
 
@@ -201,11 +219,16 @@ def arrive(body: Any, buffers: list[Any], make: Callable[[Any], Any]) -> Any:
         why = apply_early(wanted)
         if why is not None:
             raise CannotShip(why)
-        unpickler = pickle.Unpickler(stream, buffers=buffers)
+        unpickler = arrival.Reader(stream, buffers=buffers)
         try:
-            root = unpickler.load()
+            root, along = unpickler.load(), unpickler.load()
+            arrival.bind(along)
+            for name, module in unpickler.load():
+                arrival.call(name, module)
             while (variables := unpickler.load()) is not None:
                 arrival.bind(variables)
+            for base, cls in unpickler.load():
+                base.register(cls)
             memo = unpickler.memo.copy()
             about = About(*unpickler.load())
             numbers, local = unpickler.load()

@@ -1,0 +1,59 @@
+"""A loop's work in a clean interpreter: the same as here, or the loop runs serially and says why."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent / "shipped"
+SERIAL = {
+    "weak_references": "`ref` is an object of type ReferenceType, which cannot be sent",
+    "a_lock_that_nobody_holds": "`lock` is no lock, or somebody holds it",
+    "a_generator": "`given` is a generator, which workers cannot share",
+    "text_in_memory": "`text` is a file in memory, which workers cannot share",
+    "by_computed_name": "`exec`, used at cases.py:",
+    "globals_as_such": "calls `globals(·)`, which looks at every variable at once",
+    "identity_as_a_number": "`id`, used at cases.py:",
+    "hash_of_a_text": "`hash`, used at cases.py:",
+}
+"""Cases that run serially, and what is said."""
+NATIVELY = {"exceptions", "handlers_of_errors", "long_numbers", "recursion_limit"}
+"""Cases of which some iterations raise in a worker and are done here."""
+
+
+def cases() -> list[str]:
+    text = (HERE / "cases.py").read_text()
+    blocks = text.split("@case\ndef ")[1:]
+    return [block.partition("(")[0] for block in blocks]
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> dict[str, str]:
+    """What each case came to, all in one process."""
+    variables = {"ALLCORES_ON": "fresh", "ALLCORES_FORCE": "1", "ALLCORES_WORKERS": "2"}
+    ran = subprocess.run(
+        [sys.executable, "cases.py"],
+        cwd=HERE,
+        env={**os.environ, **variables, "ALLCORES_DEBUG": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ran.returncode == 0, ran.stderr
+    found = [line.partition(" ")[::2] for line in ran.stdout.splitlines()]
+    return dict(found)
+
+
+@pytest.mark.parametrize("case", cases())
+def test_the_same_in_a_clean_interpreter(case: str, outcomes: dict[str, str]) -> None:
+    outcome = outcomes[case]
+    if case in SERIAL:
+        assert outcome.startswith("same serial (0)") and SERIAL[case] in outcome
+    elif case in NATIVELY:
+        assert outcome.startswith("same ")
+    else:
+        assert outcome.strip() == "same workers"
