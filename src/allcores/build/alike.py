@@ -8,21 +8,32 @@ it is the same.
 
 from __future__ import annotations
 
+import gc
 import sys
 import types
 from collections.abc import Container, Iterable
 from functools import partial
+from operator import is_
 from types import CodeType, ModuleType
 from typing import Any, NamedTuple
 
 from allcores.build.by_name import named
-from allcores.build.digest import CannotDigest
-from allcores.build.made_of import VALUE, MadeOf, imported_by, mentioned_in, where
+from allcores.build.digest import _NOT_OF_A_CLASS, CannotDigest, is_enum
+from allcores.build.made_of import (
+    VALUE,
+    MadeOf,
+    annotations_of,
+    imported_by,
+    in_words,
+    mentioned_in,
+    name_at_home,
+    where,
+)
 from allcores.build.travel import RANDOM_HASHES
 from allcores.engine.functions import global_names
 from allcores.engine.shipment import CannotShip
 from allcores.plan.kinds import is_a
-from allcores.plan.ownership import is_own_file
+from allcores.plan.ownership import is_own_file, is_own_module
 
 Variable = tuple[str, str]
 """A module's name, and that of a variable in it."""
@@ -46,6 +57,8 @@ class Alike(MadeOf):
         super().__init__()
         self.mentioned_by_name: set[str] = set()
         """What is mentioned in code that goes by name."""
+        self.own_codes: list[CodeType] = []
+        """All code of the program that was come by."""
         self.by_value = {id(variables) for variables in by_value}
         self.sent = sent
 
@@ -63,6 +76,11 @@ class Alike(MadeOf):
             for module, name in variables:
                 self.reach_global(vars(sys.modules[module]), name, None)
             self.finish()
+            tops = {name.partition(".")[0] for name in self.libraries}
+            for name, value in put_into_libraries(tops - {"allcores", "builtins"}):
+                if _variable(name) not in self.sent:
+                    self.later(("foreign", name), name, f"`{name}`", partial(self.alone, value))
+            self.finish()
         except CannotDigest as why:
             raise CannotShip(str(why)) from None
 
@@ -79,6 +97,8 @@ class Alike(MadeOf):
                     "interpreter"
                 )
         super().reach(namespace, code)
+        if is_own_file(code.co_filename):
+            self.own_codes.append(code)
         if id(namespace) not in self.by_value:
             self.mentioned_by_name |= mentioned_in(code)
 
@@ -94,6 +114,23 @@ class Alike(MadeOf):
         super().reach_import(namespace, name, code)
         if name in sys.modules:
             self.tell_apart(name, sys.modules[name])
+
+    def class_pieces(self, value: Any) -> Iterable[bytes]:
+        """Each attribute of a class is a part of its own, and may be sent by itself."""
+        home = name_at_home(value)
+        if home is None or is_enum(value):
+            return super().class_pieces(value)
+        attributes = {n: v for n, v in vars(value).items() if n not in _NOT_OF_A_CLASS}
+        module = value.__module__
+        for name, each in attributes.items():
+            full = f"{home}.{name}"
+            if (module, f"{value.__qualname__}.{name}") not in self.sent:
+                self.later(
+                    ("attribute", full), full, in_words(full, each), partial(self.alone, each)
+                )
+        bases = self.parts([type(value), *value.__bases__])
+        names = [n for n in attributes if (module, f"{value.__qualname__}.{n}") not in self.sent]
+        return (b"class", bases, *(n.encode() for n in names), annotations_of(value))
 
     def of_module(self, value: Any) -> Iterable[bytes]:
         self.tell_apart(value.__name__, value)
@@ -130,14 +167,16 @@ def compare(then: dict[str, tuple[str, str]], now: Alike) -> None:
     then: by the names of parts, their digests and what they are in words.
     """
     other = [
-        n for n, (digest, _) in then.items() if n not in now.found or now.found[n].digest != digest
+        name
+        for name, (digest, _) in then.items()
+        if name not in now.found or now.found[name].digest != digest
     ]
     if not other:
         return
-    variables = [found for found in map(_variable, other) if found is not None]
-    # What holds a part that differs may differ for that reason alone.
+    # What is no variable itself may differ for what it holds.
     inner = [n for n in other if not n.isdigit()] or other
-    name = min(inner, key=lambda n: (n.isdigit(), not then[n][1].startswith(VALUE), n))
+    variables = [found for found in map(_variable, inner) if found is not None]
+    name = min(inner, key=lambda n: (not then[n][1].startswith(VALUE), n))
     what = then[name][1].removeprefix(VALUE)
     raise CannotShip(
         f"{what} is not what a clean interpreter finds there: it was changed since it was imported",
@@ -146,11 +185,84 @@ def compare(then: dict[str, tuple[str, str]], now: Alike) -> None:
 
 
 def _variable(part: str) -> Variable | None:
-    """The variable of a module that a part is, if it is one."""
-    module, _, name = part.rpartition(".")
-    found = sys.modules.get(module)
-    if found is None:
-        return None
-    value = vars(found).get(name)
-    code = is_a(value, (types.FunctionType, type, ModuleType)) and name in vars(found)
-    return None if code else (module, name)
+    """The variable of a module, or the attribute of a class in it, that a part is, if it is one."""
+    module = part
+    while module and module not in sys.modules:
+        module = module.rpartition(".")[0]
+    name = part[len(module) + 1 :]
+    return (module, name) if module and name.replace(".", "a").isidentifier() else None
+
+
+# -- what the program has put into libraries
+
+
+class Foreign(NamedTuple):
+    """Functions and classes of the program that stand in a library."""
+
+    spaces: list[Any]
+    """The variables of its modules and classes."""
+    held: list[Any]
+    """All that they held."""
+    found: list[tuple[str, Any]]
+
+
+_known: dict[str, Foreign] = {}
+_sorted_by_library: dict[int, dict[str, list[ModuleType]]] = {}
+
+
+def put_into_libraries(tops: Iterable[str]) -> list[tuple[str, Any]]:
+    """Where functions and classes of the program stand in these libraries: full names, and they."""
+    by_library = _modules_by_library()
+    found: list[tuple[str, Any]] = []
+    for top in tops:
+        known = _known.get(top)
+        if known is not None and len(known.held) == len(now := gc.get_referents(*known.spaces)):
+            if all(map(is_, known.held, now)):
+                found += known.found
+                continue
+        known = _known[top] = _look_for_foreign(by_library.get(top, []))
+        found += known.found
+    return found
+
+
+def _modules_by_library() -> dict[str, list[ModuleType]]:
+    """All modules of libraries, by the name of the library."""
+    size = len(sys.modules)
+    if size not in _sorted_by_library:
+        _sorted_by_library.clear()
+        _known.clear()
+        found = _sorted_by_library[size] = {}
+        for name, module in list(sys.modules.items()):
+            if is_a(module, ModuleType) and not is_own_module(name):
+                found.setdefault(name.partition(".")[0], []).append(module)
+    return _sorted_by_library[size]
+
+
+def _look_for_foreign(modules: list[ModuleType]) -> Foreign:
+    spaces: list[Any] = []
+    found: list[tuple[str, Any]] = []
+    for module in modules:
+        variables = vars(module)
+        spaces.append(variables)
+        for name, value in list(variables.items()):
+            if _is_foreign(value, variables):
+                found.append((f"{module.__name__}.{name}", value))
+            elif isinstance(value, type) and value.__module__ == module.__name__:
+                inside: Any = vars(value)
+                spaces += gc.get_referents(inside)
+                for inner, each in list(inside.items()):
+                    if _is_foreign(each, variables):
+                        found.append((f"{module.__name__}.{value.__qualname__}.{inner}", each))
+    return Foreign(spaces, gc.get_referents(*spaces), found)
+
+
+def _is_foreign(value: Any, variables: dict[str, Any]) -> bool:
+    """Whether this is a function of the program's."""
+    function = getattr(value, "__func__", value) if type(value) in _WRAPPED else value
+    if type(function) is not types.FunctionType or function.__globals__ is variables:
+        return False
+    name = function.__globals__.get("__name__")
+    return is_own_module(name) and not str(name).startswith("namedtuple_")
+
+
+_WRAPPED = (staticmethod, classmethod)

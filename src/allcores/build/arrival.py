@@ -43,8 +43,8 @@ class Arrivals:
         """What stood in their places."""
         self.aliases: list[tuple[str, Any]] = []
         """Names of modules that stand for others, and what they stood for."""
-        self.undo: list[tuple[dict[str, Any], str, Any]] = []
-        """Variables of modules that are imported, and what they were."""
+        self.undo: list[tuple[Any, str, Any]] = []
+        """Variables of modules that are imported, attributes of classes, and what they were."""
         self.spaces: list[dict[str, Any]] = []
         """The variables of modules by value, and of code that was run by `exec`."""
         self.codes: list[tuple[CodeType, dict[str, Any]]] = []
@@ -67,11 +67,16 @@ class Arrivals:
             else:
                 sys.modules[name] = old
         self.aliases = []
-        for variables, name, old in reversed(self.undo):
-            if old is MISSING:
-                variables.pop(name, None)
+        for owner, name, old in reversed(self.undo):
+            if isinstance(owner, type):
+                if old is MISSING:
+                    type.__delattr__(owner, name)
+                else:
+                    type.__setattr__(owner, name, old)
+            elif old is MISSING:
+                owner.pop(name, None)
             else:
-                variables[name] = old
+                owner[name] = old
         self.undo = []
         self.modules, self.spaces, self.codes = {}, [], []
         self.numbered, self.local, self.nans = {}, {}, {}
@@ -147,7 +152,15 @@ def at(module: str, path: str) -> Any:
 
 def bind(variables: list[tuple[_Space, str, tuple[Any, ...]]]) -> None:
     """Put module variables into their places."""
-    for where, name, value in variables:
+    for where, path, value in variables:
+        *way, name = path.split(".")
+        if way:
+            owner: Any = where.variables[way[0]]
+            for part in way[1:]:
+                owner = vars(owner)[part]
+            here.undo.append((owner, name, vars(owner).get(name, MISSING)))
+            type.__setattr__(owner, name, value[0])
+            continue
         if not where.by_value:
             here.undo.append((where.variables, name, where.variables.get(name, MISSING)))
         where.variables[name] = value[0]

@@ -18,7 +18,7 @@ from allcores.build import arrival
 from allcores.build.by_name import found_by_name
 from allcores.build.digest import is_own
 from allcores.build.sender import Reduced, Sender, may_hold_nan, nan_id
-from allcores.build.travel import atoms
+from allcores.build.travel import atoms, has_hash_of_this_run, keeps_order
 from allcores.engine import wire
 from allcores.engine.shipment import CannotShip
 
@@ -62,7 +62,15 @@ class Sent:
             return False
 
         stream = io.BytesIO()
-        ItemSender(stream, keep, self).dump(message)
+        sender = ItemSender(stream, keep, self)
+        sender.dump(message)
+        for _, obj in sender.memo.copy().values():
+            if type(obj) in (set, frozenset) and len(obj) > 1:
+                if any(map(has_hash_of_this_run, obj)) or not keeps_order(obj):
+                    raise CannotShip(
+                        "an item holds a set, and in another order in a clean interpreter; use a "
+                        "list, or a dict"
+                    )
         return stream.getvalue(), big
 
     def decode(self, body: Any, buffers: Any) -> Any:

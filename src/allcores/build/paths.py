@@ -8,6 +8,7 @@ from functools import partial
 from types import FunctionType, MethodType
 from typing import Any
 
+from allcores.build.digest import is_own
 from allcores.engine.functions import global_names
 
 MOST = 20_000
@@ -28,6 +29,26 @@ def path_to(roots: Iterable[tuple[str, Any]], wanted: Any) -> str | None:
     return None
 
 
+def names_of(roots: Iterable[tuple[str, Any]], values: list[Any]) -> tuple[set[str], Any]:
+    """The variables and attributes that hold these values; and one that is held otherwise."""
+    left = {id(value): value for value in values}
+    wanted = set(left)
+    found: set[str] = set()
+    todo = deque(roots)
+    seen: set[int] = set()
+    while todo and len(seen) < MOST:
+        name, obj = todo.popleft()
+        if id(obj) in wanted:
+            if name.endswith("]"):
+                return set(), obj
+            found.add(name.rpartition(".")[2])
+            left.pop(id(obj), None)
+        if id(obj) not in seen:
+            seen.add(id(obj))
+            todo.extend(_steps(name, obj))
+    return found, next(iter(left.values()), None)
+
+
 def _steps(name: str, obj: Any) -> Iterator[tuple[str, Any]]:
     kind = type(obj)
     if issubclass(kind, dict):
@@ -45,7 +66,16 @@ def _steps(name: str, obj: Any) -> Iterator[tuple[str, Any]]:
         yield from ((f"{name}.func", obj.func), *made)
         yield from ((f"{name}.keywords[{key!r}]", v) for key, v in obj.keywords.items())
     if issubclass(kind, type):
+        if is_own(obj):
+            yield from ((f"{name}.{key}", value) for key, value in list(vars(obj).items()))
+            yield from ((base.__name__, base) for base in obj.__bases__)
         return
+    if kind in (staticmethod, classmethod):
+        yield name, obj.__func__
+    elif kind is property:
+        yield from ((name, f) for f in (obj.fget, obj.fset) if f is not None)
+    elif is_own(kind):
+        yield kind.__name__, kind
     try:
         held = object.__getattribute__(obj, "__dict__")
     except AttributeError:

@@ -15,6 +15,7 @@ import pickle
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from types import CodeType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from allcores.build import arrival
@@ -29,7 +30,8 @@ from allcores.build.conditions import (
     late,
     set_limit,
 )
-from allcores.build.travel import keeps_order
+from allcores.build.order import seen_at
+from allcores.build.travel import RANDOM_HASHES, has_hash_of_this_run, keeps_order
 from allcores.engine import errors
 from allcores.engine.functions import global_names
 from allcores.engine.shipment import CannotShip, Shipment, along
@@ -57,6 +59,17 @@ class About(NamedTuple):
     """Variables of modules that go by name, to which the work holds on itself."""
     digests: dict[str, tuple[str, str]]
     """By the names of parts, their digests and what they are in words."""
+
+
+def found_at(module: str, path: str) -> tuple[Any] | None:
+    """What stands in a module or a class of it."""
+    found: Any = sys.modules.get(module)
+    for part in path.split("."):
+        variables = getattr(found, "__dict__", {})
+        if part not in variables:
+            return None
+        found = variables[part]
+    return (found,)
 
 
 class Parcel:
@@ -103,11 +116,12 @@ class Parcel:
         """Pickle all that the work is made of."""
         sender = self.sender
         self.dump(root)
+        self.sent_along = [each for each in along if found_at(*each) is not None]
         self.dump(
             [
-                (sender.named_space(found), name, (vars(found)[name],))
-                for module, name in along
-                if (found := sys.modules.get(module)) is not None and name in vars(found)
+                (sender.named_space(sys.modules[module]), path, (value[0],))
+                for module, path in self.sent_along
+                if (value := found_at(module, path)) is not None
             ]
         )
         self.imports, others = imports_of(code for code, _ in sender.codes.values())
@@ -135,21 +149,17 @@ class Parcel:
         codes = list(sender.codes.values())
         spaces = [space.variables for space in sender.spaces.values()]
         roots = Roots(list(sender.refs.values()), codes)
-        here = Alike(spaces, along)
+        here = Alike(spaces, self.sent_along)
         here.look(roots, sender.of_others)
         self.check_absent(here)
-        for _, obj in sender.memo.copy().values():
-            if type(obj) in (set, frozenset) and not keeps_order(obj):
-                raise CannotShip(
-                    f"{self.in_words(obj)} is a set that a copy would put in another order"
-                )
+        self.check_sets(here.own_codes)
         self.dump(registered_abstractly(sender))
         about = About(
             dict(late()),
             list(context().items()),
             self.imports,
             source_lines(code for code, _ in codes),
-            list(along),
+            self.sent_along,
             roots.named,
             list(sender.of_others),
             {name: (part.digest, part.words) for name, part in here.found.items()},
@@ -157,6 +167,37 @@ class Parcel:
         self.dump(tuple(about))
         home = [(number, id(obj)) for number, obj in sent.local.items()]
         self.dump((list(sent.numbers.values()), home))
+
+    def check_sets(self, codes: list[CodeType]) -> None:
+        """Sets must be in the order that they have here, or nothing may see it."""
+        found = []
+        for _, obj in self.sender.memo.copy().values():
+            if type(obj) in (set, frozenset) and len(obj) > 1:
+                if any(map(has_hash_of_this_run, obj)):
+                    found.append(obj)
+                elif not keeps_order(obj):
+                    raise CannotShip(
+                        f"{self.in_words(obj)} is a set that a copy would put in another order"
+                    )
+        names, nameless = set[str](), None
+        if found:
+            from allcores.build.paths import names_of
+
+            names, nameless = names_of(self.roots(), found)
+        if nameless is not None:
+            raise CannotShip(
+                f"{self.in_words(nameless)} is a set, and in another order in a clean interpreter; "
+                "use a list, or a dict"
+            )
+        if names or RANDOM_HASHES:
+            for code in codes:
+                line = seen_at(code, frozenset(names), RANDOM_HASHES)
+                if line is not None:
+                    file = os.path.basename(code.co_filename)
+                    raise CannotShip(
+                        f"what is done with a set at {file}:{line} may depend on its order, which is "
+                        "another one in a clean interpreter; sort it, or set PYTHONHASHSEED"
+                    )
 
     def check_absent(self, here: Alike) -> None:
         """What was left out must be nothing that work could come by."""
