@@ -323,7 +323,7 @@ def test_run_ends_with_a_line_for_each_parallel_loop(folder: Path) -> None:
     assert done.returncode == 0
     assert re.fullmatch(
         r"allcores: slow_loop\.py:4  40 iterations  [\d.]+ m?s  "
-        r"[\d.]+ times as fast on 2 workers as on one.*\n",
+        r"[\d.]+ times as fast on 2 (workers|threads) as on one.*\n",
         done.stderr,
     )
 

@@ -133,7 +133,8 @@ def test_nobody_else_can_reach_the_workers(
     with forced(WORKERS="2"):
         way(look)
     assert len(look.found) == 2
-    assert max(look.counts) >= 2, "no workers were there to be looked at"
+    processes = 1 if os.environ.get("ALLCORES_ON") == "threads" else 2
+    assert max(look.counts) >= processes, "no workers were there to be looked at"
     assert [f for f in look.found if f != ([], [])] == []
     mine = {n for n in set(os.listdir("/dev/shm")) - shared if "allcores" in n}
     assert mine == set()

@@ -204,7 +204,8 @@ def unexpected(home: Path) -> Iterator[Path]:
 def environment(
     s: Scenario, plan: dict[str, Any], home: Path, mark: str, plain: bool
 ) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ALLCORES_", "CHAOS"))}
+    others = {k: v for k, v in os.environ.items() if not k.startswith(("ALLCORES_", "CHAOS"))}
+    kept = others | {k: os.environ[k] for k in ("ALLCORES_ON",) if k in os.environ}
     kept.update(
         CHAOS=json.dumps(plan),
         TMPDIR=str(home / "tmp"),
