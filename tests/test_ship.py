@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import allcores
+
 HERE = Path(__file__).parent / "shipped"
 ORDER = "may depend on its order, which is another one in a clean interpreter"
 SERIAL = {
@@ -49,6 +51,7 @@ def cases() -> list[str]:
 def outcomes() -> dict[str, str]:
     """What each case came to, all in one process."""
     environment = {n: v for n, v in os.environ.items() if n != "PYTHONHASHSEED"}
+    environment["PYTHONPATH"] = str(Path(allcores.__file__).parents[1])
     variables = {"ALLCORES_ON": "fresh", "ALLCORES_FORCE": "1", "ALLCORES_WORKERS": "2"}
     ran = subprocess.run(
         [sys.executable, "cases.py"],

@@ -473,30 +473,31 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
                         found.pop(id(value), None)
         return found
 
-    def may_run(self) -> set[str]:
-        """The names in code by value that may be run: methods are where their names are found."""
-        methods: list[tuple[str, str, Any]] = []
-        apart = set()
+    def may_run(self) -> tuple[set[str], set[int]]:
+        """The names in code by value that may be run, for methods are where their names are found;
+        and the ids of the code that is not."""
+        methods: list[tuple[str, str, CodeType]] = []
         for cls in self.classes:
             for name, value in vars(cls).items():
                 function = getattr(value, "__func__", getattr(value, "fget", value))
                 if type(function) is FunctionType and id(function) not in self.run:
                     methods.append((cls.__name__, name, function.__code__))
-                    apart.add(id(function.__code__))
+        idle = {id(code) for _, _, code in methods}
         found = set[str]()
         for key, (code, _) in self.codes.items():
-            if key not in apart:
+            if key not in idle:
                 found |= mentioned_in(code)
         while True:
             now = [
-                m
-                for m in methods
-                if (m[0] if m[1] in _MAKING else m[1]) in found or _implicit(m[1])
+                (owner, name, code)
+                for owner, name, code in methods
+                if id(code) in idle
+                and ((owner if name in _MAKING else name) in found or _implicit(name))
             ]
             if not now:
-                return found
-            methods = [m for m in methods if m not in now]
+                return found, idle
             for _, _, code in now:
+                idle.discard(id(code))
                 found |= mentioned_in(code)
 
 

@@ -190,7 +190,10 @@ class Parcel:
                 "use a list, or a dict"
             )
         if names or RANDOM_HASHES:
+            idle = self.sender.may_run()[1] if self.sender.classes else set()
             for code in codes:
+                if id(code) in idle:
+                    continue
                 line = seen_at(code, frozenset(names), RANDOM_HASHES)
                 if line is not None:
                     file = os.path.basename(code.co_filename)
@@ -203,7 +206,7 @@ class Parcel:
         """What was left out must be nothing that work could come by."""
         if not self.sender.absent:
             return
-        mentioned = here.mentioned_by_name | self.sender.may_run()
+        mentioned = here.mentioned_by_name | self.sender.may_run()[0]
         held = self.sender.attributes()
         for obj, words in self.sender.absent:
             names = held.get(id(obj))
