@@ -30,6 +30,8 @@ from allcores.engine.thread_limits import limit_this_worker, threads_each
 
 REST_SECONDS = 0.05
 """After so long without work there is time to tidy up."""
+MOST_JOBS = 2000
+"""Classes and code that go by value leave a few kB each in what keeps track of them."""
 PASSED_OVER = ("SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 SOON_NEEDED = ("allcores.build.job", "allcores.map_job", "cloudpickle", "threadpoolctl")
 """Modules that jobs are made with; the last one sets an environment variable when it is imported."""
@@ -89,7 +91,7 @@ def _complete_when_asked() -> None:
 
 def live(reader: wire.Reader, idle: float) -> None:
     """Do what is asked for, until nothing is for long, or this is of no more use."""
-    while True:
+    for _ in range(MOST_JOBS):
         wire.send_frame(reader.sock, b"", [])
         order = next_order(reader, idle)
         if order is None or not do(reader, *order):
