@@ -89,9 +89,9 @@ def test_workers_stay_for_later_loops(tmp_path: Path) -> None:
 
 def test_the_loop_goes_on_natively_while_workers_start(tmp_path: Path) -> None:
     source = """
-    pids = allcores.map(slow, range(400))
+    pids = allcores.map(slow, range(1000))
     own = pids.count(os.getpid())
-    print(0 < own < 400, own == pids.index(next(p for p in pids if p != os.getpid())))
+    print(0 < own < 1000, own == pids.index(next(p for p in pids if p != os.getpid())))
     """
     assert fresh(tmp_path, _flat(source), ALLCORES_FORCE="0").out == "True True\n"
 
@@ -341,7 +341,9 @@ def test_libraries_are_imported_while_the_loop_runs_natively(tmp_path: Path) -> 
     def imported(x):
         time.sleep(0.001)
         return "numpy" in sys.modules, "own" in sys.modules, os.getpid()
-    found = set(allcores.map(imported, range(600))) - {(True, True, os.getpid())}
+    found = set()
+    while not found:  # on a busy machine it may be over before they are ready
+        found = set(allcores.map(imported, range(300))) - {(True, True, os.getpid())}
     print({each[:2] for each in found})
     """
     outcome = fresh(tmp_path, _flat(source), ALLCORES_FORCE="0")
