@@ -13,7 +13,6 @@ import sys
 import types
 from collections.abc import Container, Iterable
 from functools import partial
-from operator import is_
 from types import CodeType, ModuleType
 from typing import Any, NamedTuple
 
@@ -216,13 +215,20 @@ def put_into_libraries(tops: Iterable[str]) -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for top in tops:
         known = _known.get(top)
-        if known is not None and len(known.held) == len(now := gc.get_referents(*known.spaces)):
-            if all(map(is_, known.held, now)):
-                found += known.found
-                continue
-        known = _known[top] = _look_for_foreign(by_library.get(top, []))
+        if known is None or not _still_hold(known):
+            known = _known[top] = _look_for_foreign(by_library.get(top, []))
         found += known.found
     return found
+
+
+def _still_hold(known: Foreign) -> bool:
+    """Whether modules and classes hold the same objects."""
+    now = gc.get_referents(*known.spaces)
+    try:
+        # Faster than asking for identity one by one; functions equal nothing but themselves.
+        return len(now) == len(known.held) and bool(now == known.held)
+    except Exception:
+        return False
 
 
 def _modules_by_library() -> dict[str, list[ModuleType]]:
