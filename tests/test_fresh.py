@@ -350,6 +350,31 @@ def test_libraries_are_imported_while_the_loop_runs_natively(tmp_path: Path) -> 
     assert outcome.out == "imported\n{(True, False)}\n"
 
 
+@pytest.mark.parametrize(
+    ("start", "by_itself", "same"),
+    [
+        ("random", None, False),
+        ("7", None, True),
+        ("0", None, True),
+        ("7", "8", False),
+        ("random", "7", False),
+    ],
+)
+def test_whether_clean_interpreters_hash_texts_alike(
+    tmp_path: Path, start: str, by_itself: str | None, same: bool
+) -> None:
+    set_by_itself = f"os.environ['PYTHONHASHSEED'] = {by_itself!r}" if by_itself else ""
+    source = f"""
+    {set_by_itself}
+    import subprocess
+    said = subprocess.run(
+        [sys.executable, "-c", "print(hash('text'))"], capture_output=True, text=True
+    ).stdout
+    print(int(said) == hash("text"), interpreters.same_hashes())
+    """
+    assert fresh(tmp_path, _flat(source), PYTHONHASHSEED=start).out == f"{same} {same}\n"
+
+
 def test_as_on_unix_systems_that_are_no_linux(tmp_path: Path) -> None:
     """What Linux alone has is taken away; no other system has been tried."""
     source = """

@@ -28,8 +28,8 @@ from allcores.build.made_of import (
     name_at_home,
     where,
 )
-from allcores.build.travel import RANDOM_HASHES
 from allcores.engine.functions import global_names
+from allcores.engine.interpreters import same_hashes
 from allcores.engine.shipment import CannotShip
 from allcores.plan.kinds import is_a
 from allcores.plan.ownership import is_own_file, is_own_module
@@ -89,7 +89,7 @@ class Alike(MadeOf):
     def reach(self, namespace: dict[str, Any], code: CodeType) -> None:
         for name in global_names(code) & {"id", "hash"}:
             may = code.co_name == "__hash__" or not is_own_file(code.co_filename)
-            if not may and name not in namespace and (name == "id" or RANDOM_HASHES):
+            if not may and name not in namespace and (name == "id" or not same_hashes()):
                 what = "addresses of objects" if name == "id" else "hashes of texts"
                 raise CannotDigest(
                     f"`{name}`, used at {where(code)}, gives {what}, which are others in a clean "

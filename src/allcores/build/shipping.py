@@ -31,9 +31,10 @@ from allcores.build.conditions import (
     set_limit,
 )
 from allcores.build.order import seen_at
-from allcores.build.travel import RANDOM_HASHES, has_hash_of_this_run, keeps_order
+from allcores.build.travel import has_hash_of_this_run, keeps_order
 from allcores.engine import errors
 from allcores.engine.functions import global_names
+from allcores.engine.interpreters import same_hashes
 from allcores.engine.shipment import CannotShip, Shipment, along
 
 if TYPE_CHECKING:
@@ -189,17 +190,18 @@ class Parcel:
                 f"{self.in_words(nameless)} is a set, and in another order in a clean interpreter; "
                 "use a list, or a dict"
             )
-        if names or RANDOM_HASHES:
+        other_hashes = not same_hashes()
+        if names or other_hashes:
             idle = self.sender.may_run()[1] if self.sender.classes else set()
             for code in codes:
                 if id(code) in idle:
                     continue
-                line = seen_at(code, frozenset(names), RANDOM_HASHES)
+                line = seen_at(code, frozenset(names), other_hashes)
                 if line is not None:
                     file = os.path.basename(code.co_filename)
                     raise CannotShip(
                         f"what is done with a set at {file}:{line} may depend on its order, which is "
-                        "another one in a clean interpreter; sort it, or set PYTHONHASHSEED"
+                        "another one in a clean interpreter; sort it, or start with PYTHONHASHSEED=0"
                     )
 
     def check_absent(self, here: Alike) -> None:

@@ -372,13 +372,20 @@ def same_hashes() -> bool:
     """Whether clean interpreters hash texts as this one does, so that sets are in the same order.
 
     They do not where Python draws a number for that at each start, which is the default; setting
-    PYTHONHASHSEED to a number before the program starts makes them.
+    PYTHONHASHSEED to a number before the program starts makes them. A program that sets it for itself
+    comes too late, but not for what it starts.
     """
+    now = os.environ.get("PYTHONHASHSEED", "")
+    if sys.flags.ignore_environment or not now.isdigit():
+        return False
     if not sys.flags.hash_randomization:
-        return True
-    return (
-        os.environ.get("PYTHONHASHSEED", "random") != "random" and not sys.flags.ignore_environment
-    )
+        return int(now) == 0
+    try:
+        with open("/proc/self/environ", "rb") as file:
+            began_with = file.read().split(b"\0")
+    except OSError:
+        return False
+    return f"PYTHONHASHSEED={now}".encode() in began_with
 
 
 def this_folder() -> int:
