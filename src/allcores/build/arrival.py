@@ -39,7 +39,7 @@ class Arrivals:
     def __init__(self) -> None:
         self.modules: dict[str, ModuleType] = {}
         """Modules by value."""
-        self.kept: list[ModuleType] = []
+        self.replaced: dict[str, ModuleType] = {}
         """What stood in their places."""
         self.aliases: list[tuple[str, Any]] = []
         """Names of modules that stand for others, and what they stood for."""
@@ -59,8 +59,10 @@ class Arrivals:
     def forget(self) -> None:
         """The next job begins with none of it."""
         for name, module in self.modules.items():
-            if sys.modules.get(name) is module and name != "__main__":
+            if sys.modules.get(name) is module:
                 del sys.modules[name]
+        sys.modules.update(self.replaced)
+        self.replaced = {}
         for name, old in self.aliases:
             if old is None:
                 sys.modules.pop(name, None)
@@ -111,7 +113,7 @@ def space(name: str | None, about: dict[str, Any], builtins: dict[str, Any] | No
         if module is None:
             module = ModuleType(name)
             if name in sys.modules:
-                here.kept.append(sys.modules[name])
+                here.replaced[name] = sys.modules[name]
             here.modules[name] = sys.modules[name] = module
         variables = vars(module)
     here.spaces.append(variables)
@@ -176,8 +178,27 @@ def call(name: str, module: Any) -> None:
 # -- functions
 
 
-def make_function(code: bytes, where: _Space, cells: Any) -> FunctionType:
-    made = FunctionType(marshal.loads(code), where.variables, closure=cells)
+OBJECT = "an object among constants"
+
+
+def code_of(sent: Any) -> CodeType:
+    """Code, with the objects among its constants where there are any."""
+    if type(sent) is not tuple:
+        return marshal.loads(sent)  # type: ignore[no-any-return]
+    return _with_objects(marshal.loads(sent[0]), sent[1])
+
+
+def _with_objects(code: CodeType, objects: list[Any]) -> CodeType:
+    def put(each: Any) -> Any:
+        if isinstance(each, CodeType):
+            return _with_objects(each, objects)
+        return objects[each[1]] if type(each) is tuple and each[:1] == (OBJECT,) else each
+
+    return code.replace(co_consts=tuple(map(put, code.co_consts)))
+
+
+def make_function(code: Any, where: _Space, cells: Any) -> FunctionType:
+    made = FunctionType(code_of(code), where.variables, closure=cells)
     here.codes.append((made.__code__, where.variables))
     return made
 

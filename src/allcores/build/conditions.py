@@ -221,7 +221,37 @@ def _put_reducers(copyreg: Any, wanted: Any) -> None:
     copyreg.dispatch_table.update(wanted)
 
 
+def _put_zone(time: Any, wanted: Any) -> None:
+    if (time.tzname, time.timezone) != wanted:
+        raise ValueError("the environment names another one")
+
+
+def _streams(sys: Any) -> Any:
+    return [_about_stream(getattr(sys, name)) for name in ("stdout", "stderr")]
+
+
+def _about_stream(stream: Any) -> Any:
+    try:
+        terminal = bool(stream.isatty())
+    except Exception:
+        terminal = False
+    texts = (getattr(stream, name, None) for name in ("encoding", "errors"))
+    return terminal, *(text if isinstance(text, str) else None for text in texts)
+
+
+def _put_streams(sys: Any, wanted: Any) -> None:
+    """Standard streams that say of themselves what those of the program do."""
+    for name, (terminal, encoding, errors) in zip(("stdout", "stderr"), wanted, strict=True):
+        stream = getattr(sys, name)
+        if hasattr(stream, "reconfigure"):
+            stream.isatty = lambda terminal=terminal: terminal
+            if (stream.encoding, stream.errors) != (encoding, errors) and encoding:
+                stream.reconfigure(encoding=encoding, errors=errors)
+
+
 CONDITIONS = {
+    "the time zone": Condition("time", lambda m: (m.tzname, m.timezone), _put_zone),
+    "the standard streams": Condition("sys", _streams, _put_streams),
     "the locale": Condition("locale", lambda m: m.setlocale(m.LC_ALL), _put_locale),
     "the context of `decimal`": Condition("decimal", _decimal, _put_decimal),
     "NumPy's settings (`np.geterr()`, `np.get_printoptions()`)": Condition(

@@ -214,7 +214,7 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
         if getattr(f, "__type_params__", ()):
             attributes["__type_params__"] = f.__type_params__  # type: ignore[attr-defined]
         state = contents, attributes, f.__dict__ or None, self.read_by(f.__globals__, f.__code__)
-        made = marshalled(f.__code__), space, tuple(cells) or None
+        made = sendable_code(f.__code__), space, tuple(cells) or None
         return arrival.make_function, made, state, None, None, arrival.fill_function
 
     def cell(self, cell: CellType) -> Reduced:
@@ -590,6 +590,32 @@ def _held(cell: CellType) -> tuple[Any] | None:
         return (cell.cell_contents,)
     except ValueError:
         return None
+
+
+def sendable_code(code: CodeType) -> Any:
+    """Code as `arrival.make_function` takes it."""
+    try:
+        return marshalled(code)
+    except ValueError:
+        # `allcores run` puts objects among the constants.
+        objects: list[Any] = []
+        return marshal.dumps(_without_objects(code, objects)), objects
+
+
+def _without_objects(code: CodeType, objects: list[Any]) -> CodeType:
+    """The code with a place in a list in the stead of each constant that marshal does not know."""
+    constants = []
+    for each in code.co_consts:
+        if isinstance(each, CodeType):
+            each = _without_objects(each, objects)
+        elif type(each) not in _CONSTANTS:
+            objects.append(each)
+            each = (arrival.OBJECT, len(objects) - 1)
+        constants.append(each)
+    return code.replace(co_consts=tuple(constants))
+
+
+_CONSTANTS = (int, float, bool, str, bytes, type(None), complex, tuple, frozenset, type(...))
 
 
 def marshalled(code: CodeType) -> bytes:

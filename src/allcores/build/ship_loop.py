@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import marshal
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 class Parts(NamedTuple):
     """What a loop's job is made of."""
 
-    make: bytes
+    make: Any
     """The code that makes the functions."""
     arguments: list[str]
     values: dict[str, Any]
@@ -66,7 +65,7 @@ def ship_loop(job: LoopJob) -> tuple[Shipment, Sent]:
 
 def parts_of(job: LoopJob, sender: Sender) -> Parts:
     """What is to be sent of a loop's job."""
-    from allcores.build.sender import marshalled
+    from allcores.build.sender import sendable_code
     from allcores.build.ship_items import parts_of_items
 
     place: InPlace | None = getattr(job, "holding", None)
@@ -80,7 +79,7 @@ def parts_of(job: LoopJob, sender: Sender) -> Parts:
     outside = job.outside
     names = [n for n in outside.names if n in values or n in read]
     return Parts(
-        marshalled(job.code.make),
+        sendable_code(job.code.make),
         job.code.fixed,
         values,
         space,
@@ -117,7 +116,7 @@ def made_of(sent: tuple[Any, ...]) -> LoopJob:
     variables = parts.space.variables
     arrival.bind(parts.variables)
     code = Code(
-        marshal.loads(parts.make), parts.arguments, parts.traced, [], [], False, parts.lift_count
+        arrival.code_of(parts.make), parts.arguments, parts.traced, [], [], False, parts.lift_count
     )
     place = None
     if parts.items is not None:

@@ -326,6 +326,13 @@ def meet(job: Any) -> None:
     """Have a job know what came with it, among items and in results."""
     from allcores.build.items_sent import decode, encode_results
 
+    leave = job.leave_worker
+
+    def leave_worker() -> None:
+        leave()
+        arrival.here.forget()
+
+    job.leave_worker = leave_worker
     job.decode_items = decode
     if arrival.here.local:
         job.encode = encode_results
