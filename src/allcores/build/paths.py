@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import partial
-from types import FunctionType, MethodType
+from types import FunctionType, MethodType, SimpleNamespace
 from typing import Any
 
 from allcores.build.digest import is_own
@@ -76,6 +76,8 @@ def _steps(name: str, obj: Any) -> Iterator[tuple[str, Any]]:
         yield from ((name, f) for f in (obj.fget, obj.fset) if f is not None)
     elif is_own(kind):
         yield kind.__name__, kind
+    if not is_own(kind) and kind is not SimpleNamespace:
+        return  # some would be given a dict by being asked for it
     try:
         held = object.__getattribute__(obj, "__dict__")
     except AttributeError:

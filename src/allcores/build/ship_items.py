@@ -25,7 +25,7 @@ class ItemParts(NamedTuple):
     shared_nodes: list[tuple[Any, int, bool | None]]
     shared: list[Any]
     parts_shared: int
-    with_arrays: set[int]
+    with_arrays: list[int]
 
 
 def parts_of_items(items: Items) -> ItemParts:
@@ -45,7 +45,7 @@ def parts_of_items(items: Items) -> ItemParts:
         list(map(told, items.shared_nodes)),
         items.shared,
         items.parts_shared,
-        items.with_arrays,
+        sorted(items.with_arrays),
     )
 
 
@@ -66,7 +66,7 @@ def items_of(sent: tuple[Any, ...]) -> InPlace:
     items.of_item = [[node(*each) for each in nodes] for nodes in parts.of_item]
     items.shared_nodes = [node(*each) for each in parts.shared_nodes]
     items.shared, items.parts_shared = parts.shared, parts.parts_shared
-    items.with_arrays = parts.with_arrays
+    items.with_arrays = set(parts.with_arrays)
     place = InPlace.__new__(InPlace)
     place.items = items
     place.current, place.spoilt, place.interrupts = set(), False, Interrupts()

@@ -36,7 +36,7 @@ class Parts(NamedTuple):
     variables: list[Any]
     """Those of the module."""
     lift_count: int
-    names: tuple[list[str], list[str], set[str]]
+    names: tuple[list[str], list[str], list[str]]
     """The job's `global_names`, `passing_names` and `kept`."""
     traced: bool
     shared: tuple[list[Any], list[Any]]
@@ -49,7 +49,7 @@ class Parts(NamedTuple):
     items: Any
     """Those that work changes."""
     also: list[Any]
-    leaves: tuple[frozenset[str], frozenset[str], bool]
+    leaves: tuple[list[str], list[str], bool]
     """The job's `not_sent` and `leaves_last`; whether what is bound is noted."""
 
 
@@ -85,7 +85,7 @@ def parts_of(job: LoopJob, sender: Sender) -> Parts:
         space,
         sender.read_by(job.namespace, code),
         job.functions.lift_count,
-        (job.global_names, job.passing_names, set(job.kept)),
+        (job.global_names, job.passing_names, sorted(job.kept)),
         job.traced,
         (job.watched.streams, job.watched.but),
         (names, list(map(sender.named_value, outside.beside)), outside.spared, outside.home),
@@ -94,7 +94,7 @@ def parts_of(job: LoopJob, sender: Sender) -> Parts:
         job.on_error,
         None if place is None else tuple(parts_of_items(place.items)),
         job.also,
-        (job.not_sent, job.leaves_last, job.bound is not None),
+        (sorted(job.not_sent), sorted(job.leaves_last), job.bound is not None),
     )
 
 
@@ -138,7 +138,9 @@ def made_of(sent: tuple[Any, ...]) -> LoopJob:
     job = (LoopJob if place is None else place.job)(
         functions,
         variables,
-        *parts.names,
+        parts.names[0],
+        parts.names[1],
+        set(parts.names[2]),
         parts.traced,
         SharedStreams(*parts.shared),
         Outside(names, values, variables, beside, spared, home),
@@ -153,7 +155,8 @@ def made_of(sent: tuple[Any, ...]) -> LoopJob:
         vars(job).pop("encode", None)
         decode: Any = partial(decode_items, cast("ItemsJob", job))
         vars(job)["decode_items"] = decode
-    job.not_sent, job.leaves_last, notes = parts.leaves
+    not_sent, leaves_last, notes = parts.leaves
+    job.not_sent, job.leaves_last = frozenset(not_sent), frozenset(leaves_last)
     if notes:
         job.note_bound()
     return job
