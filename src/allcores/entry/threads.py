@@ -89,6 +89,8 @@ def why_not_for(settings: Settings) -> str | None:
     """What was asked for that only processes can do, in words."""
     if settings.limits.memory is not None:
         return "the limit of memory is a process's"
+    if settings.limits.timeout is not None and settings.on != "threads":
+        return "what takes too long is ended with its process, and with it what other threads do"
     if settings.limits.retries == 0:
         return "where one thread dies all do, and what they did has to be done again"
     return None
