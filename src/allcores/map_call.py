@@ -18,10 +18,10 @@ from allcores.engine.job import Skipped
 from allcores.engine.own_streams import enter_iteration, inside_iteration, leave_iteration
 from allcores.engine.randomness import Streams
 from allcores.engine.relay import put_out
-from allcores.engine.schedule import ENOUGH_SECONDS, NEVER, Batch, Halt, Run, Waiting
+from allcores.engine.schedule import ENOUGH_SECONDS, Batch, Halt, Run, Waiting
 from allcores.engine.shipment import CannotShip, send_along
 from allcores.engine.source import Indexed, Streamed
-from allcores.engine.waits import WaitClock
+from allcores.engine.waits import MOST_INTERPRETERS, WaitClock
 from allcores.engine.ways import choose, ready, why_serial
 from allcores.inputs import as_is, as_sequence, items_left, plain_source
 from allcores.libraries import libraries_of
@@ -430,7 +430,7 @@ class Call:
     def waiting(self) -> Waiting:
         """What is done about items that wait."""
         if self.choice.way == "fresh":
-            return NEVER
+            return Waiting(min(self.settings.most, MOST_INTERPRETERS), False, idle.get(self.key))
         return Waiting(self.settings.most, self.settings.on != "fork", idle.get(self.key))
 
     def shared_job(self, job: FunctionJob) -> SharedFunctionJob | None:

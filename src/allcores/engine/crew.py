@@ -166,8 +166,8 @@ class Crew:
         """Whether the pools of threads in this process are limited, to be let go at the end."""
         return thread_limits.hold(self.slots.count)
 
-    def may_add(self) -> bool:
-        """Whether one more worker can be made now."""
+    def may_add(self, wanted: int) -> bool:
+        """Whether one more worker can be made now. wanted: how many more there are to be."""
         return True
 
     def are_coming(self) -> bool:

@@ -80,15 +80,18 @@ class FreshCrew(Crew):
                 error.errno, f"there is no room to send it: {error.strerror}"
             ) from None
         self.told = told()
+        self.wanted = 0
+        """How many more there are to be, as far as was said last."""
         self.here = this_folder()
         super().__init__(job, items, slots, limits)
 
     def hold_threads(self) -> bool:
         return False  # they limit their own
 
-    def may_add(self) -> bool:
+    def may_add(self, wanted: int) -> bool:
         """Whether one is ready; the first one is waited for."""
-        standby.prepare(self.slots.count - len(self.workers))
+        self.wanted = wanted
+        standby.prepare(wanted)
         return not self.workers or standby.ready()
 
     def are_coming(self) -> bool:
@@ -96,7 +99,7 @@ class FreshCrew(Crew):
         for worker in starting:
             if worker.is_stuck():
                 worker.kill()
-        return bool(starting) or (len(self.workers) < self.slots.count and standby.are_coming())
+        return bool(starting) or (self.wanted > 0 and standby.are_coming())
 
     def add(self, number: int) -> Worker:
         """Give the job to one that stands by, or start one."""
@@ -118,6 +121,7 @@ class FreshCrew(Crew):
         worker.holds.update(kept)
         worker.begin(number, pickled(order), files)
         self.workers.append(worker)
+        self.wanted -= 1
         return worker
 
     def remove(self, worker: Worker) -> None:

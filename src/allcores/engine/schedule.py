@@ -302,7 +302,7 @@ class Run:
         if self.refused is not None:
             return
         while len(self.crew.workers) < self.allowed() and self.worth_another():
-            if not self.crew.may_add():
+            if not self.crew.may_add(self.allowed() - len(self.crew.workers)):
                 return
             if self.crew.workers and self.machine.nearly_full():
                 return

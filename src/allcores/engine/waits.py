@@ -13,7 +13,8 @@ FIRST = 8
 """So many they get at first."""
 FIRST_IDLE, IDLE = 16, 0.9
 """And so many where they do hardly anything but wait."""
-MOST_PROCESSES = 32
+MOST_PROCESSES, MOST_INTERPRETERS = 32, 16
+"""So many may be forks, and so many clean interpreters, which take more time and memory to have."""
 GROWS = 1.2
 """Twice as many workers must get so many times as much done, or there are enough of them."""
 

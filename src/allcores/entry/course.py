@@ -12,9 +12,10 @@ from allcores.collector import collector_paused
 from allcores.engine import per_worker
 from allcores.engine.failures import CannotFork
 from allcores.engine.interrupts import closed_undisturbed, undisturbed
-from allcores.engine.schedule import NEVER, Batch, Halt, Run, Waiting
+from allcores.engine.schedule import Batch, Halt, Run, Waiting
 from allcores.engine.shipment import CannotShip, send_along
 from allcores.engine.source import Indexed, Streamed
+from allcores.engine.waits import MOST_INTERPRETERS
 from allcores.engine.ways import why_serial
 from allcores.entry.looks import HOW_CHANGED
 from allcores.entry.plans import say_serial
@@ -188,7 +189,7 @@ class Entry(Tasting):
     def waiting(self) -> Waiting:
         """What is done about iterations that wait."""
         if self.choice.way == "fresh":
-            return NEVER
+            return Waiting(min(self.settings.most, MOST_INTERPRETERS), False, self.site.idle)
         return Waiting(self.settings.most, self.settings.on != "fork", self.site.idle)
 
     def in_workers(
