@@ -391,6 +391,68 @@ def test_a_progress_bar_inside_goes_to_workers_twice_in_a_row(tmp_path: Path) ->
     assert "Warning" not in ours.err
 
 
+@pytest.mark.parametrize("module", ["tqdm", "tqdm.auto", "tqdm.std"])
+def test_a_progress_bar_where_a_caller_catches_what_is_raised(tmp_path: Path, module: str) -> None:
+    pytest.importorskip("tqdm")
+    source = f"""
+        import os
+        from allcores import parallel
+        from {module} import tqdm
+        home, out = os.getpid(), []
+        try:
+            for x in parallel(tqdm(range(40))):
+                out.append(os.getpid() != home)
+        except ValueError:
+            pass
+        print(all(out), len(out))
+        """
+    write(tmp_path, "script.py", source)
+    ours = python(tmp_path, "script.py")
+    assert (ours.code, ours.out) == (0, "True 40\n")
+    assert "ParallelWarning" not in ours.err
+
+
+@pytest.mark.parametrize(
+    ("before", "over", "then", "in_workers"),
+    [
+        ("pipe = Pipe()", "pipe", "next(pipe.it)", 0),
+        ("Keeper.kept = Pipe()", "Keeper.kept", "next(Keeper.kept.it)", 0),
+        ("kept = [Pipe()]", "kept[0]", "next(kept[0].it)", 0),
+        ("pipe = Pipe(); kept = lambda: pipe.it", "pipe", "next(kept())", 0),
+        ("pipe = Pipe(); it = pipe.it", "pipe", "next(it)", 0),
+        ("pass", "Pipe()", "4", 3),
+    ],
+)
+def test_what_can_be_looked_at_after_an_exception_is_not_read_ahead(
+    tmp_path: Path, before: str, over: str, then: str, in_workers: int
+) -> None:
+    source = f"""
+        class Keeper: pass
+        class Pipe:
+            def __init__(self):
+                self.it = iter(range(40))
+            def __iter__(self):
+                yield from self.it
+        from allcores import parallel
+        import allcores.loop
+        workers = []
+        allcores.loop.listeners.append(lambda report: workers.append(report.in_workers))
+        def main():
+            {before}
+            try:
+                for x in parallel({over}):
+                    if x == 3:
+                        raise LookupError
+            except LookupError:
+                pass
+            print(x, {then}, sum(workers))
+        main()
+        """
+    write(tmp_path, "script.py", source)
+    ours = python(tmp_path, "script.py")
+    assert (ours.code, ours.out) == (0, f"3 4 {in_workers}\n"), ours.err
+
+
 def test_a_progress_bar_outside_gives_the_right_result(tmp_path: Path) -> None:
     pytest.importorskip("tqdm")
     source = """

@@ -7,12 +7,22 @@ reference counts tell.
 
 from __future__ import annotations
 
+import builtins
 import gc
 import io
 import sys
 from collections.abc import Iterator
-from types import CellType, CodeType, FrameType, FunctionType, MethodType, ModuleType
+from types import (
+    CellType,
+    CodeType,
+    FrameType,
+    FunctionType,
+    MethodType,
+    MethodWrapperType,
+    ModuleType,
+)
 from typing import Any, NamedTuple
+from weakref import ProxyTypes
 
 from allcores.inputs import BUILT_IN_ITERATORS
 from allcores.plan.kinds import is_a
@@ -23,6 +33,9 @@ MOST = 200
 
 _FRESH = frozenset({list, tuple, range, str, bytes, bytearray, dict, set, frozenset})
 _DATA = frozenset({list, dict, set, frozenset})
+_ALWAYS = frozenset({tuple, dict, CellType, MethodType, MethodWrapperType, FunctionType})
+_NOTEBOOKS = ("IPython.", "ipykernel.")
+"""What a notebook's streams hold: the whole of its kernel, which hands out no items."""
 _SNAPSHOT = sys.version_info < (3, 13)
 """Whether reading a function's f_locals leaves a dict that holds the variables once more."""
 
@@ -49,7 +62,8 @@ def holders(iterable: Any, iterator: Any, known: int, frame: FrameType) -> Held:
     known += 1 + (iterable is iterator)  # the arguments here
     if sys.getrefcount(iterator) <= known + 1 and _parts_alone(iterator):
         return NOBODY
-    edges, found, parents = _behind(iterator, known)
+    # Beside the argument here, whoever asks holds what the loop goes over.
+    edges, found, parents = _behind(iterator, known, id(iterable), 2)
     variables = _references_of(frame) if _anyone(found, edges) else {}
     shared = _cells_of(frame)
     here, elsewhere = set[int](), set[int]()
@@ -83,8 +97,13 @@ def _parts_alone(iterator: Any) -> bool:
     return True
 
 
-def _behind(iterator: Any, known: int) -> tuple[dict[int, int], list[Any], dict[int, set[int]]]:
-    """What the iterator draws from: references known of each object, the objects, who has them."""
+def _behind(
+    iterator: Any, known: int, iterable: int, known_of_that: int
+) -> tuple[dict[int, int], list[Any], dict[int, set[int]]]:
+    """What the iterator draws from: references known of each object, the objects, who has them.
+
+    iterable: the id of what the iterator was made of, and how many references to it are known.
+    """
     edges = {id(iterator): known}
     found = [iterator]
     parents: dict[int, set[int]] = {id(iterator): set()}
@@ -100,7 +119,7 @@ def _behind(iterator: Any, known: int) -> tuple[dict[int, int], list[Any], dict[
                 edges[key] += 1
                 parents[key].add(id(found[place]))
             elif _may_matter(part):
-                edges[key] = 1
+                edges[key] = 1 + known_of_that if key == iterable else 1
                 parents[key] = {id(found[place])}
                 found.append(part)
         part = None
@@ -109,15 +128,21 @@ def _behind(iterator: Any, known: int) -> tuple[dict[int, int], list[Any], dict[
 
 def _may_matter(obj: Any) -> bool:
     kind = type(obj)
+    if kind in ProxyTypes:
+        return False  # it holds nothing, though its type has a `__next__`
     if kind in ATOMS or kind in _DATA or is_a(obj, (type, ModuleType, CodeType, FrameType)):
-        return kind is dict and "__builtins__" not in obj and all(type(k) is str for k in obj)
-    return True
+        variables = kind is dict and all(type(k) is str for k in obj)
+        return variables and "__builtins__" not in obj and obj is not vars(builtins)
+    if kind.__module__.startswith(_NOTEBOOKS):
+        return False
+    # Progress bars hold them; a file that is written to has a `__next__` all the same.
+    return obj is not sys.stdout and obj is not sys.stderr
 
 
 def _leads_on(obj: Any) -> bool:
     """Whether an iterator may stand behind this object."""
     kind = type(obj)
-    if hasattr(kind, "__next__") or kind in (tuple, dict, CellType, MethodType, FunctionType):
+    if hasattr(kind, "__next__") or kind in _ALWAYS:
         return True
     # An object of a class that is written in Python, such as one whose `__iter__` is a generator.
     return bool(kind.__flags__ & (1 << 9)) and not is_a(obj, io.IOBase)

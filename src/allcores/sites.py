@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import linecache
 import os
 import sys
@@ -135,11 +136,12 @@ def _find(frame: FrameType) -> Site:
         site.problem = _not_a_for(positions, filename, frame)
         return site
     lines = _lines(filename, frame)
-    if not lines:
+    given = _timeit_tree(frame) if filename == "<magic-timeit>" else None
+    if not lines and given is None:
         site.problem = "the source of this code cannot be found, and allcores works by reading it"
         return site
     try:
-        tree = _parse(filename, lines)
+        tree = given or _parse(filename, lines)
     except (SyntaxError, ValueError):
         site.problem = (
             "the source of this code cannot be read; it may have changed since it was started"
@@ -176,6 +178,17 @@ def _timed_cell(frame: FrameType | None) -> list[str]:
                 return text.splitlines(True)
         frame = frame.f_back
     return []
+
+
+def _timeit_tree(frame: FrameType | None) -> ast.Module | None:
+    """What `%timeit` and `%%timeit` run, which IPython keeps in its own frame, as a tree."""
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "IPython.core.magics.execution":
+            tree = frame.f_locals.get("timeit_ast")
+            if isinstance(tree, ast.Module):
+                return copy.deepcopy(tree)
+        frame = frame.f_back
+    return None
 
 
 def _asks_for_iterator(code: CodeType, lasti: int) -> bool:

@@ -25,6 +25,8 @@ from allcores.engine.thread_owners import OWNERS, WAITS, Owner, owner_of
 
 ENDING_SECONDS = 0.02
 """How long a thread that Python has seen end may take to be gone, and one at work to be idle."""
+SAVING_SECONDS = 0.5
+"""How long a notebook may take to save its history."""
 LOCK_SECONDS = 1.0
 SAFE_PACKAGES = frozenset({"tqdm", "IPython", "ipykernel", "zmq", "jupyter_client", "allcores"})
 """Packages whose threads hold no lock that a worker needs: progress bars, notebook kernels, pools."""
@@ -140,7 +142,7 @@ def _of_python(thread: threading.Thread) -> Finding:
 
 def _idle(thread: threading.Thread) -> bool:
     """Whether a thread waits, in Python's own `threading`, for others to call."""
-    deadline = time.monotonic() + ENDING_SECONDS
+    deadline = time.monotonic() + SAVING_SECONDS
     while True:
         frame = sys._current_frames().get(thread.ident or 0)
         if frame is None or frame.f_code.co_filename == threading.__file__:

@@ -18,7 +18,7 @@ import sys
 import threading
 from typing import Any, NamedTuple
 
-from allcores.engine import crew, memory, orphans, per_worker, wire
+from allcores.engine import crew, memory, orphans, per_worker, relay, wire
 from allcores.engine.held import Held, Place
 from allcores.engine.job import UNMADE, Cut
 from allcores.engine.limits import Limits
@@ -212,6 +212,7 @@ def mapped(files: list[int], places: list[Place], kept: list[int]) -> list[memor
 def settle(told: dict[str, Any], limits: Limits) -> None:
     """Be as the program is now."""
     sys.argv[:] = told["argv"]
+    relay.beside_ipython = told["ipython"]
     for name in PASSED_OVER:
         number = getattr(signal, name, None)
         if number is not None:

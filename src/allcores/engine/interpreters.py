@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from allcores.engine import wire
+from allcores.engine import relay, wire
 from allcores.engine.crew import Worker
 from allcores.engine.failures import CannotFork
 from allcores.engine.kept import keeper
@@ -365,6 +365,7 @@ def told() -> dict[str, Any]:
         "digits": None if digits is None else digits(),
         "switch": sys.getswitchinterval(),
         "cores": os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None,
+        "ipython": relay.ipython() is not None,
     }
 
 

@@ -21,13 +21,16 @@ from typing import Any
 
 from allcores.engine.wire import memory_file
 
-STDOUT, STDERR, WARNING, FORGET, RECORD, CONFIGURE, LATER = range(1, 8)
-"""Kinds of pieces. FORGET: warnings once shown may be shown again, as after `catch_warnings`.
+STDOUT, STDERR, WARNING, FORGET, RECORD, CONFIGURE, LATER, DISPLAY = range(1, 9)
+"""Kinds of pieces. DISPLAY: what IPython's `display` shows, or clears away. FORGET: warnings once shown may be shown again, as after `catch_warnings`.
 CONFIGURE: `logging.warning(·)` and the like, which set up logging where nobody has. LATER: something
 of this process, to be called."""
 
 Piece = tuple[int, str | bytes | Callable[[], object] | None]
 """A stream's text, or None to flush it; what else is sent is pickled."""
+
+beside_ipython = False
+"""Whether this is a clean interpreter, and the program is in IPython, which is not running here."""
 
 _here = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
 
@@ -116,6 +119,7 @@ class Relay(Tape):
         self.forgotten: Callable[[], None] = _nothing
         """Has every warning be shown once more."""
         self.began_logging = True
+        self.ready_for_ipython = False
         self.undo: list[Callable[[], object]] = []
         """What puts back what was replaced, in the order of replacing."""
 
@@ -158,6 +162,7 @@ class Relay(Tape):
         self.listen_to_warnings()
         self.began_logging = "logging" in sys.modules
         self.listen_to_logging()
+        self.listen_to_displays()
 
     def leaked(self) -> bool:
         """Whether something was written past the captures since the last call."""
@@ -180,6 +185,8 @@ class Relay(Tape):
             self.listen_to_logging()
             if self.pieces or sys.modules["logging"].getLogger().handlers:
                 self.odd = "logging was first imported within the loop"
+        if beside_ipython and not self.ready_for_ipython and self.miss_ipython():
+            self.odd = "IPython was first imported within the loop"
         found, self.odd = self.odd, ""
         return found
 
@@ -238,6 +245,49 @@ class Relay(Tape):
             frame = frame.f_back
         return None
 
+    # -- notebooks
+
+    def listen_to_displays(self) -> None:
+        """A notebook's kernel drops what a fork of it sends to the page."""
+        shell = ipython()
+        if shell is None:
+            if beside_ipython:
+                self.miss_ipython()
+            return
+        publisher = shell.display_pub
+        for name in ("publish", "clear_output"):
+            if hasattr(publisher, name):
+                self.replace(publisher, name, partial(self.show, name))
+        session = getattr(getattr(shell, "kernel", None), "session", None)
+        if session is not None:
+            self.replace(session, "send", self.cannot_send)
+
+    def miss_ipython(self) -> bool:
+        """In a clean interpreter, where IPython is not running: have what needs it done by the plain
+        loop. Gives whether this could be done: not before that is imported."""
+        module = sys.modules.get("IPython.core.interactiveshell")
+        if module is None and "IPython.core.display_functions" in sys.modules:
+            import IPython.core.interactiveshell as module
+        shell = getattr(module, "InteractiveShell", None)
+        self.ready_for_ipython = shell is not None
+        if shell is not None:
+            self.replace(shell, "initialized", self.is_asked_for_ipython)
+        return self.ready_for_ipython
+
+    def is_asked_for_ipython(self) -> bool:
+        self.odd = "something was displayed, or IPython was asked for"
+        return False
+
+    def show(self, name: str, *given: Any, **how: Any) -> None:
+        try:
+            self.pieces.append((DISPLAY, pickle.dumps((name, given, how), protocol=5)))
+        except Exception:
+            self.odd = "something that cannot be sent was displayed"
+
+    def cannot_send(self, *_: Any, **__: Any) -> None:
+        """In place of the kernel's way to send what widgets and the like show."""
+        self.odd = "a widget, or something like it, was shown or changed"
+
     # -- logging
 
     def listen_to_logging(self) -> None:
@@ -293,6 +343,12 @@ def _back(before: int, fd: int) -> None:
     os.close(before)
 
 
+def ipython() -> Any:
+    """The running IPython, of a notebook or a terminal; None where there is none."""
+    module = sys.modules.get("IPython.core.interactiveshell")
+    return getattr(getattr(module, "InteractiveShell", None), "_instance", None)
+
+
 # -- in the user's process
 
 
@@ -307,6 +363,9 @@ def put_out(number: int, what: Any, namespace: dict[str, Any] | None = None) -> 
                 stream.write(what)
     elif number == LATER:
         what()
+    elif number == DISPLAY:
+        name, given, how = pickle.loads(what)
+        getattr(ipython().display_pub, name)(*given, **how)
     elif number == WARNING:
         message, category, filename, lineno, home = pickle.loads(what)
         module = sys.modules.get(home)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import builtins
 import sys
+from types import MethodType
+from typing import Any
 
 from allcores.engine.ways import choose
 from allcores.entry.looks import Looks
@@ -48,7 +51,9 @@ class Obstacles(Looks):
         ):
             return "if the loop raises, the iterator it runs over can still be used, and would have been read ahead; loop over a list of it"
         for name in sorted(plan.builtins_used):
-            if name in names or name in namespace:
+            around = names if name in names else namespace
+            # A notebook has `display` in both places, once it is imported.
+            if name in around and not same(around[name], getattr(builtins, name, around)):
                 return f"`{name}` is not the builtin of that name here"
         for name in sorted(plan.handler_names):
             in_globals = plan.module_level or name in plan.declared_global
@@ -99,3 +104,10 @@ class Obstacles(Looks):
         if self.plan.caught or caught_by(self.frame):
             return True
         return elsewhere and caught_above(self.frame)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether these are the same object, or the same method of it."""
+    if type(one) is MethodType and type(other) is MethodType:
+        return one.__self__ is other.__self__ and one.__func__ is other.__func__
+    return one is other
