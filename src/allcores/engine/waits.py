@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from resource import RUSAGE_CHILDREN, RUSAGE_THREAD, getrusage
+import resource
+from resource import RUSAGE_CHILDREN, getrusage
 from time import perf_counter, process_time
 from typing import NamedTuple
 
+RUSAGE_THREAD: int = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
+"""Not all systems count for each thread."""
 WAITS = 0.5
 """Iterations that wait for more than this part of their time get more workers than cores."""
 FIRST = 8

@@ -33,9 +33,10 @@ def choose(on: str) -> Choice:
         return Choice("threads")
     if on == "processes" and why is None and not has_global_lock():
         return Choice("threads", why="this Python has no global lock")
-    tried = sys.platform.startswith("linux")
-    if why is None or on == "fork" or not tried or why_not_fresh() is not None:
+    if why is None or on == "fork" or why_not_fresh() is not None:
         return Choice("fork", why)
+    if not sys.platform.startswith("linux"):
+        return Choice("fork", f'{why}; on="fresh" may do, but was never tried on this system')
     return Choice("fresh", why=why)
 
 
