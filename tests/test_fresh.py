@@ -180,6 +180,27 @@ def test_a_worker_that_dies_in_a_loop(tmp_path: Path) -> None:
     assert fresh(tmp_path, _flat(source)).out == "True\nTrue True\n[0, 1, 2, 3, 4]\n"
 
 
+@pytest.mark.parametrize("how", ["os._exit(3)", "sys.exit(3)", "os.kill(os.getpid(), 9)"])
+def test_work_that_kills_who_is_given_it(tmp_path: Path, how: str) -> None:
+    library = tmp_path / "site-packages"
+    library.mkdir()
+    (library / "deadly.py").write_text(
+        "import os, sys\nclass Value(float): pass\n"
+        f"if 'allcores.engine.fresh_worker' in sys.modules:\n    {how}\n"
+    )
+    source = """
+    import warnings
+    sys.path.insert(0, "site-packages")
+    import deadly
+    value = deadly.Value(2.0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = allcores.map(lambda x: x * value, range(6))
+    print(found, len(caught), "clean interpreter" in str(caught[0].message))
+    """
+    assert fresh(tmp_path, _flat(source)).out == "[0.0, 2.0, 4.0, 6.0, 8.0, 10.0] 1 True\n"
+
+
 def test_limits_of_one_job_are_not_those_of_the_next(tmp_path: Path) -> None:
     source = """
     def takes(x):

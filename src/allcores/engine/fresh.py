@@ -21,9 +21,11 @@ from allcores.engine.kept import KEEP, Kept, keeper
 from allcores.engine.limits import NO_LIMITS, Limits
 from allcores.engine.mapped import write_file
 from allcores.engine.shipment import CannotShip, Shipment
-from allcores.engine.slots import Slots
+from allcores.engine.slots import STARTING, Slots
 from allcores.engine.wire import size_of
 
+MOST_DEATHS = 2
+"""So many may die before they have the job, as by somebody else's doing."""
 MOST_KEPT = 32
 """So many big values of a shipment have a file each: a message takes no more than some descriptors."""
 
@@ -80,6 +82,8 @@ class FreshCrew(Crew):
                 error.errno, f"there is no room to send it: {error.strerror}"
             ) from None
         self.told = told()
+        self.never_began = 0
+        """How many died while they made the job of what they were sent."""
         self.wanted = 0
         """How many more there are to be, as far as was said last."""
         self.here = this_folder()
@@ -104,6 +108,8 @@ class FreshCrew(Crew):
     def add(self, number: int) -> Worker:
         """Give the job to one that stands by, or start one."""
         assert self.parcel is not None
+        if self.never_began > MOST_DEATHS:
+            raise CannotFork(0, "clean interpreters died as they were given the work")
         self.slots.is_new(number)
         worker = standby.take()
         files = [self.slots.file, *self.parcel.files()]
@@ -127,6 +133,7 @@ class FreshCrew(Crew):
     def remove(self, worker: Worker) -> None:
         assert isinstance(worker, FreshWorker)
         standby.note_end(worker)
+        self.never_began += worker.started and self.slots.at[worker.number] == STARTING
         super().remove(worker)
         standby.all.discard(worker)
 

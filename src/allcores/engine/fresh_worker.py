@@ -54,7 +54,7 @@ def boot(sock: int, life: int, idle: float, modules: list[str]) -> None:
             for name in SOON_NEEDED:
                 importlib.import_module(name)
             for name in modules:
-                with contextlib.suppress(Exception):
+                with contextlib.suppress(BaseException):
                     importlib.import_module(name)
             gc.collect()
             gc.freeze()
@@ -179,7 +179,7 @@ def do(reader: wire.Reader, order: Any, files: list[int]) -> bool:
             server.threads = threads_each(count)
             limit_this_worker(server.threads)  # which may set variables of the environment
             job.enter_worker()
-        except Exception as error:
+        except BaseException as error:
             refuse(reader, slots, number, error)
             return False
         del body, buffers
@@ -233,7 +233,7 @@ def settle(told: dict[str, Any], limits: Limits) -> None:
         crew.give_freed_memory_back()
 
 
-def refuse(reader: wire.Reader, slots: Slots, number: int, error: Exception) -> None:
+def refuse(reader: wire.Reader, slots: Slots, number: int, error: BaseException) -> None:
     """Answer every chunk with why the job could not be made here."""
     why = f"a clean interpreter could not be given the work: {type(error).__name__}: {error}"
     variables: list[tuple[str, str]] = []
