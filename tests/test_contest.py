@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+import allcores
 from allcores import contest as module
 from allcores import parallel
 from allcores.contest import Contest
@@ -170,6 +171,7 @@ def test_what_may_use_a_pool_by_its_names() -> None:
         assert may_share(None, Model().fit, {})
         assert not named("c = plainly(a) + np.sqrt(a)", plainly=plainly, np=np)
         assert not named("c = model.length(a)", model=Model())
+        assert may_share(None, np.linalg.svd, {})
         assert not may_share(None, len, {})
         assert not may_share(None, SimpleNamespace(), {})
     with threadpool_limits(1):
@@ -198,3 +200,62 @@ def test_a_loop_of_matrix_products_is_not_slower() -> None:
     for (ours, _), (plain, _) in pairs:
         assert np.allclose(ours, plain)
     assert min(a / b for (_, a), (_, b) in pairs) < 1.3
+
+
+def trace_of_product(matrix: Any) -> float:
+    return float((matrix @ matrix).trace())
+
+
+@pytest.mark.parametrize("entry", range(2))
+def test_a_map_of_matrix_products(entry: int) -> None:
+    """A first call is made here, for it may use all cores by itself; all give the same results."""
+    rng = np.random.default_rng(entry)
+    matrices = [rng.normal(size=(300, 300)) for _ in range(20)]
+    found = allcores.map(trace_of_product, matrices)
+    assert np.allclose(found, [trace_of_product(matrix) for matrix in matrices])
+
+
+class BackAndForth(Contest):
+    """Sends a loop to workers, home again, and back, whatever is faster."""
+
+    left_workers = 0
+
+    def stays_here(self, left: int | None) -> bool:
+        return False
+
+    def lost_there(self, count: int, seconds: float, reading: float) -> bool:
+        self.left_workers += 1
+        return self.left_workers == 3
+
+
+def nap(x: int) -> int:
+    time.sleep(0.002)
+    return x * 3
+
+
+def test_a_loop_that_comes_home_and_goes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("allcores.entry.looks.Contest", BackAndForth)
+    reports: list[LoopReport] = []
+    listeners.append(reports.append)
+    out, total, seen = [], 0.0, {}
+    try:
+        for x in parallel(range(300), workers=2):
+            y = nap(x)
+            out.append(y)
+            total += y / 7
+            seen[x] = y
+    finally:
+        listeners.remove(reports.append)
+    expected = 0.0
+    for k in range(300):
+        expected += 3 * k / 7
+    assert out == [3 * k for k in range(300)]
+    assert (x, y, total) == (299, 897, expected)
+    assert seen == {k: 3 * k for k in range(300)}
+    assert 0 < reports[0].in_workers < 300
+    assert reports[0].iterations == 300
+
+
+def test_a_map_that_comes_home_and_goes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("allcores.map_call.Contest", BackAndForth)
+    assert allcores.map(nap, range(300), workers=2) == [3 * k for k in range(300)]

@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from allcores.ahead import first_read
+from allcores.contest import Clock, Contest
 from allcores.engine import per_worker
 from allcores.engine.failures import CannotFork, shown
 from allcores.engine.interrupts import Interrupts, closed_undisturbed, undisturbed
@@ -21,6 +22,7 @@ from allcores.engine.relay import put_out
 from allcores.engine.schedule import ENOUGH_SECONDS, Batch, Halt, Run, Waiting
 from allcores.engine.shipment import CannotShip, send_along
 from allcores.engine.source import Indexed, Streamed
+from allcores.engine.thread_limits import may_have_pools
 from allcores.engine.waits import MOST_INTERPRETERS, WaitClock
 from allcores.engine.ways import choose, ready, why_serial
 from allcores.inputs import as_is, as_sequence, items_left, plain_source
@@ -45,6 +47,10 @@ costs: dict[Any, tuple[float, float]] = {}
 
 idle: Bounded[Any, float] = Bounded(10_000)
 """The part of their time that calls wait, as far as is known; by code."""
+shares: Bounded[Any, bool] = Bounded(10_000)
+"""Whether calls may use a pool of threads, such as BLAS's, as far as names tell; by code."""
+faster: Bounded[Any, str] = Bounded(10_000)
+"""What was faster where they do: "here" or "workers"; by code."""
 not_in_threads: set[Any] = set()
 """Code of functions that threads of one process cannot call, as trying has shown."""
 
@@ -78,6 +84,7 @@ class Call:
         self.iterator: Any = as_is(iter(iterable))
         self.plain = plain_source(iterable)
         self.key = getattr(getattr(fn, "__func__", fn), "__code__", None)
+        self.contest = Contest(settings.workers, faster.get(self.key, "") if self.key else "")
         self.done = 0
         self.interrupts = Interrupts()
         self.first_own = per_worker.newest()
@@ -188,11 +195,39 @@ class Call:
         few = left <= FEW * self.settings.workers
         known = costs.get(self.key)
         if known is None:
-            return few
+            return few and not self.may_share()
+        unsure = not self.contest.winner and self.key is not None and shares.get(self.key)
+        if unsure or self.contest.winner == "here":
+            return False
         # A few tiny items in a new worker seem to cost far more than many do.
         cost, seconds = known
         sure = few or seconds > WORTH_SECONDS
         return sure and worth_workers(cost, left, WORTH_SECONDS) and self.workers_ready()
+
+    def may_share(self) -> bool:
+        """Whether calls may use all cores by themselves, as matrix products do."""
+        if not may_have_pools():
+            return False
+        known = shares.get(self.key) if self.key is not None else None
+        if known is None:
+            from allcores.sharers import may_share
+
+            known = may_share(None, self.fn, {})
+            if self.key is not None:
+                shares[self.key] = known
+        return known
+
+    def stays_here(self) -> bool:
+        """Whether calls use all cores here, and are not known to be faster in workers."""
+        stays = self.contest.stays_here(self.left() or 0)
+        self.note_faster()
+        if not self.contest.uses_pools() and self.key is not None:
+            shares[self.key] = False
+        return stays
+
+    def note_faster(self) -> None:
+        if self.contest.winner and self.key is not None:
+            faster[self.key] = self.contest.winner
 
     def taste_pieces(self, for_ever: bool) -> Iterator[Iterable[Any]]:
         """Call the function here until workers are worth it."""
@@ -209,15 +244,16 @@ class Call:
         while left := self.left():
             size = min(taste.size, left)
             then = clock.look()
-            start = perf_counter()
+            timer = Clock()
             yield islice(self.iterator, size)
-            seconds = perf_counter() - start
+            seconds, cpu = timer.read()
+            self.contest.ran_here(size, seconds, cpu)
             if seconds > ENOUGH_SECONDS and self.key is not None:
                 waited, wall = clock.waited(then)
                 idle[self.key] = waited / wall
             calls = taste.calls_for_workers(size, seconds, self.left() or 0)
             self.remember(taste.cost(), taste.spent)
-            if calls and not for_ever and self.workers_ready():
+            if calls and not for_ever and not self.stays_here() and self.workers_ready():
                 return
 
     def results(self, items: Iterable[Any]) -> list[Any]:
@@ -358,6 +394,7 @@ class Call:
         )
         job.for_threads = lambda: self.shared_job(job)
         stuck = 0
+        self.contest.goes_there()
         stay = Stay(WORTH_ITERATION)  # of which the worker itself takes 1 or 2 µs
         try:
             while True:
@@ -383,7 +420,17 @@ class Call:
                     stay.add(event)
                     self.remember(stay.seconds / max(stay.iterations, 1), stay.seconds)
                     stay.wait(*waited)
-                    if stay.too_slow() and not stays and not run.still_growing():
+                    faster_here = self.contest.lost_there(len(event.results), *waited)
+                    self.note_faster()
+                    if faster_here and held is not None and not stays:
+                        self.go_on_with(held, first)
+                        return
+                    if (
+                        stay.too_slow()
+                        and not self.contest.uses_pools()
+                        and not stays
+                        and not run.still_growing()
+                    ):
                         break
                     if held is not None and stay.too_cheap() and not stays:
                         self.go_on_with(held, first)

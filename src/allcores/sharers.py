@@ -38,7 +38,7 @@ def may_share(node: ast.AST | None, function: Any, names: Mapping[str, Any]) -> 
     """
     if not may_have_pools() or widest_pool() < 2:
         return False
-    if "torch" in sys.modules:
+    if "torch" in sys.modules or getattr(function, "__name__", "") in SHARERS:
         return True
     todo = _code_of(function)
     for part in ast.walk(node) if node is not None else ():
