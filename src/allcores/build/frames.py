@@ -35,6 +35,19 @@ def write(frame: FrameType, module_level: bool, values: dict[str, Any], gone: se
     _to_fast(frame, bool(gone))
 
 
+def drop_snapshot(frame: FrameType) -> None:
+    """Have a function's variables be held by nothing but the function.
+
+    Before Python 3.13 the dict that `f_locals` makes stays, and holds what they held when it was read.
+    """
+    if sys.version_info >= (3, 13) or not frame.f_code.co_flags & 1:  # CO_OPTIMIZED: a function
+        return
+    variables = frame.f_locals
+    # The frame, the variable and the argument: the program itself does not hold it.
+    if sys.getrefcount(variables) <= 3:
+        variables.clear()
+
+
 def _to_fast(frame: FrameType, clear: bool) -> None:
     import ctypes
 

@@ -27,6 +27,7 @@ from allcores.build.contents import (
     kinds_of,
 )
 from allcores.build.travel import ATOMS
+from allcores.engine.mapped import is_received
 from allcores.plan.handles import handle_of
 from allcores.plan.kinds import is_a
 from allcores.plan.ownership import is_own_module
@@ -202,6 +203,8 @@ class Items:
         if who >= 0:
             then = ALWAYS if id(obj) in self.certain else LATER
             self.of_item[who].append(Node(obj, ARRAYS, then))
+        if type(base) is memoryview and is_received(base):
+            return []  # nothing else has that memory, but arrays
         return [] if base is None or type(base) is bytes else [base]
 
     def share(self, entry: Any) -> None:

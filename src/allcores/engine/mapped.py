@@ -122,3 +122,25 @@ def _map_over(fd: int, size: int) -> mmap.mmap:
     if _libc[0](address, size, mmap.PROT_READ | mmap.PROT_WRITE, flags, fd, 0) == _FAILED:
         raise OSError(ctypes.get_errno(), "memory could not be mapped")
     return mapped
+
+
+def room(size: int) -> memoryview:
+    """Memory that a buffer is put into; no need to clear it first."""
+    np = sys.modules.get("numpy")
+    if np is None or not hasattr(np, "uint8"):
+        return memoryview(bytearray(size))
+    if not _rooms:
+        _rooms.append(type("Room", (np.ndarray,), {}))
+    return memoryview(np.empty(size, np.uint8).view(_rooms[0]))
+
+
+_rooms: list[Any] = []
+"""The type of such memory."""
+
+
+def is_received(view: memoryview) -> bool:
+    """Whether this is memory that came from another process: nobody has it but what came with it."""
+    owner: Any = view.obj
+    if type(owner) is mmap.mmap:
+        return weakref.ref(owner) in _live_maps
+    return type(owner) in _rooms

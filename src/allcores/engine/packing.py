@@ -322,9 +322,10 @@ def _numbers(kind: str, buffer: Any) -> Any:
 def _reduce_storage(storage: Any) -> Any:
     """The memory of a tensor of torch's: that of an ordinary one is a buffer like others."""
     torch: Any = sys.modules["torch"]
-    if storage.device.type != "cpu" or storage.nbytes() < APART or storage.is_shared():
+    plain = storage._untyped_storage
+    if plain.device.type != "cpu" or plain.nbytes() < APART or plain.is_shared():
         return storage.__reduce__()
-    memory = torch.empty(0, dtype=torch.uint8).set_(storage._untyped_storage)
+    memory = torch.empty(0, dtype=torch.uint8).set_(plain)
     return _storage, (pickle.PickleBuffer(memory.numpy()), storage.dtype)
 
 

@@ -14,13 +14,12 @@ import os
 import pickle
 import socket
 import struct
-import sys
 from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
-from allcores.engine.mapped import map_file, memory_file, write_file
+from allcores.engine.mapped import map_file, memory_file, room, write_file
 from allcores.engine.packing import (
     APART,
     _as_view,
@@ -269,7 +268,7 @@ class Reader:
         table = coming.count * PLACE.size
         if coming.rows is None:
             coming.rows = list(PLACE.iter_unpack(head[:table]))
-            coming.inline = [_room(size) for size, _, file in coming.rows if file == INLINE]
+            coming.inline = [room(size) for size, _, file in coming.rows if file == INLINE]
             self.put_into(coming.inline)
             if self.missing:
                 return None
@@ -362,14 +361,6 @@ def _close_all(fds: Iterable[int]) -> None:
     for fd in fds:
         if fd != NOT_COME:
             os.close(fd)
-
-
-def _room(size: int) -> memoryview:
-    """Memory that a buffer is put into; no need to clear it first."""
-    np = sys.modules.get("numpy")
-    if np is None or not hasattr(np, "uint8"):
-        return memoryview(bytearray(size))
-    return memoryview(np.empty(size, np.uint8))
 
 
 def receive(reader: Reader) -> tuple[memoryview, list[memoryview] | Lost]:

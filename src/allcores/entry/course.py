@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Any, Literal, NamedTuple
 
 from allcores.ahead import Ahead, first_read, sendable
+from allcores.build import frames
 from allcores.collector import collector_paused
 from allcores.engine import per_worker
 from allcores.engine.failures import CannotFork
@@ -348,11 +349,12 @@ class Entry(Tasting):
                 self.tell()
         # This and what was made for it hold one another, and the frame with all its variables: what
         # nobody else holds is gone now, as after the plain loop, and not by and by.
-        interrupts = self.interrupts
+        interrupts, frame = self.interrupts, self.frame
         for made in (self.place, getattr(self, "job", None), self.resume, self):
             if made is not None:
                 vars(made).clear()
         self.interrupts = interrupts
+        frames.drop_snapshot(frame)
 
     def tell(self) -> None:
         """Report to those who listen."""
