@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+import textwrap
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -77,7 +78,7 @@ class Shown(SimpleNamespace):
             assert "in workers: True" in lines, self
             assert "Warning" not in self.err, self
         elif "in workers: False" in lines:
-            assert "ParallelWarning" in self.err and owner in self.err, self
+            assert "ParallelWarning" in self.err, self
 
 
 def loop(tmp_path: Path, source: str, seconds: float = 0) -> Shown:
@@ -564,3 +565,40 @@ def test_no_warning_about_forks_beside_threads(tmp_path: Path) -> None:
         ours = run(tmp_path, QUIET, ALLCORES_FORCE="1", PYTHONWARNINGS=how)
         assert (ours.code, ours.out) == (0, 4 * "True\n"), ours
         assert "fork" not in ours.err and "Warning" not in ours.err
+
+
+@pytest.mark.parametrize("way", ["loop", "script"])
+def test_the_reason_for_clean_interpreters_is_told(tmp_path: Path, way: str) -> None:
+    """By the report of a loop, and by the line at the end of `allcores run`."""
+    (tmp_path / "work.py").write_text("def double(x):\n    return 2 * x\n")
+    marked = "parallel(range(20), workers=2)" if way == "loop" else "range(20)"
+    source = f"""
+        import threading
+        from work import double
+        import allcores.loop
+        from allcores import parallel
+        allcores.loop.listeners.append(lambda report: print(report.fresh_because))
+        over = threading.Event()
+        threading.Thread(target=over.wait, name="beside", daemon=True).start()
+        results = []
+        for x in {marked}:
+            results.append(double(x))
+        over.set()
+        print(results == [2 * x for x in range(20)])
+        """
+    path = tmp_path / "script.py"
+    path.write_text(textwrap.dedent(source))
+    command = ["-m", "allcores", "run", "--force"] if way == "script" else []
+    done = subprocess.run(
+        [sys.executable, *command, path.name],
+        cwd=tmp_path,
+        env={**os.environ, "ALLCORES_FORCE": "1", "ALLCORES_WORKERS": "2"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done
+    assert "thread 'beside'" in done.stdout
+    assert done.stdout.endswith("True\n")
+    if way == "script":
+        assert "in clean interpreters: thread 'beside'" in done.stderr, done

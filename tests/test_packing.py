@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 from array import array
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -167,7 +171,17 @@ def test_tables_of_arrow_go_beside_the_pickle() -> None:
 
 
 def test_tables_of_polars() -> None:
-    pl = pytest.importorskip("polars")
+    """In a process of its own: with Polars in it, it could not be forked for the tests to come."""
+    if find_spec("polars") is None:
+        pytest.skip("polars is not installed")
+    program = "from tests.test_packing import send_table_of_polars as send; send()"
+    root = Path(__file__).parents[1]
+    subprocess.run([sys.executable, "-c", program], cwd=root, check=True, timeout=60)
+
+
+def send_table_of_polars() -> None:
+    import polars as pl
+
     table = pl.DataFrame({"a": np.arange(N), "b": [str(k) for k in range(N)]})
     got, body, beside = sent([table])
     assert got[0].equals(table)

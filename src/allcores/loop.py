@@ -28,6 +28,7 @@ class LoopReport:
         self.seconds = self.worker_seconds = self.native_seconds = 0.0
         self.reason = ""
         self.threads = False  # whether workers were threads of one process
+        self.fresh_because = ""  # why workers were clean interpreters, and no forks, if they were
         self.idle = 0.0  # the part of their time that iterations wait, where that was looked at
 
     def __repr__(self) -> str:

@@ -172,6 +172,8 @@ class Entry(Tasting):
             if records is not None:
                 self.job.note_bound()
         self.report.workers = max(self.settings.workers, self.most_workers)
+        if self.choice.way == "fresh":
+            self.report.fresh_because = self.choice.why or "that was asked for"
         return Run(
             self.job,
             source,

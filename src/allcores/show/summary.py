@@ -28,6 +28,7 @@ class Total:
     replayed: int = 0
     workers: int = 0
     threads: bool = False
+    fresh_because: str = ""
     idle: float = 0.0
     seconds: float = 0.0
     alone_seconds: float = 0.0
@@ -41,6 +42,7 @@ class Total:
         self.replayed += report.replayed
         self.workers = max(self.workers, report.workers)
         self.threads |= report.threads
+        self.fresh_because = report.fresh_because or self.fresh_because
         self.idle = max(self.idle, report.idle)
         self.seconds += report.seconds
         self.alone_seconds += report.native_seconds + report.worker_seconds
@@ -107,6 +109,8 @@ class Summary:
         speed = f"{times} times as fast on {workers} as on one"
         if total.idle >= WAITS:
             speed += f", for its iterations wait {total.idle:.0%} of their time".replace("%", " %")
+        if total.fresh_because:
+            speed += f", in clean interpreters: {total.fresh_because}"
         if total.replayed:
             kept = f"{total.replayed:,} of them from the journal"
             return *self._start_of_row(total), kept

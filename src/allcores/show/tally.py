@@ -70,6 +70,7 @@ class Tally:
             "in_workers": total.in_workers,
             "workers": total.workers,
             "threads": total.threads,
+            "fresh_because": total.fresh_because,
             "waiting": round(total.idle, 3),
             "seconds": round(total.seconds, 6),
             "alone_seconds": round(total.alone_seconds, 6),
