@@ -201,6 +201,32 @@ def test_work_that_kills_who_is_given_it(tmp_path: Path, how: str) -> None:
     assert fresh(tmp_path, _flat(source)).out == "[0.0, 2.0, 4.0, 6.0, 8.0, 10.0] 1 True\n"
 
 
+def test_few_descriptors(tmp_path: Path) -> None:
+    """However many are left, the outcome is the same, nothing is left open, and later all is well."""
+    source = """
+    import resource, warnings
+    warnings.simplefilter("ignore")
+    expected = [x * x for x in range(30)]
+    squares = lambda: allcores.map(lambda x: x * x, range(30))
+    assert squares() == expected
+    there = len(os.listdir("/proc/self/fd"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for more in range(16):
+        for warm in (True, False):
+            if not warm:
+                standby.end_all()
+            resource.setrlimit(resource.RLIMIT_NOFILE, (there + more - 2 - 6 * (not warm), hard))
+            try:
+                assert squares() == expected
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            standby.failed = 0
+    stand_by()
+    print(os.getpid() in set(allcores.map(slow, range(30))), len(os.listdir("/proc/self/fd")) - there)
+    """
+    assert fresh(tmp_path, _flat(source)).out == "False 0\n"
+
+
 def test_limits_of_one_job_are_not_those_of_the_next(tmp_path: Path) -> None:
     source = """
     def takes(x):

@@ -5,6 +5,7 @@ They stand in for forks where this process cannot be forked, with the same face 
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import time
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from allcores.engine import crew
-from allcores.engine.crew import Crew, Worker
+from allcores.engine.crew import Crew, Worker, refused
 from allcores.engine.failures import CannotFork
 from allcores.engine.held import Place
 from allcores.engine.interpreters import FreshWorker, pickled, standby, this_folder, told
@@ -109,7 +110,7 @@ class FreshCrew(Crew):
         """Give the job to one that stands by, or start one."""
         assert self.parcel is not None
         if self.never_began > MOST_DEATHS:
-            raise CannotFork(0, "clean interpreters died as they were given the work")
+            raise CannotFork(errno.EAGAIN, "clean interpreters died as they were given the work")
         self.slots.is_new(number)
         worker = standby.take()
         files = [self.slots.file, *self.parcel.files()]
@@ -125,7 +126,11 @@ class FreshCrew(Crew):
             self.told,
         )
         worker.holds.update(kept)
-        worker.begin(number, pickled(order), files)
+        try:
+            worker.begin(number, pickled(order), files)
+        except OSError as error:
+            standby.give_back(worker)
+            raise refused(error) from None
         self.workers.append(worker)
         self.wanted -= 1
         return worker

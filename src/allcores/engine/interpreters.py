@@ -7,6 +7,7 @@ and end by themselves when they have been idle for long.
 from __future__ import annotations
 
 import atexit
+import errno
 import os
 import pickle
 import select
@@ -27,8 +28,8 @@ IDLE_SECONDS = 60.0
 """After so long without work a clean interpreter ends."""
 START_SECONDS = 60.0
 """What is not ready after so long is taken for hanging."""
-FAILED_STARTS = 3
-"""So many that end before they are ready, one after the other, and no more are tried."""
+FAILED_STARTS, TRIED_AGAIN = 3, 60.0
+"""So many that do not start, one after the other, and no more are tried for so many seconds."""
 SET_BY_US = (b"KMP_DUPLICATE_LIB_OK", "KMP_DUPLICATE_LIB_OK")
 """Variables that are set when we look for pools of threads."""
 _BOOT = (
@@ -91,11 +92,16 @@ class FreshWorker(Worker):
         """The numbers of the big values that it has mapped."""
 
     def begin(self, number: int, order: bytes, files: list[int]) -> None:
-        """Give it a loop's work. files: descriptors that go along."""
+        """Give it a loop's work. files: descriptors that go along. Raises OSError: it was not sent."""
         self.number = number
-        message = memoryview(wire.small_frame(order))
-        self.outbox.append(wire.Frame([message], [os.dup(file) for file in files]))
-        self.flush()
+        frame = wire.Frame([memoryview(wire.small_frame(order))])
+        for file in files:
+            frame.fds = [*frame.fds, os.dup(file)]  # which the frame closes, whatever happens
+        self.outbox.append(frame)
+        try:
+            self.flush()
+        except IndexError:
+            self.kill()  # the system takes no more files that are on their way
 
     def keep_only(self, numbers: list[int]) -> None:
         """Have it drop all other big values."""
@@ -155,15 +161,24 @@ class Standby:
         """Those at work in loops as well."""
         self.failed = 0
         """How many ended before they were ready, since the last one that was."""
+        self.failed_at = 0.0
         self.prepared = False
         self.modules: list[str] = []
         """What new ones import."""
 
     def why_not(self) -> str | None:
         """Why none can be started here, as far as is known."""
-        if self.failed >= FAILED_STARTS:
+        if self.gives_up():
             return "clean interpreters do not start"
         return why_no_interpreters()
+
+    def gives_up(self) -> bool:
+        """Whether so many did not start lately that no more are tried for a while."""
+        return self.failed >= FAILED_STARTS and time.monotonic() - self.failed_at < TRIED_AGAIN
+
+    def note_failure(self) -> None:
+        """One did not start."""
+        self.failed, self.failed_at = min(self.failed + 1, FAILED_STARTS), time.monotonic()
 
     def prepare(self, count: int, imports: Callable[[], list[str]] = list) -> None:
         """Have so many stand by; those that are missing are started, and ready some time later.
@@ -174,8 +189,13 @@ class Standby:
             self.look()
             if len(self.idle) < count:
                 self.modules = imports() or self.modules
-            while len(self.idle) < count and self.failed < FAILED_STARTS:
-                self.idle.append(self.start())
+            while len(self.idle) < count and not self.gives_up():
+                try:
+                    self.idle.append(self.start())
+                except CannotFork:
+                    # Who needs one at once is told; here the loop can go on without.
+                    self.note_failure()
+                    return
 
     def ready(self) -> bool:
         """Whether there is one that can begin at once."""
@@ -200,8 +220,8 @@ class Standby:
             if found is not None:
                 self.idle.remove(found)
                 return found
-            if self.failed >= FAILED_STARTS:
-                raise CannotFork(0, self.why_not())
+            if self.gives_up():
+                raise CannotFork(errno.EAGAIN, self.why_not())
             return self.start()
 
     def give_back(self, worker: FreshWorker) -> None:
@@ -236,7 +256,10 @@ class Standby:
     def note_end(self, worker: FreshWorker) -> None:
         """One has ended by itself: it was idle for long, or could not start."""
         worker.hear()
-        self.failed = 0 if worker.started else self.failed + 1
+        if worker.started:
+            self.failed = 0
+        else:
+            self.note_failure()
 
     def part_with(self, worker: FreshWorker) -> None:
         self.all.discard(worker)
