@@ -170,7 +170,9 @@ def maps_with(pids: list[int], size: int) -> int:
 def test_what_work_writes_to_a_held_value_is_gone_with_the_next_loop() -> None:
     kept = Keeper().file_of(pickle.PickleBuffer(np.arange(KEEP, dtype=np.uint8)))
     held = Held()
-    for _ in range(3):
+    for turn in range(5):
+        if turn % 2:
+            held.look()
         a = np.frombuffer(held.take(kept.number, kept.file), np.uint8)
         assert np.array_equal(a, np.arange(KEEP, dtype=np.uint8))
         a[5_000] += 1

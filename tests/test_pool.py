@@ -1480,3 +1480,25 @@ def test_an_interrupt_as_the_workers_are_made_leaves_none(monkeypatch: pytest.Mo
 
 def test_workers_that_nobody_holds_end() -> None:
     Staff(2, None, (), None)
+
+
+def test_big_arguments_go_beside_the_pickle() -> None:
+    """They come as ordinary arrays, each worker's own."""
+    arrays = [np.full(100_000, float(k)) for k in range(6)]
+    with Pool(2) as pool:
+        found = pool.map(changed, arrays, chunksize=2)
+        assert [a[0] for a in found] == [2.0 * k + 1 for k in range(6)]
+        assert pool.starmap(total_of, [(a, b"x" * 500_000) for a in arrays]) == [
+            k * 100_000 + 500_000 for k in range(6)
+        ]
+    assert [a.max() for a in arrays] == list(range(6))
+
+
+def changed(a: np.ndarray) -> np.ndarray:
+    a *= 2
+    a += 1
+    return a
+
+
+def total_of(a: np.ndarray, more: bytes) -> float:
+    return float(a.sum()) + len(more)

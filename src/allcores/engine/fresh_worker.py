@@ -122,6 +122,7 @@ def next_order(reader: wire.Reader, idle: float) -> tuple[Any, list[int]] | None
 def tidy_up() -> None:
     """Free what earlier work has left."""
     gc.collect()
+    held.look()
     if "ctypes" in sys.modules:
         trim = getattr(sys.modules["ctypes"].CDLL(None), "malloc_trim", None)
         if trim is not None:

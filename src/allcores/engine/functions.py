@@ -15,6 +15,8 @@ from opcode import opmap
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
+from allcores.engine.packing import encode
+
 
 @cache
 def _sender() -> Any:
@@ -32,6 +34,14 @@ def _sender() -> Any:
             return super().reducer_override(obj)
 
     return Sender
+
+
+def dumps_apart(value: Any) -> tuple[bytes, list[pickle.PickleBuffer]]:
+    """Pickle arguments, big buffers apart. Raises what pickling raises."""
+    try:
+        return encode(value, items=True)
+    except Exception:
+        return dumps(value), []
 
 
 def dumps(value: Any) -> bytes:

@@ -19,11 +19,21 @@ class Held:
 
     def __init__(self) -> None:
         self.maps: dict[int, mmap.mmap] = {}
+        self.unwritten: set[int] = set()
+        """Those that are known to be as the program has them."""
 
     def keep_only(self, numbers: Collection[int]) -> None:
         """Drop all others: the program has no use for them any more."""
         for number in self.maps.keys() - set(numbers):
             del self.maps[number]
+            self.unwritten.discard(number)
+
+    def look(self) -> None:
+        """See to it, between loops, that all are as the program has them."""
+        for number in self.maps.keys() - self.unwritten:
+            if was_written(self.maps[number]):
+                self.maps[number].madvise(mmap.MADV_DONTNEED)
+            self.unwritten.add(number)
 
     def take(self, number: int, file: int) -> memoryview:
         """A value as the program has it now. What is written to it stays in this process.
@@ -34,8 +44,9 @@ class Held:
         if known is None:
             size = os.fstat(file).st_size
             known = self.maps[number] = mmap.mmap(file, size, flags=mmap.MAP_PRIVATE)
-        elif was_written(known):
+        elif number not in self.unwritten and was_written(known):
             known.madvise(mmap.MADV_DONTNEED)
+        self.unwritten.discard(number)
         return memoryview(known)
 
 

@@ -22,9 +22,10 @@ from typing import Any
 from allcores.engine import exits, per_worker
 from allcores.engine.errors import Raised, unpack
 from allcores.engine.failures import WorkerDied
-from allcores.engine.functions import dumps
+from allcores.engine.functions import dumps_apart
 from allcores.engine.interrupts import Interrupts
 from allcores.engine.orders import Job, Order, died_at, unpicklable_item
+from allcores.engine.packing import size_of
 from allcores.engine.service import FUNCTION, ORDER, STARTING, TOKEN, do
 from allcores.engine.wire import Lost
 from allcores.engine.workforce import Member, Workforce, wait_a_little
@@ -183,17 +184,17 @@ class Staff(Workforce):
 
     def assign(self, member: Member, order: Order) -> None:
         function = order.job.function
-        payload = order.payload
+        payload, big = order.payload, list[pickle.PickleBuffer]()
         if payload is None:
             try:
-                payload = dumps(order.items)
+                payload, big = dumps_apart(order.items)
             except Exception as error:
                 at = unpicklable_item(order, error)
                 self.sent_back = True
                 self.finished(order.job, order.job.fail(order, at, error))
                 return
         order.seq = next(self.seq)
-        order.size = len(payload)
+        order.size = len(payload) + sum(map(size_of, big))
         member.orders.append(order)
         member.given += 1
         if function.number not in member.known:
@@ -201,7 +202,7 @@ class Staff(Workforce):
             member.queue(FUNCTION.pack(b"f", function.number) + function.payload)
         head = ORDER.pack(b"o", order.seq, function.number, order.style, order.job.each)
         os.write(member.tokens[1], TOKEN.pack(order.seq))
-        member.queue(head + payload)
+        member.queue(head + payload, big)
 
     # -- waiting
 
