@@ -170,6 +170,12 @@ def children() -> str:
         return file.read()
 
 
+def end_standby() -> None:
+    """Clean interpreters may stay: those that are known of."""
+    if "allcores.engine.interpreters" in sys.modules:
+        sys.modules["allcores.engine.interpreters"].standby.end_all()
+
+
 def descriptors() -> list[str]:
     return sorted(os.listdir("/proc/self/fd"))
 
@@ -180,8 +186,10 @@ unraisable: list[Any] = []
 def wrong(face: str, places: set[int], handler: Any) -> tuple[int, str, list[str]]:
     """One run; gives the number of places, where it was interrupted, and what was wrong."""
     run, out = FACES[face], list[int]()
+    end_standby()
     before = descriptors()
     count, where, raised = interrupted(lambda: run(out), places)
+    end_standby()
     came = count >= min(places)
     shown = ""
     if raised is not None:
