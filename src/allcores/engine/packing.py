@@ -54,12 +54,14 @@ def encode(
     has, of which as little as possible is to be sent.
     """
     big: list[pickle.PickleBuffer] = []
+    plain = at_home is None and not numbers
+    if plain and not long_ones.likely and "numpy" not in sys.modules:
+        body = pickle.dumps(message, protocol=5, buffer_callback=apart(big))
+        long_ones.look(len(body))
+        return body, big
     table = reducers(_reduce_item if items else _reduce_array)
-    if at_home is None and not numbers:
-        if long_ones.likely:
-            return long_ones.encode(message, table)
-        if table is None:
-            return pickle.dumps(message, protocol=5, buffer_callback=apart(big)), big
+    if plain and long_ones.likely:
+        return long_ones.encode(message, table)
     out = io.BytesIO()
     kind = _Numbering if numbers else pickle.Pickler if at_home is None else _Pinning
     pickler = kind(out, protocol=5, buffer_callback=apart(big))
@@ -69,8 +71,7 @@ def encode(
     if isinstance(pickler, _Pinning):
         assert at_home is not None
         pickler.at_home = at_home
-    if table is not None:
-        pickler.dispatch_table = table
+    pickler.dispatch_table = table
     pickler.dump(message)
     body = out.getvalue()
     long_ones.look(len(body))
@@ -97,28 +98,24 @@ def size_of(buffer: pickle.PickleBuffer) -> int:
 
 def whole(message: Any) -> bytes:
     """What was received, with all its buffers in one pickle, for `pickle.loads`."""
-    table = reducers(_reduce_received)
-    if table is None:
-        return pickle.dumps(message, protocol=5)
     out = io.BytesIO()
     pickler = pickle.Pickler(out, protocol=5)
-    pickler.dispatch_table = table
+    pickler.dispatch_table = reducers(_reduce_received)
     pickler.dump(message)
     return out.getvalue()
 
 
-def reducers(of_array: Callable[[Any], Any]) -> dict[type, Callable[[Any], Any]] | None:
-    """How objects of some types are taken apart; None where all go their own way."""
-    found: dict[type, Callable[[Any], Any]] = {}
+def reducers(of_array: Callable[[Any], Any]) -> dict[type, Callable[[Any], Any]]:
+    """How objects of some types are taken apart, which do not do so by themselves."""
+    found: dict[type, Callable[[Any], Any]] = {**copyreg.dispatch_table, Array: _reduce_numbers}
     np = sys.modules.get("numpy")
     if np is not None and hasattr(np, "ndarray"):
         found[np.ndarray] = of_array
-    if "array" in sys.modules:
-        found[Array] = _reduce_numbers
-    storage = getattr(sys.modules.get("torch.storage"), "TypedStorage", None)
-    if storage is not None:
-        found[storage] = _reduce_storage
-    return {**copyreg.dispatch_table, **found} if found else None
+    if "torch" in sys.modules:
+        storage = getattr(sys.modules.get("torch.storage"), "TypedStorage", None)
+        if storage is not None:
+            found[storage] = _reduce_storage
+    return found
 
 
 # -- long texts and bytes, which pickle puts into its stream
@@ -142,17 +139,16 @@ class LongOnes:
             self.likely = True
 
     def encode(
-        self, message: Any, table: dict[type, Callable[[Any], Any]] | None
+        self, message: Any, table: dict[type, Callable[[Any], Any]]
     ) -> tuple[bytes, list[pickle.PickleBuffer]]:
         out = io.BytesIO()
         big: list[pickle.PickleBuffer] = []
         pickler = _Shortening(out, protocol=5, buffer_callback=apart(big))
-        if table is not None:
-            pickler.dispatch_table = table
+        pickler.dispatch_table = table
         pickler.dump(message)
         body = out.getvalue()
         if not pickler.kinds:
-            self.likely = False
+            self.likely = bool(big) and "numpy" not in sys.modules
             self.misses += len(body) >= LONG
             return body, big
         parts = body, pickler.kinds, [*big, *pickler.buffers]
