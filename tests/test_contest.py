@@ -29,11 +29,20 @@ class Simulated:
     """A loop of even iterations, run as entries run them, on a clock of its own.
 
     here, there: seconds an iteration takes natively, and in workers, all together; busy: cores that
-    it uses here.
+    it uses here; at_best: what it would take in workers that do not get in each other's way.
     """
 
-    def __init__(self, number: int, here: float, there: float, busy: float, workers: int) -> None:
+    def __init__(
+        self,
+        number: int,
+        here: float,
+        there: float,
+        busy: float,
+        workers: int,
+        at_best: float | None = None,
+    ) -> None:
         self.left, self.here, self.there, self.busy = number, here, there, busy
+        self.at_best = there if at_best is None else at_best
         self.contest = Contest(workers)
         self.workers = workers
         self.seconds = 0.0
@@ -51,7 +60,8 @@ class Simulated:
         taste = Taste()
         while self.left:
             size = min(taste.size, self.left)
-            seconds = size * self.here
+            alone = self.contest.alone
+            seconds = size * (self.at_best * self.workers if alone else self.here)
             self.seconds += seconds
             self.left -= size
             self.contest.ran_here(size, seconds, seconds * self.busy)
@@ -74,11 +84,31 @@ class Simulated:
                     return
 
 
-def test_large_products_that_workers_make_no_faster_are_made_here() -> None:
-    loop = Simulated(20, here=0.3, there=0.35, busy=2.0, workers=2).run()
-    assert loop.moves == ["here", "workers", "here"]
-    assert loop.seconds < 20 * 0.3 * 1.03
+def test_products_that_workers_make_no_faster_are_made_here() -> None:
+    loop = Simulated(100, here=0.03, there=0.035, busy=2.0, workers=2).run()
+    assert loop.moves == ["here"]
+    assert loop.seconds < 100 * 0.03 * 1.03
     assert loop.contest.winner == "here"
+
+
+def test_workers_that_get_in_each_others_way_are_tried_and_given_up() -> None:
+    loop = Simulated(100, here=0.03, there=0.035, busy=2.0, workers=2, at_best=0.018).run()
+    assert loop.moves == ["here", "workers", "here"]
+    assert loop.seconds < 100 * 0.03 * 1.03
+    assert loop.contest.winner == "here"
+
+
+def test_a_few_large_products_are_made_here_with_nothing_tried() -> None:
+    loop = Simulated(20, here=0.3, there=0.25, busy=2.0, workers=2).run()
+    assert loop.moves == ["here"]
+    assert loop.seconds == pytest.approx(20 * 0.3)
+
+
+def test_the_first_product_starts_the_pool_and_tells_nothing() -> None:
+    contest = Contest(2)
+    contest.ran_here(1, 0.002, 0.002)
+    assert contest.stays_here(1000, may_share=True)
+    assert not contest.stays_here(1000, may_share=False)
 
 
 def test_where_threads_only_wait_for_one_another_workers_are_faster() -> None:
@@ -89,7 +119,7 @@ def test_where_threads_only_wait_for_one_another_workers_are_faster() -> None:
 
 
 def test_workers_that_were_faster_for_long_are_not_doubted() -> None:
-    loop = Simulated(200, here=0.1, there=0.05, busy=2.0, workers=2).run()
+    loop = Simulated(200, here=0.05, there=0.025, busy=2.0, workers=2).run()
     assert loop.moves == ["here", "workers"]
     assert loop.contest.winner == "workers"
 
@@ -118,20 +148,25 @@ def test_in_the_next_entry_it_is_known() -> None:
 @pytest.mark.parametrize("here", [0.0005, 0.005, 0.05, 0.5])
 @pytest.mark.parametrize("slowness", [0.3, 0.9, 1.0, 1.3, 2.0])
 @pytest.mark.parametrize("workers", [2, 16])
-def test_what_is_lost_by_trying(number: int, here: float, slowness: float, workers: int) -> None:
-    loop = Simulated(number, here, here * slowness, busy=0.9 * workers, workers=workers).run()
+@pytest.mark.parametrize("in_the_way", [1.0, 1.4])
+def test_what_is_lost_by_trying(
+    number: int, here: float, slowness: float, workers: int, in_the_way: float
+) -> None:
+    there = here * slowness
+    loop = Simulated(number, here, there, 0.9 * workers, workers, there / in_the_way).run()
     a_round = max(here * slowness, 0.01 / workers) * workers
     lost = loop.seconds - number * here * min(slowness, 1.0)
-    if loop.moves == ["here"]:
-        # What is left would not be enough to find out.
-        most = max(module.TRIAL_SECONDS + here, workers * here) + 0.01
-        assert loop.seconds == pytest.approx(number * here)
-        assert loop.seconds < most
-    elif slowness < 1.0:
-        # An iteration or a small part of them all here, and a round that is not full.
-        assert lost <= max(here, module.SMALL_PART * number * here) + a_round
+    tried = max(module.ALONE_COSTS, module.SMALL_PART * number * here) + 0.04
+    if slowness >= 1.0:
+        again = (slowness - 1) * (module.TRIAL_SECONDS + a_round) + a_round / workers
+        assert lost <= tried + again * ("workers" in loop.moves)
+    elif loop.moves == ["here"]:
+        # It was not worth finding out, or what could be saved is little.
+        few = number < 20 * workers or lost < module.SAVED_SECONDS + tried
+        assert few or slowness > module.PROMISING
+        assert loop.seconds <= number * here + tried
     else:
-        assert lost <= (slowness - 1) * (module.TRIAL_SECONDS + a_round) + a_round / workers + 0.01
+        assert lost <= 4 * (tried + here) + a_round
     assert loop.moves.count("workers") <= 1
 
 
@@ -220,7 +255,7 @@ class BackAndForth(Contest):
 
     left_workers = 0
 
-    def stays_here(self, left: int | None) -> bool:
+    def stays_here(self, left: int | None, may_share: bool = False) -> bool:
         return False
 
     def lost_there(self, count: int, seconds: float, reading: float) -> bool:

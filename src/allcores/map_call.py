@@ -219,7 +219,7 @@ class Call:
 
     def stays_here(self) -> bool:
         """Whether calls use all cores here, and are not known to be faster in workers."""
-        stays = self.contest.stays_here(self.left() or 0)
+        stays = self.contest.stays_here(self.left() or 0, self.may_share())
         self.note_faster()
         if not self.contest.uses_pools() and self.key is not None:
             shares[self.key] = False
@@ -244,9 +244,10 @@ class Call:
         while left := self.left():
             size = min(taste.size, left)
             then = clock.look()
-            timer = Clock()
-            yield islice(self.iterator, size)
-            seconds, cpu = timer.read()
+            with self.contest.threads():
+                timer = Clock()
+                yield islice(self.iterator, size)
+                seconds, cpu = timer.read()
             self.contest.ran_here(size, seconds, cpu)
             if seconds > ENOUGH_SECONDS and self.key is not None:
                 waited, wall = clock.waited(then)

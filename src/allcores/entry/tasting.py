@@ -87,9 +87,10 @@ class Tasting(Items):
             size = taste.size if left is None else min(taste.size, left)
             self.steady.before()
             then = waits.look() if waits is not None else None
-            clock = Clock()
-            yield self.given(islice(iterator, size), self.done)
-            seconds, cpu = clock.read()
+            with self.contest.threads():
+                clock = Clock()
+                yield self.given(islice(iterator, size), self.done)
+                seconds, cpu = clock.read()
             if waits is not None and then is not None:
                 waits = self.clocked(waits, then)
             self.steady.after()
@@ -110,7 +111,7 @@ class Tasting(Items):
 
     def stays_here(self, left: int | None) -> bool:
         """Whether iterations use all cores here, and are not known to be faster in workers."""
-        stays = self.contest.stays_here(left)
+        stays = self.contest.stays_here(left, self.may_share())
         self.site.faster = self.contest.winner
         if not self.contest.uses_pools():
             self.site.shares = False
