@@ -373,6 +373,35 @@ def test_a_thread_that_starts_after_the_decision(tmp_path: Path) -> None:
     assert "Warning" not in ours.err or "thread 'late'" in ours.err
 
 
+def test_the_thread_that_saves_a_notebooks_history() -> None:
+    """It is no obstacle while it waits to be called; at work it may hold locks of SQLite's."""
+    waits, over = threading.Event(), threading.Event()
+    working, work = threading.Event(), threading.Event()
+
+    class HistorySavingThread(threading.Thread):
+        def run(self) -> None:
+            waits.wait()
+            working.set()
+            while not work.is_set():
+                pass
+            over.wait()
+
+    HistorySavingThread.__module__ = "IPython.core.history"
+    thread = HistorySavingThread(daemon=True)
+    thread.start()
+    try:
+        assert why_not_forkable() is None
+        waits.set()
+        working.wait()
+        assert "it is at work" in str(why_not_forkable())
+        work.set()
+        assert wait_for(lambda: why_not_forkable() is None)
+    finally:
+        work.set()
+        over.set()
+        thread.join()
+
+
 def test_the_lock_of_a_progress_bar(tmp_path: Path) -> None:
     """The thread of tqdm may hold it at the fork; in workers it must be free."""
     needs("tqdm")

@@ -145,7 +145,8 @@ def _idle(thread: threading.Thread) -> bool:
     deadline = time.monotonic() + SAVING_SECONDS
     while True:
         frame = sys._current_frames().get(thread.ident or 0)
-        if frame is None or frame.f_code.co_filename == threading.__file__:
+        code = None if frame is None else frame.f_code
+        if code is None or (code.co_filename, code.co_name) == (threading.__file__, "wait"):
             return True
         if time.monotonic() > deadline:
             return False

@@ -7,6 +7,7 @@ is what they say themselves. What stands nowhere here counts as unsafe.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 
@@ -136,6 +137,7 @@ def once_used(module: str) -> Owner | None:
     return next((each for each in OWNERS if each.name == name), None)
 
 
+@lru_cache(maxsize=512)
 def owner_of(name: str, file: str | None) -> Owner | None:
     """Who started a thread of this name, given the file of the function it was started with."""
     for owner, _, names in _patterns:

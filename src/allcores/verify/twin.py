@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
+from allcores.engine.forkable import ready_to_fork
 from allcores.inputs import as_is
 from allcores.verify import undo
 from allcores.verify.graph import Graph
@@ -92,10 +93,11 @@ def _ended(status: int) -> str:
 
 
 def keep(timeout: float | None) -> tuple[Keeper | None, Request | None, int]:
-    """Fork a keeper here; returns three times, so to speak.
+    """Fork a keeper here; returns three times, so to speak. Raises OSError where that cannot be.
 
     In this process: the Keeper. In each twin, later: the Request, and the file for its answer.
     """
+    ready_to_fork()
     answers = os.memfd_create("allcores-verify")
     ours, theirs = socket.socketpair()
     pid = _fork()
