@@ -201,6 +201,25 @@ def test_work_that_kills_who_is_given_it(tmp_path: Path, how: str) -> None:
     assert fresh(tmp_path, _flat(source)).out == "[0.0, 2.0, 4.0, 6.0, 8.0, 10.0] 1 True\n"
 
 
+def test_a_loop_that_cannot_be_sent_is_not_tried_each_time(tmp_path: Path) -> None:
+    source = """
+    import warnings
+    from allcores.build import ship_loop
+    warnings.simplefilter("ignore")
+    tried, ship = [], ship_loop.ship_loop
+    def note(*args):
+        tried.append(1)
+        return ship(*args)
+    ship_loop.ship_loop = note
+    for _ in range(40):
+        out = []
+        for x in parallel(range(4)):
+            out.append("".join({"a", "b", str(x)}))
+    print(len(tried))
+    """
+    assert fresh(tmp_path, _flat(source), PYTHONHASHSEED="random").out == "5\n"
+
+
 def test_few_descriptors(tmp_path: Path) -> None:
     """However many are left, the outcome is the same, nothing is left open, and later all is well."""
     source = """

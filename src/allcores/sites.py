@@ -54,9 +54,18 @@ class Site:
         """The part of their time that iterations wait, as far as is known."""
         self.not_in_threads = ""
         """Why iterations cannot be threads of one process, where trying has shown it."""
+        self.not_shipped = ""
+        """Why clean interpreters could not be given the work, the last time."""
+        self.tries = self.not_tried = 0
+        """How often that was so, and for how many entries it is not tried again."""
         self.entries = 0
         self.warned: set[str] = set()
         self.told_of_streams = False
+
+    def cannot_ship(self, why: str) -> None:
+        """Clean interpreters could not be given the work: it costs some ms to find that again."""
+        self.not_shipped, self.tries = why, min(self.tries + 1, 10)
+        self.not_tried = 2**self.tries
 
     def reading(self) -> Reading | None:
         """The Plan for the objects at hand, if one has been made; while `lock` is held."""

@@ -222,7 +222,8 @@ class Entry(Tasting):
                 except CannotShip as error:
                     if send_along(error.variables) or self.bring(error.also):
                         return Rest(run.rest(), "workers")
-                    return self.give_up(run.rest(), why_serial(self.choice, error))
+                    self.site.cannot_ship(why_serial(self.choice, error))
+                    return self.give_up(run.rest(), self.site.not_shipped)
                 except CannotFork as error:
                     return self.give_up(run.rest(), str(error))
                 except BaseException as error:

@@ -32,6 +32,9 @@ class Obstacles(Looks):
         self.choice = choose(self.settings.on)
         if self.choice.why_not is not None:
             return f"workers cannot be made here: {self.choice.why_not}"
+        if self.choice.way == "fresh" and self.site.not_tried:
+            self.site.not_tried -= 1
+            return self.site.not_shipped
         plan = self.plan
         names = {} if plan.module_level else locals_of(self.frame)
         namespace = self.frame.f_globals

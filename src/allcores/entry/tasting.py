@@ -67,7 +67,8 @@ class Tasting(Items):
     def workers_ready(self) -> bool:
         """Whether workers could begin at once; if not, they are being made from now on."""
         choice = choose(self.settings.on)
-        if choice.why_not is not None:
+        in_vain = choice.way == "fresh" and self.site.not_tried
+        if choice.why_not is not None or in_vain:
             return True  # which is to be said
         with self.interrupts.held_back():
             return ready(
