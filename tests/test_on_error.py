@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import allcores
-from allcores import NotParallel, SkippedWarning, parallel
+from allcores import NotParallel, ParallelWarning, SkippedWarning, parallel
 from tests.same import forced
 
 _numbers = count()
@@ -465,3 +465,22 @@ def _random_loop(rng: random.Random) -> str:
     # Only the targets are as the plain loop leaves them, not what a skipped iteration had bound.
     gone = "".join(f"{n} = None\n" for n in "xyz" if n != "x" or "x = x + 1" in work)
     return f"{start}for {targets} in parallel({over}):\n{body}{gone}"
+
+
+def test_a_loop_without_workers_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading takes the item for changed, and it is a number."""
+    monkeypatch.setenv("ALLCORES_FORCE", "1")
+
+    class Odd(Exception):
+        def __init__(self, a: int) -> None:
+            super().__init__(a)
+
+    def fails(x: int) -> None:
+        raise Odd(x)
+
+    loop = parallel(range(6), on_error="skip", workers=2)
+    with pytest.warns(ParallelWarning, match="on_error") as caught, pytest.raises(Odd):
+        for x in loop:
+            if x % 2:
+                fails(x)
+    assert len(caught) == 1

@@ -47,14 +47,13 @@ def cases() -> list[str]:
     return [block.partition("(")[0] for block in blocks]
 
 
-@pytest.fixture(scope="module")
-def outcomes() -> dict[str, str]:
-    """What each case came to, all in one process."""
+def fresh(script: str) -> str:
+    """What a script says whose loops have clean interpreters."""
     environment = {n: v for n, v in os.environ.items() if n != "PYTHONHASHSEED"}
     environment["PYTHONPATH"] = str(Path(allcores.__file__).parents[1])
     variables = {"ALLCORES_ON": "fresh", "ALLCORES_FORCE": "1", "ALLCORES_WORKERS": "2"}
     ran = subprocess.run(
-        [sys.executable, "cases.py"],
+        [sys.executable, script],
         cwd=HERE,
         env={**environment, **variables, "ALLCORES_DEBUG": "1"},
         capture_output=True,
@@ -62,8 +61,14 @@ def outcomes() -> dict[str, str]:
         timeout=120,
     )
     assert ran.returncode == 0, ran.stderr
-    found = [line.partition(" ")[::2] for line in ran.stdout.splitlines()]
-    return dict(found)
+    return ran.stdout
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> dict[str, str]:
+    """What each case came to, all in one process."""
+    lines = fresh("cases.py").splitlines()
+    return dict(line.partition(" ")[::2] for line in lines)
 
 
 @pytest.mark.parametrize("case", cases())
@@ -75,3 +80,12 @@ def test_the_same_in_a_clean_interpreter(case: str, outcomes: dict[str, str]) ->
         assert outcome.startswith("same ")
     else:
         assert outcome.strip() == "same workers"
+
+
+def test_results_and_exceptions_of_local_classes() -> None:
+    assert fresh("maps.py").splitlines() == [
+        *["True {True}"] * 2,
+        *["True (0,) 2", "True (0,) 3"],
+        *["[True, True, True] [0, 2, 4]"],
+        *["True"] * 3,
+    ]

@@ -306,10 +306,11 @@ def slot(kind: Any, name: str) -> Any:
 
 
 def _fill_exception(obj: Any, held: Any) -> None:
-    args, fields = held
+    args, fields, links = held
     BaseException.args.__set__(obj, args)  # type: ignore[attr-defined]
     for name, value in fields.items():
         object.__setattr__(obj, name, value)
+    obj.__cause__, obj.__context__, obj.__suppress_context__ = links
 
 
 FILL: dict[Any, Callable[[Any, Any], None]] = {

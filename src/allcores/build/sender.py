@@ -170,7 +170,9 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
                 self.constants.update(
                     {i: (kind.__module__, name) for i, name in constants_of(kind).items()}
                 )
-            if self.shapes[kind].content is not None and not _has_hidden_fields(kind):
+            whole = self.shapes[kind].content is not None and not _has_hidden_fields(kind)
+            error = issubclass(kind, BaseException) and not issubclass(kind, BaseExceptionGroup)
+            if whole or error:
                 return own.instance
         constants = _constants(kind)
         if constants:
@@ -358,7 +360,8 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
         base = _made_by(kind)
         content: Any = None
         if base is not object and issubclass(base, BaseException):
-            content = obj.args, dict(exception_fields(obj))
+            links = obj.__cause__, obj.__context__, obj.__suppress_context__
+            content = obj.args, dict(exception_fields(obj)), links
         elif base is not object and shape.content is not None:
             content = shape.content(obj)
         early = base in arrival.UNCHANGING

@@ -132,6 +132,8 @@ class Entry(Tasting):
         """What is left is for the plain loop, for a reason that is said if there is one."""
         if self.resume is not None and self.site.problem:
             self.resume.forget()
+        if not why and self.skips:
+            why = "workers would gain nothing"  # but what is asked for has no effect without them
         if why:
             say_serial(self.site, why, self.settings)
         self.report.reason = why
