@@ -23,6 +23,7 @@ import pytest
 
 import allcores
 from allcores import loop, parallel, per_worker
+from allcores.engine import waits
 
 SRC = str(Path(allcores.__file__).parents[1])
 SERVER = """
@@ -177,6 +178,25 @@ def test_an_explicit_number_is_the_most(reports: list[loop.LoopReport]) -> None:
         found.append(k)
     assert found == list(range(40))
     assert reports[0].workers <= 12
+
+
+def test_the_number_grows_while_that_gets_more_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(waits, "perf_counter", lambda: clock[0])
+
+    def grown(most: int, idle: float, saturated_at: int) -> int:
+        growth = waits.Growth(most, idle)
+        for _ in range(1000):
+            # Each takes a second, and no more than so many get on at a time.
+            clock[0] += 1 / min(growth.allowed, saturated_at)
+            growth.note(1)
+        return growth.allowed
+
+    assert grown(64, 0.99, 1000) == 64
+    assert grown(40, 0.99, 1000) == 40
+    assert grown(64, 0.6, 8) == 8
+    assert grown(64, 0.99, 24) == 32
+    assert grown(5, 0.99, 1000) == 5
 
 
 # -- by name
@@ -534,6 +554,32 @@ def test_map_that_draws_is_in_processes() -> None:
     expected = allcores.map(draw, range(40), on="serial")
     random.seed(3)
     assert allcores.map(draw, range(40), on="threads", workers=8) == expected
+
+
+def test_locks_that_threads_would_wait_for_for_ever_are_processes() -> None:
+    mine, one, other = threading.RLock(), threading.Lock(), threading.Lock()
+
+    def locked(k: int) -> int:
+        with mine:
+            time.sleep(0.001)
+            return k
+
+    def crossed(k: int) -> int:
+        first, second = (one, other) if k % 2 else (other, one)
+        with first:
+            time.sleep(0.001)
+            with second:
+                return k
+
+    found: list[int] = []
+    with mine:
+        for k in parallel(range(20), on="threads", workers=4):
+            found.append(locked(k))
+        found += allcores.map(locked, range(20), on="threads", workers=4)
+    for k in parallel(range(20), on="threads", workers=4):
+        found.append(crossed(k))
+    found += allcores.map(crossed, range(20), on="threads", workers=4)
+    assert found == 4 * list(range(20))
 
 
 def test_event_loops_and_programs_in_threads() -> None:

@@ -7,10 +7,10 @@ from functools import partial
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from allcores.build.reached import Reached, globals_of
+from allcores.build.reached import Reached
 from allcores.engine.job import Cut
 from allcores.engine.thread_relay import ThreadRelay
-from allcores.entry.threads import Found, why_not_for, why_not_these
+from allcores.entry.threads import SEVERAL_LOCKS, Found, seen_by, why_not_for, why_not_these
 from allcores.map_job import FunctionJob
 from allcores.plan.callables import Callables
 from allcores.plan.ownership import is_own
@@ -77,20 +77,7 @@ def why_not_in_threads(fn: Any, items: Iterable[Any], settings: Settings) -> str
             return "the function cannot be read, or changes what all calls share"
         if summary.changes or summary.draws or summary.seeds or summary.perhaps:
             return "the function changes something"
+        if len(summary.locks) > 1:
+            return SEVERAL_LOCKS
     reached = Reached.by_values(values)
-    seen = [value for _, value in reached.sees()]
-    used = [v for f in reached.functions.values() for v in globals_of(f).values()]
-    cells = [
-        cell.cell_contents
-        for f in reached.functions.values()
-        for cell in f.__closure__ or ()
-        if _is_full(cell)
-    ]
-    return why_not_these(Found(reached.names, [*values, *seen, *used, *cells]), settings)
-
-
-def _is_full(cell: Any) -> bool:
-    try:
-        return cell.cell_contents is not cell
-    except ValueError:
-        return False
+    return why_not_these(Found(reached.names, [*values, *seen_by(reached)]), settings)

@@ -16,6 +16,7 @@ LOOPS = 700
 """For each Python; with three of them a run of the tests makes 2,100."""
 
 LOOPS_OVER_ITEMS = 150
+LOOPS_IN_THREADS = 60
 
 counts: collections.Counter[tuple[str, bool]] = collections.Counter()
 
@@ -46,6 +47,17 @@ def test_random_loops_leave_the_same(data: st.DataObject) -> None:
 def test_random_loops_that_change_their_items_leave_the_same(data: st.DataObject) -> None:
     program = in_place.build(lambda n: data.draw(st.integers(0, n - 1)))
     found, _, _ = check(program)
+    assert found is None, f"{found}\n{as_script(program)}"
+
+
+@pytest.mark.timeout(300)
+@settings(always_the_same, max_examples=LOOPS_IN_THREADS)
+@given(st.data())
+def test_random_loops_in_threads_leave_the_same(data: st.DataObject) -> None:
+    program = build(lambda n: data.draw(st.integers(0, n - 1)))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("ALLCORES_ON", "threads")
+        found, _, _ = check(program)
     assert found is None, f"{found}\n{as_script(program)}"
 
 

@@ -406,8 +406,11 @@ class Run:
         """Give every worker with fewer than so many chunks another one."""
         assert self.crew is not None
         self.holds_back = False
+        workers = self.crew.workers
+        if self.growth is not None:
+            workers = workers[: self.growth.allowed]
         for level in range(ahead or self.ahead):
-            for worker in self.crew.workers:
+            for worker in workers:
                 if len(worker.assigned) <= level:
                     if self.machine.nearly_full() and any(w.assigned for w in self.crew.workers):
                         self.holds_back = True

@@ -100,6 +100,7 @@ class Growth:
         """
         self.most = most
         self.allowed = min(max(FIRST_IDLE if idle >= IDLE else FIRST, there), most)
+        self.before = self.allowed
         self.rate = 0.0
         """Iterations a second with the number before."""
         self.done, self.began = 0, perf_counter()
@@ -115,12 +116,14 @@ class Growth:
         now = perf_counter()
         rate = self.done / max(now - self.began, 1e-9)
         self.done, self.began = 0, now
-        if rate < GROWS * self.rate:
-            self.grown = True
+        more = 1 + (GROWS - 1) * (self.allowed / self.before - 1)
+        if rate < more * self.rate:
+            self.allowed, self.grown = self.before, True
             return
+        self.before = self.allowed
+        self.grown = self.allowed == self.most
         self.rate = rate
         self.allowed = min(2 * self.allowed, self.most)
-        self.grown = self.allowed == self.most
 
     def stop_at(self, number: int) -> None:
         """There can be no more than so many."""

@@ -10,7 +10,7 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from allcores import sites
-from allcores.build.reached import Reached, globals_of
+from allcores.build.reached import Reached, cell_is_bound, globals_of
 from allcores.build.runtime import compile_plan
 from allcores.build.threaded import SharedLoopJob, read_as_globals
 from allcores.entry.plans import locals_of
@@ -32,6 +32,7 @@ PROCESS_WIDE = frozenset(
     set_printoptions option_context set_option""".split()
 )
 """What work mentions that is the same for all threads of a process, or tells threads apart."""
+SEVERAL_LOCKS = "threads that take several locks may wait for each other for ever"
 NAMES_FILES = frozenset(("getpid",))
 """What programs make names of files of, each of which is then one worker's."""
 UNSAFE = frozenset(
@@ -64,6 +65,8 @@ def shared_job(entry: Commits) -> SharedLoopJob | None:
             why = "the body declares names to be global"
         else:
             why = read_as_globals(own, namespace)
+    if len(plan.locks) > 1:
+        why = SEVERAL_LOCKS
     if why is None:
         reached = Reached(plan, names, namespace, [])
         why = why_not_these(found_by(reached, plan, names, namespace), settings)
@@ -115,9 +118,16 @@ def found_by(
             words |= {part for alias in node.names for part in alias.name.split(".")}
             words.add((getattr(node, "module", None) or "").partition(".")[0])
     read = [names.get(name, namespace.get(name)) for name in plan.outer_reads]
-    seen = [value for _, value in reached.sees()]
-    used = [v for f in reached.functions.values() for v in globals_of(f).values()]
-    return Found(words, [*read, *seen, *used])
+    return Found(words, [*read, *seen_by(reached)])
+
+
+def seen_by(reached: Reached) -> Iterator[Any]:
+    """The objects that functions see besides what they are given."""
+    yield from (value for _, value in reached.sees())
+    for function in reached.functions.values():
+        yield from globals_of(function).values()
+        cells = filter(cell_is_bound, function.__closure__ or ())
+        yield from (cell.cell_contents for cell in cells)
 
 
 def why_not_these(found: Found, settings: Settings) -> str | None:
@@ -130,6 +140,8 @@ def why_not_these(found: Found, settings: Settings) -> str | None:
     common = sorted(words & PROCESS_WIDE)
     if common:
         return f"`{common[0]}` is for a process as a whole"
+    if any(map(holds_a_lock, found.values)):
+        return "this thread holds a lock that iterations take as well"
     if any(isinstance(value, threading.local) for value in found.values):
         return "what it reads is another one in each thread"
     if settings.on == "threads":
@@ -140,6 +152,22 @@ def why_not_these(found: Found, settings: Settings) -> str | None:
         if not may_be_in_threads(name):
             return f"`{name}` is not known to be for several threads"
     return None
+
+
+def holds_a_lock(value: Any) -> bool:
+    """Whether this is, or has, a lock that this thread holds and may take again; others may not."""
+    try:
+        parts = [value, *vars(value).values()]
+    except TypeError:
+        parts = [value]
+    return any(map(is_held, parts))
+
+
+def is_held(lock: Any) -> bool:
+    for name in ("_cond", "_lock"):  # of a semaphore, and of a condition
+        if type(lock).__module__ == "threading":
+            lock = getattr(lock, name, lock)
+    return type(lock).__name__ in ("RLock", "_RLock") and bool(lock._is_owned())
 
 
 def modules_of(values: Iterable[Any]) -> Iterator[str]:
