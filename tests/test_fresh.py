@@ -220,6 +220,19 @@ def test_a_loop_that_cannot_be_sent_is_not_tried_each_time(tmp_path: Path) -> No
     assert fresh(tmp_path, _flat(source), PYTHONHASHSEED="random").out == "5\n"
 
 
+def test_a_program_that_is_no_python_is_not_started(tmp_path: Path) -> None:
+    (tmp_path / "server").write_text("#!/bin/sh\necho > started\n")
+    (tmp_path / "server").chmod(0o755)
+    source = """
+    import warnings
+    warnings.simplefilter("ignore")
+    sys.executable = os.path.abspath("server")
+    print(set(allcores.map(slow, range(9))) == {os.getpid()}, "may not be" in standby.why_not())
+    """
+    assert fresh(tmp_path, _flat(source)).out == "True True\n"
+    assert not (tmp_path / "started").exists()
+
+
 def test_few_descriptors(tmp_path: Path) -> None:
     """However many are left, the outcome is the same, nothing is left open, and later all is well."""
     source = """

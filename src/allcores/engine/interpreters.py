@@ -308,6 +308,9 @@ def why_no_interpreters() -> str | None:
         return "this program is one file, in which there is no interpreter to start"
     if not sys.executable or not os.access(sys.executable, os.X_OK):
         return "there is no Python to start: sys.executable does not name one"
+    if "python" not in os.path.basename(sys.executable).lower():
+        # A program that embeds Python, which would not take our arguments as Python does.
+        return f"sys.executable is {sys.executable!r}, which may not be Python"
     return None
 
 
