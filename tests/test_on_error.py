@@ -472,15 +472,18 @@ def test_a_loop_without_workers_says_so(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("ALLCORES_FORCE", "1")
 
     class Odd(Exception):
-        def __init__(self, a: int) -> None:
+        def __init__(self, a: int, b: int) -> None:
             super().__init__(a)
+            self.b = b
 
     def fails(x: int) -> None:
-        raise Odd(x)
+        raise Odd(x, 2)
 
+    done = []
     loop = parallel(range(6), on_error="skip", workers=2)
     with pytest.warns(ParallelWarning, match="on_error") as caught, pytest.raises(Odd):
         for x in loop:
             if x % 2:
                 fails(x)
-    assert len(caught) == 1
+            done.append(x)
+    assert (len(caught), done) == (1, [0])
