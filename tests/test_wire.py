@@ -216,8 +216,12 @@ def test_results_of_a_loop_are_changed_in_place_by_the_next(
     assert [report.in_workers > 0 for report in reports] == [True, True]
 
 
-def test_a_worker_that_is_killed_leaves_no_memory(tmp_path: Path) -> None:
+def test_a_worker_that_is_killed_leaves_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One dies at some point of sending 16 MB; its results are made again by others."""
+    monkeypatch.setenv("ALLCORES_FORCE", "1")
+    gc.collect()
     before = open_files()
     mark = str(tmp_path / "killed")
     task = partial(big_and_deadly, os.getpid(), mark)
@@ -277,8 +281,9 @@ def test_a_program_that_is_killed_leaves_no_memory(tmp_path: Path) -> None:
     assert set(os.listdir("/dev/shm")) <= shared
 
 
-def test_results_are_seen_by_nobody_else() -> None:
+def test_results_are_seen_by_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fork has its own copy of memory, also of that which came from a worker."""
+    monkeypatch.setenv("ALLCORES_FORCE", "1")
     found = []
     for i in parallel(range(8), workers=2, chunk=3):
         found.append(np.full(200_000, float(i)))
@@ -291,8 +296,11 @@ def test_results_are_seen_by_nobody_else() -> None:
     assert [(a.min(), a.max()) for a in found] == [(i, i) for i in range(8)]
 
 
-def test_items_of_a_generator_are_ordinary_writable_arrays() -> None:
+def test_items_of_a_generator_are_ordinary_writable_arrays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """They come in memory files, and what an iteration does with its own is seen by nobody else."""
+    monkeypatch.setenv("ALLCORES_FORCE", "1")
     kept = [np.full(n, float(i)) for i, n in enumerate([10, 3_000, 40_000, 300_000] * 6)]
     found = []
     for a in parallel((each for each in kept), workers=2, chunk=3):
