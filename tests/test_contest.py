@@ -274,7 +274,7 @@ def test_a_loop_that_comes_home_and_goes_again(monkeypatch: pytest.MonkeyPatch) 
     listeners.append(reports.append)
     out, total, seen = [], 0.0, {}
     try:
-        for x in parallel(range(300), workers=2):
+        for x in parallel(range(300), workers=2, on="fork"):
             y = nap(x)
             out.append(y)
             total += y / 7
@@ -293,4 +293,4 @@ def test_a_loop_that_comes_home_and_goes_again(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_map_that_comes_home_and_goes_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("allcores.map_call.Contest", BackAndForth)
-    assert allcores.map(nap, range(300), workers=2) == [3 * k for k in range(300)]
+    assert allcores.map(nap, range(300), workers=2, on="fork") == [3 * k for k in range(300)]

@@ -46,7 +46,7 @@ def test_a_loop_of_fewer_items_than_cores_leaves_each_worker_more_threads(
     inside = []
     with forced():
         for number in (4, 8):
-            for i in parallel(range(number), workers=8):
+            for i in parallel(range(number), workers=8, on="fork"):
                 inside.append((i * 1, max(threads())))
     assert [most for _, most in inside] == [2] * 4 + [1] * 8
 
@@ -54,7 +54,7 @@ def test_a_loop_of_fewer_items_than_cores_leaves_each_worker_more_threads(
 def limited_loop(end: str) -> None:
     inside = []
     with forced():
-        for i in parallel(range(40), workers=2, chunk=1):
+        for i in parallel(range(40), workers=2, chunk=1, on="fork"):
             inside.append((i * np.ones(3).sum(), set(threads())))
             if i == 20 and end == "break":
                 break
@@ -79,6 +79,14 @@ def test_the_limit_ends_with_the_loop_however_that_ends(
         with pytest.raises(raised):
             limited_loop(end)
     assert module.thread_limits.holders == 0
+
+
+def test_clean_interpreters_have_their_part_of_the_cores_from_the_first_item_on() -> None:
+    counts: list[int] = []
+    with forced():
+        for i in parallel(range(8), workers=2, on="fresh", strict=True):
+            counts.append(max(threads()) + 0 * int(np.ones(i).sum()))
+    assert counts == [min(2, max(1, module.usable_cores() // 2))] * 8
 
 
 def test_two_loops_at_once_hold_one_limit() -> None:
