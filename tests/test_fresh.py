@@ -96,6 +96,19 @@ def test_the_loop_goes_on_natively_while_workers_start(tmp_path: Path) -> None:
     assert fresh(tmp_path, _flat(source), ALLCORES_FORCE="0").out == "True True\n"
 
 
+def test_many_workers_are_started_bit_by_bit(tmp_path: Path) -> None:
+    source = """
+    def slower(x):
+        time.sleep(0.02)
+        return os.getpid()
+    pids = set()
+    while len(pids) < 5:
+        pids |= set(allcores.map(slower, range(100), workers=5))
+    print(os.getpid() in pids, len(standby.all))
+    """
+    assert fresh(tmp_path, _flat(source)).out == "False 5\n"
+
+
 def test_idle_workers_end(tmp_path: Path) -> None:
     source = """
     interpreters.IDLE_SECONDS = 0.2

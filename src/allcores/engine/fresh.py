@@ -104,7 +104,7 @@ class FreshCrew(Crew):
         for worker in starting:
             if worker.is_stuck():
                 worker.kill()
-        return bool(starting) or (self.wanted > 0 and standby.are_coming())
+        return bool(starting) or (self.wanted > 0 and not standby.gives_up())
 
     def add(self, number: int) -> Worker:
         """Give the job to one that stands by, or start one."""

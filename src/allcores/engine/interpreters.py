@@ -23,6 +23,7 @@ from allcores.engine import relay, wire
 from allcores.engine.crew import Worker
 from allcores.engine.failures import CannotFork
 from allcores.engine.kept import keeper
+from allcores.engine.memory import machine
 
 IDLE_SECONDS = 60.0
 """After so long without work a clean interpreter ends."""
@@ -30,6 +31,8 @@ START_SECONDS = 60.0
 """What is not ready after so long is taken for hanging."""
 FAILED_STARTS, TRIED_AGAIN = 3, 60.0
 """So many that do not start, one after the other, and no more are tried for so many seconds."""
+MOST_AT_ONCE = 2
+"""So many are started in one go."""
 SET_BY_US = (b"KMP_DUPLICATE_LIB_OK", "KMP_DUPLICATE_LIB_OK")
 """Variables that are set when we look for pools of threads."""
 _BOOT = (
@@ -183,13 +186,17 @@ class Standby:
     def prepare(self, count: int, imports: Callable[[], list[str]] = list) -> None:
         """Have so many stand by; those that are missing are started, and ready some time later.
 
-        imports: called then; the modules that they are to import before they are ready.
+        Not all of many at once, for each takes a millisecond or two of this process: it is to be
+        called again and again. imports: called where one is started; the modules that they are to
+        import before they are ready.
         """
         with self.lock:
             self.look()
             if len(self.idle) < count:
                 self.modules = imports() or self.modules
-            while len(self.idle) < count and not self.gives_up():
+            for _ in range(min(count - len(self.idle), MOST_AT_ONCE)):
+                if self.gives_up() or (self.idle and machine().nearly_full()):
+                    return
                 try:
                     self.idle.append(self.start())
                 except CannotFork:
@@ -202,10 +209,6 @@ class Standby:
         with self.lock:
             self.look()
             return any(worker.is_ready() for worker in self.idle)
-
-    def are_coming(self) -> bool:
-        """Whether one is there that will be ready soon."""
-        return any(not worker.started for worker in self.idle)
 
     def take(self) -> FreshWorker:
         """One for a loop: the first that is ready, or else one that will be.
