@@ -92,8 +92,10 @@ def _variables(function: FunctionType) -> Iterator[tuple[str, Any]]:
             yield name, cell.cell_contents
         except ValueError:
             continue
-    for value in function.__defaults__ or ():
-        yield f"a default argument of {function.__name__}", value
+    code, defaults = function.__code__, function.__defaults__ or ()
+    names = code.co_varnames[: code.co_argcount]
+    yield from zip(names[len(names) - len(defaults) :], defaults, strict=True)
+    yield from (function.__kwdefaults__ or {}).items()
     for name in sorted(global_names(function.__code__)):
         if name in function.__globals__:
             yield name, function.__globals__[name]

@@ -105,8 +105,9 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
         """All code that goes by value, with its variables."""
         self.refs: dict[int, Any] = {}
         """What goes by name."""
+        self.functions: list[FunctionType] = []
         self.classes: list[type] = []
-        """Classes by value."""
+        """Functions and classes by value."""
         self.run: set[int] = set()
         """Functions of methods that are called, for the objects are bound to them."""
         self.absent: list[tuple[Any, str]] = []
@@ -198,6 +199,7 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
             return NotImplemented
         space = self.space(f.__globals__)
         self.has_code(f.__code__, f.__globals__)
+        self.functions.append(f)
         cells, contents = [], []
         for cell in f.__closure__ or ():
             mine = self.cells.setdefault(id(cell), (cell, _Cell()))[1]

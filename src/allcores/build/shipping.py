@@ -101,8 +101,14 @@ class Parcel:
         """An object by its path."""
         from allcores.build.paths import path_to
 
-        path = path_to(self.roots(), obj)
+        path = path_to(self.all_roots(), obj)
         return f"`{path}`" if path else f"an object of type {type(obj).__name__}"
+
+    def all_roots(self) -> list[tuple[str, Any]]:
+        """Names and values from which all that is sent is reached."""
+        sender = self.sender
+        code: list[Any] = [*sender.functions, *sender.classes]
+        return [*self.roots(), *((each.__name__, each) for each in code)]
 
     def send(self, root: Any) -> None:
         """Pickle all that the work is made of."""
@@ -165,17 +171,13 @@ class Parcel:
         found = []
         for _, obj in self.sender.memo.copy().values():
             if type(obj) in (set, frozenset) and len(obj) > 1:
-                if any(map(has_hash_of_this_run, obj)):
+                if any(map(has_hash_of_this_run, obj)) or not keeps_order(obj):
                     found.append(obj)
-                elif not keeps_order(obj):
-                    raise CannotShip(
-                        f"{self.in_words(obj)} is a set that a copy would put in another order"
-                    )
         names, nameless = set[str](), None
         if found:
             from allcores.build.paths import names_of
 
-            names, nameless = names_of(self.roots(), found)
+            names, nameless = names_of(self.all_roots(), found)
         if nameless is not None:
             raise CannotShip(
                 f"{self.in_words(nameless)} is a set, and in another order in a clean interpreter; "
