@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import functools
 import logging
 import os
 import re
@@ -235,6 +236,7 @@ def run_script(tmp_path: Path, text: str, **env: str) -> str:
         [sys.executable, str(file)],
         capture_output=True,
         text=True,
+        cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": SRC, **env},
         timeout=60,
     )
@@ -272,6 +274,28 @@ def test_a_function_that_reads_the_modules_temporaries_is_in_processes(tmp_path:
     print(found == [2 * k for k in range(40)], k, double)
     """
     assert run_script(tmp_path, text) == "False\nTrue 39 78\n"
+
+
+def test_libraries_that_are_not_known_are_for_processes(tmp_path: Path) -> None:
+    library = tmp_path / "site-packages"
+    library.mkdir()
+    (library / "oddlib.py").write_text(
+        "import time\ndef fetch(k):\n    time.sleep(0.02)\n    return k\n"
+    )
+    text = """
+    import sys
+    sys.path.insert(0, "site-packages")
+    import oddlib
+    from allcores import loop, parallel
+    loop.listeners.append(lambda report: print(report.threads, report.workers > 4))
+    found = []
+    for k in parallel(range(60)):
+        found.append(oddlib.fetch(k))
+    for k in parallel(range(60), on="threads"):
+        found.append(oddlib.fetch(k))
+    print(found == 2 * list(range(60)))
+    """
+    assert run_script(tmp_path, text) == "False True\nTrue True\nTrue\n"
 
 
 def test_what_is_said_comes_in_order(capfd: pytest.CaptureFixture[str]) -> None:
@@ -580,6 +604,17 @@ def test_locks_that_threads_would_wait_for_for_ever_are_processes() -> None:
         found.append(crossed(k))
     found += allcores.map(crossed, range(20), on="threads", workers=4)
     assert found == 4 * list(range(20))
+
+
+def test_looking_at_objects_leaves_them_as_they_are() -> None:
+    part = functools.partial(pow, 2)
+    before = part.__reduce_ex__(4)
+    found = []
+    for k in parallel(range(20), on="threads", workers=4):
+        time.sleep(0.001)
+        found.append(part(k))
+    assert found == [2**k for k in range(20)]
+    assert part.__reduce_ex__(4) == before  # with no dict of attributes
 
 
 def test_event_loops_and_programs_in_threads() -> None:

@@ -14,6 +14,7 @@ from allcores.build.reached import Reached, cell_is_bound, globals_of
 from allcores.build.runtime import compile_plan
 from allcores.build.threaded import SharedLoopJob, read_as_globals
 from allcores.entry.plans import locals_of
+from allcores.plan.kinds import is_a
 from allcores.plan.ownership import is_own_module
 from allcores.settings import Settings
 
@@ -135,14 +136,14 @@ def why_not_these(found: Found, settings: Settings) -> str | None:
     words = found.words | {
         value.__name__
         for value in found.values
-        if isinstance(value, (FunctionType, BuiltinFunctionType, type))
+        if is_a(value, (FunctionType, BuiltinFunctionType, type))
     }
     common = sorted(words & PROCESS_WIDE)
     if common:
         return f"`{common[0]}` is for a process as a whole"
     if any(map(holds_a_lock, found.values)):
         return "this thread holds a lock that iterations take as well"
-    if any(isinstance(value, threading.local) for value in found.values):
+    if any(is_a(value, threading.local) for value in found.values):
         return "what it reads is another one in each thread"
     if settings.on == "threads":
         return None
@@ -156,10 +157,13 @@ def why_not_these(found: Found, settings: Settings) -> str | None:
 
 def holds_a_lock(value: Any) -> bool:
     """Whether this is, or has, a lock that this thread holds and may take again; others may not."""
-    try:
-        parts = [value, *vars(value).values()]
-    except TypeError:
-        parts = [value]
+    parts = [value]
+    # Asking others for their attributes may give them an empty dict of these, which shows.
+    if is_own_module(type(value).__module__):
+        try:
+            parts += object.__getattribute__(value, "__dict__").values()
+        except AttributeError:
+            pass
     return any(map(is_held, parts))
 
 
@@ -173,9 +177,9 @@ def is_held(lock: Any) -> bool:
 def modules_of(values: Iterable[Any]) -> Iterator[str]:
     """The modules that these are, or are made by."""
     for value in values:
-        if isinstance(value, ModuleType):
+        if is_a(value, ModuleType):
             yield value.__name__
-        elif isinstance(value, (FunctionType, BuiltinFunctionType, type)):
+        elif is_a(value, (FunctionType, BuiltinFunctionType, type)):
             yield str(value.__module__ or "builtins")
         else:
             yield type(value).__module__
