@@ -541,10 +541,9 @@ class Run:
         size = self.by_time() or 1
         if left is not None:
             size = min(size, -(-left // (self.allowed() * 4)))
-        elif self.item_bytes:
-            size = min(size, int(CHUNK_BYTES / self.item_bytes))
-        else:
-            size = min(size, 16)
+        if not self.source.by_index or (self.crew is not None and self.crew.apart):
+            # The first one tells how big items are.
+            size = min(size, int(CHUNK_BYTES / self.item_bytes) if self.item_bytes else 1)
         return max(1, min(size, 100_000))
 
     def by_time(self) -> int | None:
