@@ -41,8 +41,8 @@ NATIVELY = {
 """Cases of which some iterations raise in a worker and are done here."""
 
 
-def cases() -> list[str]:
-    text = (HERE / "cases.py").read_text()
+def cases(file: str) -> list[str]:
+    text = (HERE / file).read_text()
     blocks = text.split("@case\ndef ")[1:]
     return [block.partition("(")[0] for block in blocks]
 
@@ -71,7 +71,7 @@ def outcomes() -> dict[str, str]:
     return dict(line.partition(" ")[::2] for line in lines)
 
 
-@pytest.mark.parametrize("case", cases())
+@pytest.mark.parametrize("case", cases("cases.py"))
 def test_the_same_in_a_clean_interpreter(case: str, outcomes: dict[str, str]) -> None:
     outcome = outcomes[case]
     if case in SERIAL:
@@ -80,6 +80,17 @@ def test_the_same_in_a_clean_interpreter(case: str, outcomes: dict[str, str]) ->
         assert outcome.startswith("same ")
     else:
         assert outcome.strip() == "same workers"
+
+
+@pytest.fixture(scope="module")
+def with_libraries() -> dict[str, str]:
+    lines = fresh("libraries.py").splitlines()
+    return dict(line.partition(" ")[::2] for line in lines)
+
+
+@pytest.mark.parametrize("case", cases("libraries.py"))
+def test_the_same_with_libraries(case: str, with_libraries: dict[str, str]) -> None:
+    assert with_libraries[case].strip() == "same workers"
 
 
 def test_results_and_exceptions_of_local_classes() -> None:

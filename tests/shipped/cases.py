@@ -866,13 +866,13 @@ def order_of_numbers():
     yield lambda x: (list(numbers), x)
 
 
-if __name__ == "__main__":
-    chosen = sys.argv[1:] or CASES
-    for name in list(chosen):
+def main():
+    for name in sys.argv[1:] or list(CASES):
         try:
             print(name, outcome(CASES[name]), flush=True)
         except BaseException as error:
-            import traceback
-
-            traceback.print_exc()
             print(name, "FAILED", type(error).__name__, error, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -301,6 +301,18 @@ def fill_instance(obj: Any, state: Any) -> None:
         FILL.get(base, _fill_exception)(obj, held)
 
 
+def new_object(kind: Any, *args: Any) -> Any:
+    return kind.__new__(kind, *args)
+
+
+def new_object_ex(kind: Any, args: Any, keywords: Any) -> Any:
+    return kind.__new__(kind, *args, **keywords)
+
+
+def fill_attributes(obj: Any, attributes: dict[str, Any]) -> None:
+    object.__getattribute__(obj, "__dict__").update(attributes)
+
+
 def slot(kind: Any, name: str) -> Any:
     return next(vars(c)[name] for c in kind.__mro__ if name in vars(c))
 

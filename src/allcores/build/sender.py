@@ -175,6 +175,8 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
             error = issubclass(kind, BaseException) and not issubclass(kind, BaseExceptionGroup)
             if whole or error:
                 return own.instance
+        if is_own(kind):
+            return own.inherited
         constants = _constants(kind)
         if constants:
             return lambda sender, obj: sender.constant(obj, constants)
@@ -439,6 +441,24 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
         if name is None:
             return self.other(obj)
         return arrival.at, (type(obj).__module__, name)
+
+    def inherited(self, obj: Any) -> Reduced:
+        """An object of the program's that a library's class makes, with the attributes it has."""
+        array: Any = getattr(sys.modules.get("numpy"), "ndarray", ())
+        if isinstance(obj, array):
+            if not (obj.flags.c_contiguous or obj.flags.f_contiguous):
+                return self.leave_out(obj)
+        made = self.other(obj)
+        attributes = getattr(obj, "__dict__", None)
+        if made is NotImplemented or not attributes or made[0] is arrival.Absent:
+            return made
+        if any("__getstate__" in vars(c) for c in type(obj).__mro__[:-1] if not is_own(c)):
+            return made  # a library that thinks of those who inherit from it
+        if made[0] in (copyreg.__newobj__, copyreg.__newobj_ex__):  # type: ignore[attr-defined]
+            # Pickle knows these by themselves, and would compare classes.
+            ex = made[0] is not copyreg.__newobj__  # type: ignore[attr-defined]
+            made = (arrival.new_object_ex if ex else arrival.new_object, *made[1:])
+        return arrival.same, (_Reduce(made),), attributes, None, None, arrival.fill_attributes
 
     def other(self, obj: Any) -> Reduced:
         """An object of a library's: as it says itself."""
