@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from allcores.engine import forkable
+from allcores.engine import library_threads, native_threads
 from allcores.engine.failures import CannotFork
 from allcores.engine.forkable import findings, ready_to_fork, why_not_forkable
 from allcores.engine.thread_owners import OWNERS, owner_of
@@ -499,10 +499,23 @@ def test_the_first_owner_that_fits_is_taken() -> None:
     assert named("ZMQbg/IO/0") == "ZeroMQ"
     assert named("gmain") == "GLib"
     assert named("QXcbEventQueue") == "Qt"
+    assert named("python", "/opt/lib/libQt6Core.so.6") == "Qt"
     # A folder further up is no evidence.
     assert named("python", "/home/me/numexpr/lib/libfoo.so") is None
     assert named("python", None) is None
     assert len({each.name for each in OWNERS}) == len(OWNERS)
+
+
+def test_which_files_run_threads_for_others() -> None:
+    for name in ("libc.so.6", "libc-2.31.so", "libpthread-2.31.so", "ld-linux-x86-64.so.2",
+                 "libstdc++.so.6.0.30", "libgcc_s.so.1", "libm.so.6"):  # fmt: skip
+        assert native_threads._is_nobodys(f"/usr/lib/{name}"), name
+    for name in ("libcuda.so.1", "libcrypto.so.3", "libmkl_core.so", "libpython3.11.so.1.0"):
+        assert not native_threads._is_nobodys(f"/usr/lib/{name}"), name
+    for name in ("libpython3.11.so.1.0", "python3.13", "python3", "python", "python3.14t"):
+        assert native_threads.is_python(f"/opt/bin/{name}"), name
+    for name in ("pythonish", "libpyarrow.so", "_python.cpython-311.so"):
+        assert not native_threads.is_python(f"/opt/bin/{name}"), name
 
 
 def test_each_owner_can_be_told() -> None:
@@ -531,11 +544,11 @@ def test_cuda_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_arrow_without_its_handlers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", SimpleNamespace(__version__="11.0.0"))
-    assert not forkable._arrow_sees_to_forks()
+    assert not library_threads._arrow_sees_to_forks()
     monkeypatch.setitem(sys.modules, "pyarrow", SimpleNamespace(__version__="26.0.1"))
-    assert forkable._arrow_sees_to_forks()
+    assert library_threads._arrow_sees_to_forks()
     monkeypatch.setenv("ARROW_REGISTER_ATFORK", "0")
-    assert not forkable._arrow_sees_to_forks()
+    assert not library_threads._arrow_sees_to_forks()
 
 
 def test_libgomp_after_numba_is_not_forked_beside(
@@ -631,3 +644,59 @@ def test_the_reason_for_clean_interpreters_is_told(tmp_path: Path, way: str) -> 
     assert done.stdout.endswith("True\n")
     if way == "script":
         assert "in clean interpreters: thread 'beside'" in done.stderr, done
+
+
+# -- maps and pools
+
+POOLS = """
+import os, signal, warnings
+import allcores
+from work import use
+expected = [use(k) for k in range(6)]
+same = [list(allcores.map(use, range(6), workers=2)) == expected]
+with allcores.Pool(2) as pool:
+    same.append(pool.map(use, range(6)) == expected)
+    use(0)
+    same.append(pool.map(use, range(6)) == expected)
+    workers = set(pool.map(pid, range(8), chunksize=1))
+    print("in workers:", os.getpid() not in workers)
+    for worker in workers - {os.getpid()}:
+        os.kill(worker, signal.SIGKILL)
+    use(0)
+    same.append(pool.map(use, range(6)) == expected)
+with allcores.Executor(2) as executor:
+    same.append(list(executor.map(use, range(6))) == expected)
+print(same)
+"""
+
+
+def test_pools_after_libgomp(tmp_path: Path, teams: str) -> None:
+    """Also workers that are made in the place of others, when there is a team again."""
+    work = f"""
+        import ctypes, os
+        library = ctypes.CDLL({teams!r})
+        library.total.restype = ctypes.c_double
+        def use(k):
+            return library.total(ctypes.c_long(1000 + k))
+        """
+    (tmp_path / "work.py").write_text(textwrap.dedent(work))
+    pools = POOLS.replace("import use", "import use\ndef pid(x):\n    return os.getpid()", 1)
+    ours = run(tmp_path, pools, ALLCORES_FORCE="1")
+    assert (ours.code, ours.err) == (0, ""), ours
+    assert ours.out == f"in workers: True\n{[True] * 5}\n"
+
+
+def test_pools_after_polars(tmp_path: Path) -> None:
+    needs("polars")
+    work = """
+        import polars
+        table = polars.DataFrame({"a": range(1000)})
+        def use(k):
+            return table.group_by("a").len().height + k
+        """
+    (tmp_path / "work.py").write_text(textwrap.dedent(work))
+    pools = POOLS.replace("import use", "import use\ndef pid(x):\n    return os.getpid()", 1)
+    ours = run(tmp_path, pools, ALLCORES_FORCE="1")
+    assert ours.code == 0, ours
+    assert ours.out.endswith(f"{[True] * 5}\n")
+    assert "of Polars" in ours.err

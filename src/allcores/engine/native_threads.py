@@ -10,7 +10,6 @@ there, which works on x86-64 alone.
 from __future__ import annotations
 
 import os
-import re
 import struct
 import sys
 import threading
@@ -26,12 +25,8 @@ Idle threads have used some KB of theirs.
 """
 CONTROL_BLOCK_BYTES = 2304
 """What glibc keeps of a thread lies at the far end of its stack, with the function it began with."""
-NOBODYS = re.compile(
-    r"/(libc|ld-linux[^/]*|libpthread|libm|libdl|librt|libgcc_s|libstdc\+\+|libc\+\+|ld-musl[^/]*|"
-    r"libc-2[^/]*|libpthread-2[^/]*|ld-2[^/]*)[-.0-9]*\.so[^/]*$"
-)
+NOBODYS = frozenset("libc libpthread libm libdl librt libgcc_s libstdc++ libc++".split())
 """Libraries that run threads for others."""
-PYTHON = re.compile(r"/(libpython3[^/]*|python[.0-9]*t?)$")
 
 
 class Native(NamedTuple):
@@ -42,14 +37,6 @@ class Native(NamedTuple):
     """The kernel's name for it, up to 15 characters; mostly that of the program."""
     file: str | None
     """The library or program with the function that it was started with; None: not to be told."""
-
-
-def alone() -> bool:
-    """Whether this process has one thread, or such things cannot be told here."""
-    try:
-        return os.stat(TASKS).st_nlink == 3
-    except OSError:
-        return True
 
 
 def ids() -> tuple[int, ...]:
@@ -83,7 +70,16 @@ def look(wanted: tuple[int, ...]) -> list[Native]:
 
 def is_python(file: str) -> bool:
     """Whether the file is the interpreter, which starts the threads of Python code."""
-    return PYTHON.search(file) is not None or file == _program()
+    name = os.path.basename(file)
+    python = name.startswith("libpython3") or name.rstrip("t").rstrip(".0123456789") == "python"
+    return python or file == _program()
+
+
+def _is_nobodys(file: str) -> bool:
+    """Whether it is the C library or one like it."""
+    name = os.path.basename(file)
+    # "libc.so.6", "libc-2.31.so", "ld-linux-x86-64.so.2"
+    return name.partition(".so")[0].rstrip("-.0123456789") in NOBODYS or name.startswith("ld-")
 
 
 @cache
@@ -182,7 +178,7 @@ def _started_by(thread: int, maps: _Maps) -> str | None:
         return None
     for word in reversed(words):
         part = maps.at(word)
-        if part is not None and part[1] is not None and not NOBODYS.search(part[1]):
+        if part is not None and part[1] is not None and not _is_nobodys(part[1]):
             return part[1]
     return None
 
