@@ -700,3 +700,28 @@ def test_pools_after_polars(tmp_path: Path) -> None:
     assert ours.code == 0, ours
     assert ours.out.endswith(f"{[True] * 5}\n")
     assert "of Polars" in ours.err
+
+
+def test_where_stacks_cannot_be_looked_at_numbers_have_to_do(tmp_path: Path, teams: str) -> None:
+    """As on other processors, for threads that are at work; and where /proc does not say it."""
+    ours = run(
+        tmp_path,
+        f"""
+        import ctypes, os
+        from allcores.engine import native_threads
+        from allcores.engine.forkable import ready_to_fork, why_not_forkable
+        native_threads._started_by = lambda thread, maps: None
+        library = ctypes.CDLL({teams!r})
+        library.total(ctypes.c_long(1))
+        print(why_not_forkable())
+        ready_to_fork()
+        print(len(native_threads.ids()))
+        for _ in range(1 + 2 * os.cpu_count()):
+            library.start(0)
+        print(why_not_forkable())
+        """,
+    )
+    one, two, three = ours.out.splitlines()
+    assert one == "None", ours
+    assert two == "1"  # the team was told to end
+    assert "of unknown kind" in three
