@@ -172,6 +172,23 @@ def test_what_draws_random_numbers_waits_in_more_processes(
     assert reports[0].workers > max(2, len(os.sched_getaffinity(0)))
 
 
+def test_what_computes_in_between_has_threads_of_several_processes(
+    reports: list[loop.LoopReport],
+) -> None:
+    def wait_and_compute(k: int) -> int:
+        time.sleep(0.02)
+        sum(range(50_000))
+        return os.getpid()
+
+    found = []
+    for k in parallel(range(300), on="threads"):
+        found.append(wait_and_compute(k))
+    assert reports[0].threads and reports[0].workers >= 8
+    cores = len(os.sched_getaffinity(0))
+    assert 1 <= len(set(found) - {os.getpid()}) <= cores
+    assert cores == 1 or len(set(found) - {os.getpid()}) > 1
+
+
 def test_an_explicit_number_is_the_most(reports: list[loop.LoopReport]) -> None:
     found = []
     for k in parallel(range(40), workers=12):

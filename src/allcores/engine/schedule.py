@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 from allcores.engine import memory, wire
 from allcores.engine.chunks import Chunk, Chunks
+from allcores.engine.cores import usable_cores
 from allcores.engine.crew import Crew, Worker
 from allcores.engine.descendants import kill_tree
 from allcores.engine.errors import unpack
@@ -272,12 +273,20 @@ class Run:
             from allcores.engine.threads import ThreadCrew
 
             self.has_threads = True
-            self.crew = ThreadCrew(self.job, crew.items, self.slots, self.limits, shared, crew)
+            self.crew = ThreadCrew(
+                self.job, crew.items, self.slots, self.limits, shared, crew, self.hosts(most)
+            )
         if self.waits():
             assert self.idle is not None
             most = most if self.has_threads else min(most, MOST_PROCESSES)
             self.growth = Growth(most, self.idle, len(crew.workers))
             self.ahead = 1  # what one has waiting, another could wait for
+
+    def hosts(self, threads: int) -> int:
+        """Among how many processes so many threads are shared out: those of one compute in turn."""
+        if self.idle is None:
+            return 1
+        return max(1, min(usable_cores(), math.ceil((1 - self.idle) * threads)))
 
     def see_whether_it_waits(self) -> None:
         """The first iterations are done: have more workers if they have waited."""

@@ -1,10 +1,10 @@
-"""Workers that are threads of one process beside the program, for loops that wait.
+"""Workers that are threads of a process beside the program, for loops that wait.
 
 The threads are not in the program's own process: what they change unseen could not be thrown away
 there, and a thread that waits for an answer cannot be ended, which Ctrl-C and `timeout=` have to. So
-one process is forked, the host, and to the coordinator each of its threads looks like one more
-worker: with a socket of its own, a slot of its own, a job of its own. Only when one of them dies do
-all of them, for a process dies as a whole.
+a process is forked, the host (or a few), and to the coordinator each of its threads looks like one
+more worker: with a socket of its own, a slot of its own, a job of its own. Only when one of them dies
+do all of them, for a process dies as a whole.
 """
 
 from __future__ import annotations
@@ -111,21 +111,25 @@ class ThreadCrew(Crew):
         limits: Limits,
         shared: SharedJob,
         before: Crew | None = None,
+        processes: int = 1,
     ) -> None:
-        """shared: the job as threads do it. before: a crew of processes that go on working."""
+        """shared: the job as threads do it. before: a crew of processes that go on working.
+        processes: how many the threads are shared out among.
+        """
         if before is None:
             super().__init__(job, items, slots, limits)
         else:
             vars(self).update(vars(before))
             before.workers, before.closing, before.holds_threads = [], -1, False
         self.shared = shared
-        self.host: Host | None = None
+        self.hosts: list[Host | None] = [None] * processes
 
     def add(self, number: int) -> Worker:
         """Start one more thread."""
-        host = self.host
+        place = number % len(self.hosts)
+        host = self.hosts[place]
         if host is None or host.reaped:
-            host = self.host = self.make_host()
+            host = self.hosts[place] = self.make_host()
         try:
             ours, theirs = socket.socketpair()
         except OSError as error:
@@ -168,13 +172,14 @@ class ThreadCrew(Crew):
 
     def let_close(self, hurried: Callable[[], object]) -> None:
         """Have each thread close what it has of its own, in that thread."""
-        if self.host is not None and not self.host.reaped:
-            with suppress(OSError):
-                self.host.control.send(END.to_bytes(2, "little"))
-            for w in self.workers:
-                if isinstance(w, Thread):
-                    with suppress(OSError):
-                        w.sock.shutdown(socket.SHUT_WR)
+        for host in self.hosts:
+            if host is not None and not host.reaped:
+                with suppress(OSError):
+                    host.control.send(END.to_bytes(2, "little"))
+        for w in self.workers:
+            if isinstance(w, Thread) and not w.host.reaped:
+                with suppress(OSError):
+                    w.sock.shutdown(socket.SHUT_WR)
         super().let_close(hurried)
 
 
