@@ -93,6 +93,7 @@ def live(reader: wire.Reader, idle: float) -> None:
     """Do what is asked for, until nothing is for long, or this is of no more use."""
     for _ in range(MOST_JOBS):
         wire.send_frame(reader.sock, b"", [])
+        held.look()  # while the program makes its next loop
         order = next_order(reader, idle)
         if order is None or not do(reader, *order):
             return
@@ -122,7 +123,6 @@ def next_order(reader: wire.Reader, idle: float) -> tuple[Any, list[int]] | None
 def tidy_up() -> None:
     """Free what earlier work has left."""
     gc.collect()
-    held.look()
     if "ctypes" in sys.modules:
         trim = getattr(sys.modules["ctypes"].CDLL(None), "malloc_trim", None)
         if trim is not None:
