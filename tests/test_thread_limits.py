@@ -127,6 +127,7 @@ def test_a_limit_of_the_programs_own_that_is_narrower_is_left_alone() -> None:
         assert not ThreadLimits().hold(100)
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_a_fork_while_another_thread_holds_the_lock() -> None:
     held, done = threading.Event(), threading.Event()
 

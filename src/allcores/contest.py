@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter, process_time
 
-from allcores.engine.thread_limits import thread_limits, widest_pool
+from allcores.engine.thread_limits import may_have_pools, thread_limits, widest_pool
 from allcores.worth import TASTE_SECONDS
 
 SHARED = 1.3
@@ -42,18 +42,6 @@ FULL = 0.75
 """Iterations that use this part of the cores leave hardly any to be won."""
 
 
-class Clock:
-    """The seconds of a piece, and what all threads of this process did meanwhile."""
-
-    def __init__(self) -> None:
-        self.cpu = process_time()
-        self.began = perf_counter()
-
-    def read(self) -> tuple[float, float]:
-        """Seconds on the clock, and of CPU time."""
-        return perf_counter() - self.began, process_time() - self.cpu
-
-
 class Contest:
     """What iterations cost here and in workers, where they use several cores here.
 
@@ -64,8 +52,13 @@ class Contest:
     def __init__(self, workers: int, winner: str = "") -> None:
         self.workers, self.winner = workers, winner
         self.pieces = self.count = 0
-        self.seconds = self.cpu = 0.0
+        self.seconds = 0.0
         """What iterations took here, in pieces of which the first may have started the pools."""
+        self.since: tuple[float, float] | None = None
+        """CPU time and time on the clock when the first of these began."""
+        self.after_first: tuple[float, float] | None = None
+        self.cores = 0.0
+        """How many cores have been busy since then, as far as was looked."""
         self.count_alone, self.seconds_alone = 0, 0.0
         """The same of those that had the threads of a worker."""
         self.alone = False
@@ -85,18 +78,29 @@ class Contest:
         with thread_limits.held(self.workers):
             yield
 
-    def ran_here(self, count: int, seconds: float, cpu: float) -> None:
+    def begins_here(self) -> None:
+        """Iterations are about to run here."""
+        self.since = (process_time(), perf_counter()) if may_have_pools() else None
+
+    def ran_here(self, count: int, seconds: float) -> None:
         """Note what a piece took."""
         if self.alone:
             self.count_alone += count
             self.seconds_alone += seconds
             return
         if self.pieces == 1:
-            self.count, self.seconds, self.cpu = 0, 0.0, 0.0
+            self.since, self.count, self.seconds = self.after_first, 0, 0.0
         self.pieces += 1
         self.count += count
         self.seconds += seconds
-        self.cpu += cpu
+        if self.pieces == 1 and self.since is not None:
+            self.after_first = process_time(), perf_counter()
+
+    def look(self) -> None:
+        """See how many cores have been busy: not after each piece, for that takes up to 13 µs."""
+        if self.since is not None and not self.alone:
+            cpu, began = self.since
+            self.cores = (process_time() - cpu) / max(perf_counter() - began, 1e-9)
 
     def stays_here(self, left: int | None, may_share: bool = False) -> bool:
         """Whether more should run here, though one iteration costs enough to be sent.
@@ -105,6 +109,7 @@ class Contest:
         """
         if may_share and self.pieces == 1 and self.seconds < SAMPLE_SECONDS:
             return True  # which may have started the pools
+        self.look()
         if not self.uses_pools() or widest_pool() < 2:
             return False
         if self.winner:
@@ -128,7 +133,7 @@ class Contest:
             return False
         if not self.count_alone:
             lost = max((self.workers - 1) * max(self.here(), TASTE_SECONDS), ALONE_SECONDS)
-            full = self.cpu > FULL * self.workers * self.seconds
+            full = self.cores > FULL * self.workers
             self.alone = left >= self.workers and lost < max(ALONE_COSTS, SMALL_PART * ahead)
             return not self.alone and not full
         at_best = self.seconds_alone / self.count_alone / min(self.workers, left)
@@ -139,11 +144,12 @@ class Contest:
     def start_over(self) -> None:
         """Forget what iterations took here: the first ones may have started the pools."""
         self.pieces = 2  # of which nothing is kept
-        self.count, self.seconds, self.cpu = 0, 0.0, 0.0
+        self.count, self.seconds = 0, 0.0
+        self.begins_here()
 
     def uses_pools(self) -> bool:
         """Whether iterations used several cores here."""
-        return self.alone or self.cpu > SHARED * self.seconds
+        return self.cores > SHARED
 
     def here(self) -> float:
         """Seconds an iteration took here."""
@@ -178,8 +184,7 @@ class Contest:
         if self.batches % self.workers or self.seconds_there < TRIAL_SECONDS:
             return False
         if self.there() > CLEARLY * self.here():
-            self.pieces = self.count = 0
-            self.seconds = self.cpu = 0.0
+            self.pieces, self.count, self.seconds = 0, 0, 0.0
             return True
         if self.seconds_there > SETTLED_SECONDS:
             self.winner = "workers"

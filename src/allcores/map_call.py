@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from allcores.ahead import first_read
-from allcores.contest import Clock, Contest
+from allcores.contest import Contest
 from allcores.engine import per_worker
 from allcores.engine.failures import CannotFork, shown
 from allcores.engine.interrupts import Interrupts, closed_undisturbed, undisturbed
@@ -241,14 +241,15 @@ class Call:
     def timed_pieces(self, for_ever: bool) -> Iterator[Iterator[Any]]:
         """Pieces of the input, each timed while it is used up, until workers are worth it."""
         taste, clock = Taste(), WaitClock(exact=False)
+        self.contest.begins_here()
         while left := self.left():
             size = min(taste.size, left)
             then = clock.look()
             with self.contest.threads():
-                timer = Clock()
+                start = perf_counter()
                 yield islice(self.iterator, size)
-                seconds, cpu = timer.read()
-            self.contest.ran_here(size, seconds, cpu)
+                seconds = perf_counter() - start
+            self.contest.ran_here(size, seconds)
             if seconds > ENOUGH_SECONDS and self.key is not None:
                 waited, wall = clock.waited(then)
                 idle[self.key] = waited / wall

@@ -6,9 +6,9 @@ from collections import ChainMap
 from collections.abc import Generator, Iterable, Iterator
 from functools import partial
 from itertools import islice
+from time import perf_counter
 from typing import Any
 
-from allcores.contest import Clock, Contest
 from allcores.engine.schedule import ENOUGH_SECONDS
 from allcores.engine.thread_limits import may_have_pools
 from allcores.engine.waits import Look, WaitClock
@@ -82,6 +82,7 @@ class Tasting(Items):
     def taste_plain(self, iterator: Any) -> Generator[Iterable[Any], None, bool]:
         """Run natively in pieces while that is the best thing to do; True: bring in workers."""
         taste = Taste()
+        self.contest.begins_here()
         left = items_left(iterator)
         waits = WaitClock() if self.may_need_workers() else None
         while left is None or left > 0:
@@ -89,13 +90,13 @@ class Tasting(Items):
             self.steady.before()
             then = waits.look() if waits is not None else None
             with self.contest.threads():
-                clock = Clock()
+                start = perf_counter()
                 yield self.given(islice(iterator, size), self.done)
-                seconds, cpu = clock.read()
+                seconds = perf_counter() - start
             if waits is not None and then is not None:
                 waits = self.clocked(waits, then)
             self.steady.after()
-            self.contest.ran_here(size, seconds, cpu)
+            self.contest.ran_here(size, seconds)
             self.tasted += seconds
             self.done += size
             left = items_left(iterator)
@@ -131,7 +132,8 @@ class Tasting(Items):
 
     def taste_stream(self, iterator: Any) -> Generator[Iterable[Any], None, bool]:
         """As `taste_plain` for input that must be read one item at a time."""
-        clock = Clock()
+        self.contest.begins_here()
+        start = perf_counter()
         check = 1
         waits = WaitClock() if self.may_need_workers() else None
         for item in iterator:
@@ -143,12 +145,11 @@ class Tasting(Items):
             self.steady.after()
             self.done += 1
             if self.done >= check and not self.steady.undecided:
-                spent, cpu = clock.read()
+                spent = perf_counter() - start
                 cost = spent / self.done
                 self.site.cost = cost
                 if self.settings.workers > 1 and worth_workers(cost, None, spent):
-                    self.contest = Contest(self.settings.workers, self.site.faster)
-                    self.contest.ran_here(self.done, spent, cpu)
+                    self.contest.count, self.contest.seconds = self.done, spent
                     if not self.stays_here(None) and self.workers_ready():
                         self.peek(item, iterator)
                         return bool(self.peeked)
