@@ -85,13 +85,13 @@ def test_a_file_is_given_again_until_the_value_changes(
     a = np.arange(size // 8, dtype=float)
     first = file_of(keeper, a)
     assert first.watched == (keeper.tells and size > WATCH)
-    for _ in range(3):
+    for _ in range(2):
         assert file_of(keeper, a) is first
         change(a)
         second = file_of(keeper, a)
         assert second is not first and held(second) == a.tobytes()
         # Once more: it is compared, then watched again.
-        assert [file_of(keeper, a) for _ in range(3)] == [second] * 3
+        assert [file_of(keeper, a) for _ in range(2)] == [second] * 2
         first = second
 
 
@@ -175,8 +175,8 @@ def test_what_work_writes_to_a_held_value_is_gone_with_the_next_loop() -> None:
             held.look()
         a = np.frombuffer(held.take(kept.number, kept.file), np.uint8)
         assert np.array_equal(a, np.arange(KEEP, dtype=np.uint8))
-        a[5_000] += 1
-        a[-1] += 1
+        a[5_000] ^= 255
+        a[-1] ^= 255
     assert len(held.maps) == 1
     held.keep_only([])
     assert not held.maps
