@@ -109,6 +109,39 @@ def test_many_workers_are_started_bit_by_bit(tmp_path: Path) -> None:
     assert fresh(tmp_path, _flat(source)).out == "False 5\n"
 
 
+def test_few_heavy_items_begin_side_by_side(tmp_path: Path) -> None:
+    source = """
+    def heavy(x):
+        open(f"{x}.at", "w").close()
+        while x < 2 and not (os.path.exists("0.at") and os.path.exists("1.at")):
+            time.sleep(0.002)
+        return x
+    print(allcores.map(heavy, range(4)))
+    """
+    assert fresh(tmp_path, _flat(source)).out == "[0, 1, 2, 3]\n"
+
+
+def test_what_workers_have_of_their_own_is_closed_with_the_loop(tmp_path: Path) -> None:
+    source = """
+    import gc
+    class Own:
+        def __init__(self): self.note("made")
+        def note(self, what):
+            with open("notes", "a") as file:
+                file.write(f"{what} {os.getpid()}\\n")
+        def close(self): self.note("closed")
+    own = allcores.per_worker(Own)
+    for _ in range(3):
+        pids = set(allcores.map(lambda x: (own(), slow(x))[1], range(30)))
+        notes = open("notes").read().split("\\n")[:-1]
+        made = sorted(n.split()[1] for n in notes if "made" in n)
+        closed = sorted(n.split()[1] for n in notes if "closed" in n)
+        print(made == closed, {int(pid) for pid in made} == pids, os.getpid() in pids)
+        os.remove("notes")
+    """
+    assert fresh(tmp_path, _flat(source)).out == "True True False\n" * 3
+
+
 def test_idle_workers_end(tmp_path: Path) -> None:
     source = """
     interpreters.IDLE_SECONDS = 0.2

@@ -156,6 +156,8 @@ class Crew:
         self.job, self.items, self.slots, self.limits = job, items, slots, limits
         self.owner = os.getpid()
         self.workers: list[Worker] = []
+        self.wanted = 0
+        """How many more there are to be, as far as was said last."""
         self.closing = -1
         """A file for what goes wrong while workers close what they have of their own."""
         if per_worker.any_exist():

@@ -85,8 +85,6 @@ class FreshCrew(Crew):
         self.told = told()
         self.never_began = 0
         """How many died while they made the job of what they were sent."""
-        self.wanted = 0
-        """How many more there are to be, as far as was said last."""
         self.here = this_folder()
         super().__init__(job, items, slots, limits)
 

@@ -221,6 +221,8 @@ def end_job() -> None:
     if _values:
         close_all()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for each in list(_everywhere.values()):
+        each._made.clear()  # or they would be closed once more when they are dropped
     _kept.clear()
 
 

@@ -329,6 +329,7 @@ class Run:
             self.hand_out(1)
             if len(self.crew.workers) >= KEEP_LISTENING:
                 self.wait(0)
+        self.crew.wanted = 0
 
     def enough(self) -> None:
         """The system makes no more workers than there are."""
@@ -418,7 +419,10 @@ class Run:
         workers = self.crew.workers
         if self.growth is not None:
             workers = workers[: self.growth.allowed]
-        for level in range(ahead or self.ahead):
+        if ahead is None:
+            # What waits at one worker could be begun by another that is there a moment later.
+            ahead = 1 if self.crew.are_coming() else self.ahead
+        for level in range(ahead):
             for worker in workers:
                 if len(worker.assigned) <= level:
                     if self.machine.nearly_full() and any(w.assigned for w in self.crew.workers):
