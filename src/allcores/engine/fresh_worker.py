@@ -45,6 +45,7 @@ def boot(sock: int, life: int, idle: float, modules: list[str]) -> None:
     """
     try:
         crew.in_worker = True
+        relay.own_thread = threading.get_ident()
         signal.signal(signal.SIGINT, _pass_over)
         signal.siginterrupt(signal.SIGINT, False)
         if orphans.die_with(life):

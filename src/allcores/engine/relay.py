@@ -12,6 +12,7 @@ import io
 import os
 import pickle
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,6 +34,12 @@ beside_ipython = False
 """Whether this is a clean interpreter, and the program is in IPython, which is not running here."""
 
 _here = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
+
+
+own_thread: int | None = None
+"""In a clean interpreter: the thread that stands for the one that the loop runs in."""
+THE_LOOPS = -1
+"""In place of that one's number, which only the program knows."""
 
 
 class Capture(io.TextIOBase):
@@ -324,6 +331,8 @@ class Relay(Tape):
                 raise TypeError
             if record.process is not None:
                 record.process = self.owner
+            if record.thread is not None and record.thread == own_thread:
+                record.thread = THE_LOOPS
             data = pickle.dumps(record, protocol=5)
         except Exception:
             what = "with a traceback" if record.exc_info or record.stack_info else "of its own kind"
@@ -380,6 +389,9 @@ def put_out(number: int, what: Any, namespace: dict[str, Any] | None = None) -> 
         record = pickle.loads(what)
         if record.process is not None:
             record.process = os.getpid()  # it may be one of an earlier run
+        if record.thread == THE_LOOPS:
+            thread = threading.current_thread()
+            record.thread, record.threadName = thread.ident, thread.name
         sys.modules["logging"].getLogger(record.name).handle(record)
     else:
         logging: Any = sys.modules["logging"]
