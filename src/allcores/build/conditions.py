@@ -130,11 +130,18 @@ def _levels(logging: Any) -> Any:
     found = {n: (x.level, x.disabled) for n, x in names.items() if hasattr(x, "disabled")}
     told = {n: pair for n, pair in found.items() if pair != (0, False)}
     called = dict(logging._levelToName), dict(logging._nameToLevel)
-    return told, logging.root.level, logging.root.manager.disable, called
+    plain = (
+        logging.getLogRecordFactory() is logging.LogRecord
+        and logging.getLoggerClass() is logging.Logger
+    )
+    rest = plain, logging._startTime
+    return told, logging.root.level, logging.root.manager.disable, called, rest
 
 
 def _put_levels(logging: Any, wanted: Any) -> None:
-    told, root, disable, names = wanted
+    told, root, disable, names, (plain, logging._startTime) = wanted
+    if not plain:
+        raise ValueError("loggers or their records are made in the program's own way")
     for known, name in zip((logging._levelToName, logging._nameToLevel), names, strict=True):
         if known != name:
             known.clear()
