@@ -725,3 +725,35 @@ def test_where_stacks_cannot_be_looked_at_numbers_have_to_do(tmp_path: Path, tea
     assert one == "None", ours
     assert two == "1"  # the team was told to end
     assert "of unknown kind" in three
+
+
+def test_threads_that_start_when_no_descriptor_is_left(tmp_path: Path, teams: str) -> None:
+    """To look at them takes some; the loop runs all the same."""
+    ours = run(
+        tmp_path,
+        f"""
+        import ctypes, os, resource
+        from allcores import parallel
+        library = ctypes.CDLL({teams!r})
+        def go():
+            results = []
+            for x in parallel(range(20), workers=2):
+                results.append(x * x)
+            return results == [x * x for x in range(20)]
+        print(go())
+        library.start(0)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+        held = []
+        while True:
+            try:
+                held.append(os.open("/dev/null", os.O_RDONLY))
+            except OSError:
+                break
+        print(go())
+        for fd in held:
+            os.close(fd)
+        print(go())
+        """,
+        ALLCORES_FORCE="1",
+    )
+    assert (ours.code, ours.out) == (0, "True\n" * 3), ours

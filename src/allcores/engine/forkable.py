@@ -48,9 +48,12 @@ def why_not_forkable(
         if why is not None:
             return why
     if others or not alone():
-        from allcores.engine.library_threads import until_settled
+        try:
+            from allcores.engine.library_threads import until_settled
 
-        why = until_settled(len(others) + 1)
+            why = until_settled(len(others) + 1)
+        except OSError as error:  # it takes descriptors, and there may be none left
+            why = f"its threads cannot be looked at: {error.strerror}"
         if why is not None:
             return why
     for finding in _states():

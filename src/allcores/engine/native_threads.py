@@ -62,6 +62,8 @@ def look(wanted: tuple[int, ...]) -> list[Native]:
                 found.append(Native(thread, name, _started_by(thread, maps)))
             except (FileNotFoundError, ProcessLookupError):
                 continue  # it has ended meanwhile
+            except OSError:
+                found.append(Native(thread, "", None))  # no descriptor is left to look with
     finally:
         if memory >= 0:
             os.close(memory)

@@ -26,11 +26,11 @@ def thread_pools() -> Any:
 
     Looking takes some ms, so that it is done again only when modules were imported since.
     """
-    from threadpoolctl import ThreadpoolController
-
     modules = len(sys.modules)
     if _found[0] != modules:
         try:
+            from threadpoolctl import ThreadpoolController
+
             _found[:] = modules, ThreadpoolController()
         except OSError:
             return Unseen()  # looking takes a descriptor, and there may be none left

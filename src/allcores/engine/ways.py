@@ -54,8 +54,10 @@ def has_global_lock() -> bool:
 
 def why_not_fresh() -> str | None:
     """None where clean interpreters can be started, else what is in the way."""
-    from allcores.engine.interpreters import standby
-
+    try:
+        from allcores.engine.interpreters import standby
+    except OSError as error:  # it takes a descriptor, and there may be none left
+        return f"clean interpreters cannot be started: {error.strerror}"
     return standby.why_not()
 
 

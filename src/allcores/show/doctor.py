@@ -114,7 +114,8 @@ def _ways(facts: dict[str, Any]) -> list[Line]:
 
 def _finding(finding: dict[str, Any]) -> str:
     where = f" ({finding['detail']})" if finding["detail"] else ""
-    return f"{finding['what']}{where}: {finding['why']}"
+    what = f"{finding['what']}{where}: " if finding["what"] else ""
+    return f"{what}{finding['why']}"
 
 
 def _import(found: dict[str, Any]) -> list[Line]:
