@@ -189,6 +189,29 @@ def test_what_computes_in_between_has_threads_of_several_processes(
     assert cores == 1 or len(set(found) - {os.getpid()}) > 1
 
 
+def test_waiting_has_threads_on_one_core_as_well(tmp_path: Path) -> None:
+    text = """
+    import os, time
+    from allcores import loop, map, parallel
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    def wait(k):
+        time.sleep(0.01)
+        return k
+    def compute(k):
+        return sum(range(20_000)) + k
+    loop.listeners.append(lambda report: print(report.threads, report.in_workers > 0))
+    found = []
+    for k in parallel(range(100)):
+        found.append(wait(k))
+    start = time.perf_counter()
+    found += map(wait, range(100))
+    print(time.perf_counter() - start < 0.9, found == 2 * list(range(100)))
+    for k in parallel(range(100)):
+        found.append(compute(k))
+    """
+    assert run_script(tmp_path, text) == "True True\nTrue True\nFalse False\n"
+
+
 def test_an_explicit_number_is_the_most(reports: list[loop.LoopReport]) -> None:
     found = []
     for k in parallel(range(40), workers=12):

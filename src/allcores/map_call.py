@@ -23,7 +23,7 @@ from allcores.engine.schedule import ENOUGH_SECONDS, Batch, Halt, Run, Waiting
 from allcores.engine.shipment import CannotShip, send_along
 from allcores.engine.source import Indexed, Streamed
 from allcores.engine.thread_limits import may_have_pools
-from allcores.engine.waits import MOST_INTERPRETERS, WaitClock
+from allcores.engine.waits import FIRST, MOST_INTERPRETERS, WaitClock, use_of_more
 from allcores.engine.ways import choose, ready, why_serial
 from allcores.inputs import as_is, as_sequence, items_left, plain_source
 from allcores.libraries import libraries_of
@@ -94,6 +94,8 @@ class Call:
         self.entangled = False
         """Whether threads were given up just now, for they were in each other's way."""
         self.tried_threads = False
+        self.waited = self.clocked = 0.0
+        """Of what was run here: the seconds in which it waited, and all of those looked at."""
         self.seeded = False
         """Whether each item has random streams of its own: from the first draw on."""
         self.nested = inside_iteration()
@@ -138,7 +140,7 @@ class Call:
         settings = self.settings
         limited = self.stays
         serial = settings.on == "serial" or in_worker() or self.nested
-        serial = serial or (settings.workers < 2 and not limited)
+        serial = serial or (settings.workers < 2 and settings.most <= FIRST and not limited)
         if serial and limited:
             self.say("there are no workers in workers, nor with on='serial'")
         early = True
@@ -190,7 +192,7 @@ class Call:
         if self.settings.force or self.stays:
             return True
         left = self.left()
-        if left is None or left < 2:
+        if left is None or left < 2 or not self.has_use_for_workers():
             return False
         few = left <= FEW * self.settings.workers
         known = costs.get(self.key)
@@ -250,13 +252,24 @@ class Call:
                 yield islice(self.iterator, size)
                 seconds = perf_counter() - start
             self.contest.ran_here(size, seconds)
-            if seconds > ENOUGH_SECONDS and self.key is not None:
-                waited, wall = clock.waited(then)
-                idle[self.key] = waited / wall
+            self.note_waiting(*clock.waited(then))
             calls = taste.calls_for_workers(size, seconds, self.left() or 0)
             self.remember(taste.cost(), taste.spent)
-            if calls and not for_ever and not self.stays_here() and self.workers_ready():
+            if not calls or for_ever or not self.has_use_for_workers():
+                continue
+            if not self.stays_here() and self.workers_ready():
                 return
+
+    def note_waiting(self, waited: float, seconds: float) -> None:
+        """Note how much of a piece's time went by in waiting."""
+        self.waited += waited
+        self.clocked += seconds
+        if self.clocked > ENOUGH_SECONDS and self.key is not None:
+            idle[self.key] = self.waited / self.clocked
+
+    def has_use_for_workers(self) -> bool:
+        """Whether workers may be faster at all: there are several cores, or items wait."""
+        return self.settings.workers > 1 or use_of_more(idle.get(self.key), self.settings.most)
 
     def results(self, items: Iterable[Any]) -> list[Any]:
         """The results of these items, here."""
@@ -322,6 +335,8 @@ class Call:
             cost = spent / self.done
             if self.done & (self.done - 1) == 0:
                 self.remember(cost, spent)
+            if not self.has_use_for_workers():
+                continue
             if worth_workers(cost, self.left(), spent) and self.workers_ready():
                 return
 

@@ -28,7 +28,7 @@ from allcores.engine.serve import SPOILS
 from allcores.engine.shipment import CannotShip
 from allcores.engine.slots import BESIDE, IDLE, REFUSED, SENDING, STARTING, Slots
 from allcores.engine.source import Indexed, Streamed, as_sent
-from allcores.engine.waits import FIRST, MOST_PROCESSES, WAITS, Growth
+from allcores.engine.waits import MOST_PROCESSES, Growth, use_of_more
 from allcores.engine.ways import Way, crew_of
 from allcores.engine.wire import Lost
 
@@ -261,7 +261,7 @@ class Run:
 
     def waits(self) -> bool:
         """Whether iterations are known to wait, so that more workers than cores are of use."""
-        return self.idle is not None and self.idle >= WAITS and self.waiting.most > FIRST
+        return use_of_more(self.idle, self.waiting.most)
 
     def have_more(self, most: int) -> None:
         """From now on workers are threads, where they can be; more than cores, where that helps."""

@@ -22,6 +22,13 @@ GROWS = 1.2
 """Twice as many workers must get so many times as much done, or there are enough of them."""
 
 
+def use_of_more(idle: float | None, most: int) -> bool:
+    """Whether more workers than cores are of use. idle: the part of their time that iterations
+    wait, where that is known; most: how many there may be.
+    """
+    return idle is not None and idle >= WAITS and most > FIRST
+
+
 class Look(NamedTuple):
     """What a thread's time has gone into so far, in seconds."""
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from allcores.engine.schedule import ENOUGH_SECONDS
 from allcores.engine.thread_limits import may_have_pools
-from allcores.engine.waits import Look, WaitClock
+from allcores.engine.waits import FIRST, Look, WaitClock, use_of_more
 from allcores.engine.ways import choose, ready
 from allcores.entry.items import Items
 from allcores.entry.looks import ITEM, parts_of
@@ -31,7 +31,7 @@ class Tasting(Items):
         if self.settings.force:
             return plain
         number = items_left(iterator) if plain else None
-        if number is None or number < 2 or self.settings.workers < 2:
+        if number is None or number < 2 or not self.has_use_for_workers():
             return False
         cost = self.site.cost
         if cost is not None:
@@ -62,7 +62,12 @@ class Tasting(Items):
     def may_need_workers(self) -> bool:
         """Whether a loop that begins here may be worth workers, as far as is known."""
         cost = self.site.cost
-        return self.settings.workers > 1 and (cost is None or cost > WORTH_ITERATION)
+        several = self.settings.workers > 1 or self.settings.most > FIRST
+        return several and (cost is None or cost > WORTH_ITERATION)
+
+    def has_use_for_workers(self) -> bool:
+        """Whether workers may be faster at all: there are several cores, or iterations wait."""
+        return self.settings.workers > 1 or use_of_more(self.site.idle, self.settings.most)
 
     def workers_ready(self) -> bool:
         """Whether workers could begin at once; if not, they are being made from now on."""
@@ -104,7 +109,7 @@ class Tasting(Items):
             self.site.cost = taste.cost()
             if self.steady.undecided:
                 continue
-            worth = calls and left != 0 and self.settings.workers > 1
+            worth = calls and left != 0 and self.has_use_for_workers()
             if worth and not self.stays_here(left) and self.workers_ready():
                 return True
         # It may have grown, or raise for what the loop has done to its source.
@@ -148,7 +153,7 @@ class Tasting(Items):
                 spent = perf_counter() - start
                 cost = spent / self.done
                 self.site.cost = cost
-                if self.settings.workers > 1 and worth_workers(cost, None, spent):
+                if self.has_use_for_workers() and worth_workers(cost, None, spent):
                     self.contest.count, self.contest.seconds = self.done, spent
                     if not self.stays_here(None) and self.workers_ready():
                         self.peek(item, iterator)
