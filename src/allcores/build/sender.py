@@ -157,6 +157,8 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
             return own.array
         if full in ("random.Random", "numpy.random.mtrand.RandomState"):
             return own.stream
+        if full == "random.SystemRandom":
+            return lambda sender, obj: (kind, ())  # holds nothing: it asks the system
         if issubclass(kind, io.IOBase):
             return own.file
         if issubclass(kind, (weakref.ReferenceType, types.FrameType, types.TracebackType)):
