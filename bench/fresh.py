@@ -2,7 +2,7 @@
 
     python bench/fresh.py [runs]
 
-Plain loop, loop with fresh workers, loop with forked ones and `map` with fresh ones in turn, all in
+Plain loop, loop and `map` with fresh workers, and loop with forked ones in turn, all in
 this process: what other programs on the machine take, they take from all of them. Then what a loop
 with hardly any work takes, which is what it costs to have workers, and how long workers take to be
 ready, which a loop spends running natively.
@@ -83,7 +83,7 @@ def main() -> int:
     while not all([worker.is_ready() for worker in standby.idle]):
         time.sleep(0.0005)
     print(f"ready after {1e3 * (time.perf_counter() - began):.0f} ms")
-    ways = plain, fresh, forked, mapped
+    ways = plain, fresh, mapped, forked
     expected = plain()
     for way in ways:
         if way() != expected or way() != expected:
