@@ -11,7 +11,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from allcores.build import frames
-from allcores.build.job import BOUND
+from allcores.build.job import BOUND, UNSURE
 from allcores.build.travel import ATOMS
 from allcores.engine.interrupts import Interrupts, from_handler
 from allcores.engine.job import Skipped
@@ -55,6 +55,8 @@ class Variables:
     def __init__(self, plan: Plan, frame: FrameType) -> None:
         self.plan, self.frame = plan, frame
         self.pending: dict[str, Again] = {}
+        self.parts: list[Again] = []
+        """Parts of the batch that is being committed; they may bind what `plan.kept` has."""
         # A stream that iterations seed is left as the last one of them left it.
         sent = [n for n in plan.temporaries if n not in plan.workers_own]
         self.kept_up = [*sent, *([SEEDED] if plan.seeded else ())]
@@ -96,10 +98,38 @@ class Variables:
     def note(self, items: Any, results: list[Any], done: int, first: int) -> None:
         """As `settle_before`, without binding them yet."""
         if done:
-            sent: list[list[Any] | None] = [self.job.sent(results[done - 1])]
-            again = Again([items[done - 1]], sent, first + done - 1)
-            self.pending = dict.fromkeys(self.kept_up, again)
+            each = self.again(items, results, done, first)
+            last = Again(each.items[-1:], each.sent[-1:], first + done - 1)
+            self.find_earlier(self.plan.kept)
+            self.pending = {n: each if n in self.plan.kept else last for n in self.kept_up}
             self.done_by_worker(items[done - 1])
+
+    def note_part(self, items: Any, results: list[Any], done: int, first: int) -> None:
+        """Note what a part of a batch leaves, of which the rest is to come."""
+        if done:
+            each = self.again(items, results, done, first)
+            last = Again(each.items[-1:], each.sent[-1:], first + done - 1)
+            self.pending.update({n: last for n in self.kept_up if n not in self.plan.kept})
+            if self.plan.kept:
+                self.parts.append(each)
+            self.done_by_worker(items[done - 1])
+
+    def again(self, items: Any, results: list[Any], done: int, first: int) -> Again:
+        """The first so many iterations, to be worked again."""
+        return Again(list(items[:done]), [self.sent(r) for r in results[:done]], first)
+
+    def sent(self, result: Any) -> list[Any] | None:
+        """What was sent of an iteration; None for one that is left out."""
+        return None if type(result) is Skipped else self.job.sent(result)
+
+    def find_earlier(self, names: Iterable[str]) -> None:
+        """Bind these as earlier iterations have left them: it is not sure that later ones do."""
+        names = list(names)
+        pending = {n: self.pending.pop(n) for n in names if n in self.pending}
+        parts, self.parts = self.parts, []
+        for each in (pending, *(dict.fromkeys(names, part) for part in parts)):
+            if each:
+                self.recover(each)
 
     def keep(self, batch: Batch, end: int) -> None:
         """Bring home the temporaries that came with a batch; note those that did not.
@@ -107,6 +137,7 @@ class Variables:
         end: the number of the iteration after it.
         """
         plan = self.plan
+        self.parts = []
         if not self.kept_up:
             return
         good: Sequence[int] = range(len(batch.items))
@@ -126,10 +157,12 @@ class Variables:
         bound = extra.get(BOUND)
         if bound is not None:
             missing = self.note_each(batch, bound, good, missing, end)
+        if UNSURE in extra:
+            self.find_earlier(plan.kept.intersection(missing))
         # One list for all of them: they are found in one go, so that shared objects stay shared.
         first = 0 if any(n in plan.kept for n in missing) else good[-1]
         results = batch.results[first:] if missing else []
-        sent = [None if type(r) is Skipped else self.job.sent(r) for r in results]
+        sent = [self.sent(r) for r in results]
         place = end - len(batch.items) + first
         again = Again(list(batch.items[first:]), sent, place)
         self.pending.update(dict.fromkeys(missing, again))
@@ -161,6 +194,7 @@ class Variables:
         """As `settle`, where no iteration is to be worked again for it: what was not brought home
         stays as an earlier iteration left it."""
         self.pending.clear()
+        self.parts.clear()
         self.settle()
 
     def settle(self) -> None:
@@ -172,6 +206,8 @@ class Variables:
             rebound = set(plan.temporaries) | plan.parent_names | plan.deleted
             targets = {n: v for n, v in targets.items() if n not in rebound}
             self.bind(targets, plan.deleted)
+        if self.parts:
+            self.find_earlier(plan.kept)
         pending, self.pending = self.pending, {}
         if pending:
             self.recover(pending)
@@ -246,6 +282,8 @@ class ItemVariables(Variables):
         if done:
             self.returned(items, done)
             self.done_by_worker(items[done - 1])
+
+    note_part = note
 
     def keep(self, batch: Batch, end: int) -> None:
         """They were bound when the iterations were committed."""

@@ -45,7 +45,10 @@ def drop_snapshot(frame: FrameType) -> None:
     variables = frame.f_locals
     # The frame, the variable and the argument: the program itself does not hold it.
     if sys.getrefcount(variables) <= 3:
-        variables.clear()
+        # What `exec` has put beside them is nowhere else.
+        code = frame.f_code
+        for name in (*code.co_varnames, *code.co_cellvars, *code.co_freevars):
+            variables.pop(name, None)
 
 
 def _to_fast(frame: FrameType, clear: bool) -> None:

@@ -44,6 +44,8 @@ FLAGS = "<decimal flags>"
 """The name, no variable's, under which flags go along with results."""
 BOUND = "<bound>"
 """And that for which of the temporaries in `LoopJob.kept` each iteration has bound."""
+UNSURE = "<unsure>"
+"""And that which says that some of the names may be bound by an iteration that is not sent only."""
 ALONE = _calibrate()
 """The reference count of an object that one variable holds, as a helper sees it."""
 
@@ -318,7 +320,7 @@ class LoopJob:
             # one; where a result may share objects with these, that one is done natively as well.
             if any(type(v) not in ATOMS for v in temporaries.values()):
                 results.pop()
-                names = {"": list(temporaries)}
+                names = {"": list(temporaries), UNSURE: True}
                 extra = ship(results, {}, self.simple)
                 return names, Cut(len(results) if extra is not None else 0, "shared")
         extra = ship(results, temporaries, self.simple)
@@ -336,7 +338,7 @@ class LoopJob:
     def lighten(self, extra: Any, empty: bool) -> Any:
         if not extra:
             return extra
-        apart = {name: extra.pop(name) for name in (FLAGS, BOUND) if name in extra}
+        apart = {name: extra.pop(name) for name in (FLAGS, BOUND, UNSURE) if name in extra}
         left_out = list(extra.pop("", ()))
         stuck = [name for name, value in extra.items() if empty or not _encodes(value)]
         # What a stuck one shares with others must still be shared, so that all are found anew.

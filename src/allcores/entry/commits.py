@@ -188,7 +188,7 @@ class Commits(Raising):
                 yield from self.commit_items(items[begin:k], results[begin:k], first + begin)
                 if self.left_by_commit:
                     return
-                self.variables.note(items[begin:k], results[begin:k], k - begin, first + begin)
+                self.variables.note_part(items[begin:k], results[begin:k], k - begin, first + begin)
             yield from self.leave_out(first + k, items[k], results[k].error)
             begin = k + 1
         if begin < len(results):
@@ -212,7 +212,7 @@ class Commits(Raising):
                 note = HALF_DONE if self.skips and isinstance(error, Exception) else ""
                 yield from self.raise_there(error, first + done, items[done], note)
             if self.skips:
-                self.variables.note(items, results, done, first)
+                self.variables.note_part(items, results, done, first)
             else:
                 self.variables.settle_before(items, results, done, first)
             if self.place is not None:
