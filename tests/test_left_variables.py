@@ -12,6 +12,7 @@ HELPERS = """
 class Star:
     def __init__(self, n): self.n = n
 first = Star(1)
+def f(x): return x * 2
 class Sink:
     def __init__(self, *refused): self.got, self.refused = [], refused
     def put(self, v):
@@ -20,7 +21,7 @@ class Sink:
 """
 LOOP = """
 for i in parallel(range(30), chunk={chunk}, workers={workers}):
-    v = i * 2
+    v = f(i)
     if i % {every} == 0:
         r = {value}
     if i in {bound}:
