@@ -511,6 +511,28 @@ def plugins_of_a_module():
 
 
 @case
+def object_of_a_class_in_a_module():
+    helper.kind.name = "another"
+    yield helper.kind_of_all
+    helper.kind.name = "kind"
+
+
+@case
+def object_of_a_class_in_the_class():
+    first = helper.Kind.FIRST
+    first.name = "another"
+    yield lambda x: (first.name, first is helper.Kind.FIRST, x)
+    first.name = "first"
+
+
+@case
+def variable_that_is_new_in_a_module():
+    helper.more = more = {"a": [1]}
+    yield lambda x: (more is helper.more, x)
+    del helper.more
+
+
+@case
 def attribute_of_a_class():
     helper.Kind.rate = 5
     yield helper.Kind("k").cost

@@ -31,6 +31,7 @@ class Kind:
 
 
 Kind.FIRST = Kind("first")
+kind = Kind("kind")
 
 
 class Odd(Exception):
@@ -39,6 +40,10 @@ class Odd(Exception):
 
 def debugged(x):
     return (x, DEBUG)
+
+
+def kind_of_all(x):
+    return kind.name, x
 
 
 def looked_up(x):

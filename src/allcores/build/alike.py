@@ -16,6 +16,7 @@ from functools import partial
 from types import CodeType, ModuleType
 from typing import Any, NamedTuple
 
+from allcores.build.arrival import at
 from allcores.build.by_name import named
 from allcores.build.digest import _NOT_OF_A_CLASS, CannotDigest, is_enum
 from allcores.build.made_of import (
@@ -73,7 +74,7 @@ class Alike(MadeOf):
                 words = f"`{getattr(value, '__qualname__', getattr(value, '__name__', k))}`"
                 self.add(f"{k}", words, partial(self.alone, value))
             for module, name in variables:
-                self.reach_global(vars(sys.modules[module]), name, None)
+                self.reach_variable(module, name)
             self.finish()
             tops = {name.partition(".")[0] for name in self.libraries}
             for name, value in put_into_libraries(tops - {"allcores", "builtins", "sys"}):
@@ -82,6 +83,14 @@ class Alike(MadeOf):
             self.finish()
         except CannotDigest as why:
             raise CannotShip(str(why)) from None
+
+    def reach_variable(self, module: str, path: str) -> None:
+        """A variable of a module, or an attribute of a class in it."""
+        if "." not in path:
+            self.reach_global(vars(sys.modules[module]), path, None)
+            return
+        full, value = f"{module}.{path}", at(module, path)
+        self.later(("attribute", full), full, in_words(full, value), partial(self.alone, value))
 
     def alone(self, value: Any) -> tuple[bytes]:
         return (self.digest(value),)

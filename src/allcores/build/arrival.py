@@ -15,6 +15,8 @@ from collections.abc import Callable
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
+from allcores.engine.shipment import CannotShip
+
 UNCHANGING = (int, float, complex, str, bytes, tuple, frozenset)
 MAKERS = (*UNCHANGING, list, dict, set, deque, bytearray)
 """Builtin types that the program's classes inherit from."""
@@ -145,10 +147,17 @@ def module_of(found: _Space) -> ModuleType:
 
 
 def at(module: str, path: str) -> Any:
-    """What stands in a module."""
+    """What stands in a module. Raises CannotShip where there is nothing."""
     found: Any = imported(module)
     for part in path.split("."):
-        found = vars(found)[part]
+        try:
+            found = vars(found)[part]
+        except KeyError:
+            raise CannotShip(
+                f"`{module}.{path}` is not what a clean interpreter finds there: it was set since the "
+                "module was imported",
+                [(module, path)],
+            ) from None
     return found
 
 

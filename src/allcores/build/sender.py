@@ -124,8 +124,6 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
         self.of_others: dict[tuple[str, str], None] = {}
         """Variables of modules that go by name, of which the values are come by otherwise."""
         self.theirs = variables_of_others(along) if theirs is None else theirs
-        self.constants: dict[int, tuple[str, str]] = {}
-        """Attributes of classes that go by name which are objects of these classes, by id."""
         self.last: Any = None
 
     def reducer_override(self, obj: Any) -> Reduced:
@@ -169,10 +167,6 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
             return _default
         if is_own(kind) and not _pickled_by_library(kind):
             self.shapes[kind] = shape_of(kind)
-            if found_by_name(kind):
-                self.constants.update(
-                    {i: (kind.__module__, name) for i, name in constants_of(kind).items()}
-                )
             whole = self.shapes[kind].content is not None and not _has_hidden_fields(kind)
             error = issubclass(kind, BaseException) and not issubclass(kind, BaseExceptionGroup)
             if whole or error:
@@ -349,9 +343,6 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
     def instance(self, obj: Any) -> Reduced:
         """An object of the program's: as it is stored."""
         kind = type(obj)
-        found = self.constants.get(id(obj))
-        if found is not None:
-            return arrival.at, found
         shape = self.shapes[kind]
         try:
             attributes = object.__getattribute__(obj, "__dict__")
@@ -711,34 +702,52 @@ def _made_by(kind: Any) -> Any:
 
 
 def variables_of_others(along: Iterable[tuple[str, str]]) -> dict[int, tuple[str, str]]:
-    """Of the program's modules that are imported, the variables of which the values are no code.
+    """Of the program's modules that are imported, the variables of which the values are no code, and
+    such attributes of their classes.
 
     By the ids of the values. along: those that are sent by value.
     """
-    found = {}
+    found: dict[int, tuple[str, str]] = {}
     for name, module in list(sys.modules.items()):
-        if is_own_module(name) and isinstance(module, ModuleType) and named(module):
+        if not (is_own_module(name) and isinstance(module, ModuleType) and named(module)):
+            continue
+        if module.__name__ == name:  # not by another name
             for variable, value in list(vars(module).items()):
                 kind = type(value)
-                if kind in _PLAIN or variable.startswith("__") or issubclass(kind, _CODE):
+                if kind in _PLAIN or variable.startswith("__"):
                     continue
-                if (name, variable) not in along:
-                    found[id(value)] = name, variable
+                if not issubclass(kind, _CODE):
+                    if (name, variable) not in along:
+                        found[id(value)] = name, variable
+                elif issubclass(kind, type) and value.__module__ == name and not is_enum(value):
+                    for attribute, each in _held_by_class(value):
+                        path = f"{value.__qualname__}.{attribute}"
+                        if (name, path) not in along:
+                            found.setdefault(id(each), (name, path))
     return found
+
+
+def _held_by_class(cls: type) -> list[tuple[str, Any]]:
+    """Attributes of a class that are neither code nor numbers and texts."""
+    return [
+        (name, value)
+        for name, value in list(vars(cls).items())
+        if type(value) not in _OF_CLASSES
+        and not issubclass(type(value), _CODE)
+        and not name.startswith(("__", "_abc_"))
+    ]
 
 
 _PLAIN = (int, float, complex, bool, str, bytes, type(None))
 _CODE = (FunctionType, BuiltinFunctionType, type, ModuleType)
+_OF_CLASSES = frozenset(
+    (*_PLAIN, staticmethod, classmethod, property, _SLOT, types.GetSetDescriptorType)
+)
 
 
 @cache
 def _constants(kind: Any) -> dict[int, str]:
     """Objects of a library's type that its module holds, by id: who uses them asks for identity."""
-    return constants_of(kind)
-
-
-def constants_of(kind: Any) -> dict[int, str]:
-    """Objects of a type that its module or the type itself holds, by id."""
     module = sys.modules.get(kind.__module__)
     if module is None or not named(module) or kind.__module__ == "builtins":
         return {}
