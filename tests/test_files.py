@@ -47,6 +47,21 @@ def test_files_of_an_iterations_own_do_not(body: str) -> None:
     assert_same(in_loop(body), "parallel", helpers=HELPERS, data="out = []\n")
 
 
+NAMES = [
+    "os.path.join('a', x)",
+    "len(os.path.abspath(x)[-1:])",
+    "os.path.realpath(x)[-1:]",
+    "os.path.relpath(x)",
+]
+NAMES += ["os.path.expandvars(x)", "list(os.walk(x))", "os.makedirs(x, exist_ok=True)"]
+
+
+@pytest.mark.parametrize("made", NAMES)
+def test_what_a_function_makes_of_names_changes_nothing(made: str) -> None:
+    helpers = f"import os\ndef f(x):\n    return {made}\n"  # of modules that are frozen
+    assert_same(in_loop("out.append(f(str(i)))"), "parallel", helpers=helpers, data="out = []\n")
+
+
 def in_loop(body: str) -> str:
     lines = "".join(f"    {line}\n" for line in body.splitlines())
     return f"# open(\nfor i in parallel(range(9)):\n{lines}"

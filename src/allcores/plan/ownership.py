@@ -23,6 +23,8 @@ def is_own_file(filename: str) -> bool:
     """Whether a source file is the program's, and no library's."""
     if filename.startswith((_package, *_libraries)):
         return False
+    if filename.startswith("<frozen "):  # `os` and `os.path`, for example
+        return filename[8:-1].partition(".")[0] not in sys.stdlib_module_names
     return f"{os.sep}site-packages{os.sep}" not in filename
 
 
