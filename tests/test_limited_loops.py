@@ -217,7 +217,10 @@ def test_what_killed_the_last_worker_that_can_be_had_is_not_done_here(
 
     monkeypatch.setattr(os, "fork", grudging)
     done = []
-    with forced(WORKERS="2", ON="fork"), pytest.raises(WorkerDied, match=r"code 3 in iteration 6 \(item 6\);"):
+    with (
+        forced(WORKERS="2", ON="fork"),
+        pytest.raises(WorkerDied, match=r"code 3 in iteration 6 \(item 6\);"),
+    ):
         with pytest.warns(allcores.ParallelWarning, match="refused to make a worker"):
             if mapped:
                 allcores.map(work, range(9), chunk=4)

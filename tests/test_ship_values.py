@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from allcores.build import arrival
+from allcores.build import arrival, conditions
 from allcores.build.order import seen_at
 from allcores.build.sender import NanSender, Sender
 from tests.compare import Comparer
@@ -200,3 +200,36 @@ def test_where_the_order_of_a_set_is_seen(body: str) -> None:
     exec(compile(source, file, "exec"), space)
     seen = seen_at(space["work"].__code__, frozenset({"known"}), True)
     assert (seen is not None) == ORDERS[body]
+
+
+def test_what_libraries_register_to_pickle_their_own_types() -> None:
+    """SciPy's types say that they are of a module that there is not."""
+    import copyreg
+
+    kind = type("Made", (), {"__module__": "no_such_module"})
+    copyreg.pickle(kind, copyreg.pickle_complex)  # type: ignore[arg-type, attr-defined]
+    try:
+        assert kind not in conditions._reducers(copyreg)
+        copyreg.pickle(Plain, copyreg.pickle_complex)  # type: ignore[arg-type, attr-defined]
+        assert Plain in conditions._reducers(copyreg)
+    finally:
+        for each in (kind, Plain):
+            copyreg.dispatch_table.pop(each, None)
+
+
+@pytest.mark.parametrize(
+    ("library", "change"),
+    [
+        ("sklearn", lambda m: m.set_config(transform_output="pandas")),
+        ("scipy.special", lambda m: m.seterr(singular="raise")),
+    ],
+)
+def test_what_libraries_are_told(library: str, change: Any) -> None:
+    module = pytest.importorskip(library)
+    before = dict(conditions.late())
+    change(module)
+    after = dict(conditions.late())
+    assert after != before
+    assert conditions.apply_late(before) is None and dict(conditions.late()) == before
+    assert conditions.apply_late(after) is None and dict(conditions.late()) == after
+    conditions.apply_late(before)

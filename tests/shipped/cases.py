@@ -4,6 +4,7 @@ Run as a script: each case runs a plain loop and the same in fresh workers, and 
 """
 
 import abc
+import calendar
 import collections
 import collections.abc
 import contextvars
@@ -18,6 +19,7 @@ import linecache
 import locale
 import logging
 import math
+import mimetypes
 import numbers
 import os
 import random
@@ -28,6 +30,7 @@ import types
 import typing
 import warnings
 import weakref
+from xml.etree import ElementTree
 
 import helper
 
@@ -576,6 +579,33 @@ def function_of_a_library():
     math.sqrt = lambda x: -x
     yield helper.rooted
     math.sqrt = old
+
+
+@case
+def function_of_a_library_by_another():
+    old = math.sqrt
+    math.sqrt = math.cbrt
+    yield helper.rooted
+    math.sqrt = old
+
+
+@case
+def first_day_of_weeks():
+    calendar.setfirstweekday(6)
+    yield lambda x: calendar.month(2024, x + 1)
+    calendar.setfirstweekday(0)
+
+
+@case
+def types_of_files():
+    mimetypes.add_type("a/b", ".abc")
+    yield lambda x: mimetypes.guess_type(f"{x}.abc")
+
+
+@case
+def prefixes_of_namespaces():
+    ElementTree.register_namespace("svg", "http://s")
+    yield lambda x: ElementTree.tostring(ElementTree.Element("{http://s}a", b=str(x)))
 
 
 @case

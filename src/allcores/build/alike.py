@@ -18,10 +18,11 @@ from typing import Any, NamedTuple
 
 from allcores.build.arrival import at
 from allcores.build.by_name import named
-from allcores.build.digest import _NOT_OF_A_CLASS, CannotDigest, is_enum
+from allcores.build.digest import _NOT_OF_A_CLASS, CannotDigest, is_enum, is_own
 from allcores.build.made_of import (
     VALUE,
     MadeOf,
+    _alone,
     annotations_of,
     imported_by,
     in_words,
@@ -35,6 +36,11 @@ from allcores.engine.shipment import CannotShip
 from allcores.plan.kinds import is_a
 from allcores.plan.ownership import is_own_file, is_own_module
 
+_CODE = (types.FunctionType, types.BuiltinFunctionType, type)
+_CALLED = frozenset(
+    "ufunc _ArrayFunctionDispatcher cython_function_or_method _lru_cache_wrapper".split()
+)
+"""Types of libraries' functions that are made in C."""
 Variable = tuple[str, str]
 """A module's name, and that of a variable in it."""
 
@@ -122,6 +128,23 @@ class Alike(MadeOf):
         super().reach_import(namespace, name, code)
         if name in sys.modules:
             self.tell_apart(name, sys.modules[name])
+
+    def look_into_modules(self) -> None:
+        """What libraries hold under other names than its own may have been put there."""
+        super().look_into_modules()
+        for name, module in self.libraries.items():
+            top = name.partition(".")[0]
+            for attribute in self.mentioned.intersection(vars(module)):
+                value = vars(module)[attribute]
+                kind = type(value)
+                if not (issubclass(kind, _CODE) or kind.__name__ in _CALLED) or is_own(value):
+                    continue
+                home = getattr(value, "__module__", None)
+                own_name = getattr(value, "__qualname__", value.__name__)
+                if own_name != attribute or f"{home}".partition(".")[0] != top:
+                    full = f"{name}.{attribute}"
+                    piece = f"{home}.{own_name}".encode()
+                    self.later(("alias", full), full, in_words(full, value), partial(_alone, piece))
 
     def class_pieces(self, value: Any) -> Iterable[bytes]:
         """Each attribute of a class is a part of its own, and may be sent by itself."""

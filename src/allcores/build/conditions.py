@@ -198,12 +198,16 @@ def _frames(config: Any) -> Any:
 
 
 def _put_frames(config: Any, wanted: Any) -> None:
+    import warnings
+
     now = _frames(config)
-    for key in now.keys() - wanted.keys():
-        config.reset_option(key)
-    for key, value in wanted.items():
-        if key not in now or now[key] != value:
-            config.set_option(key, value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # setting one that is deprecated warns, as it did here
+        for key in now.keys() - wanted.keys():
+            config.reset_option(key)
+        for key, value in wanted.items():
+            if key not in now or now[key] != value:
+                config.set_option(key, value)
 
 
 def _put_plots(matplotlib: Any, wanted: Any) -> None:
@@ -219,7 +223,12 @@ def _put_collection(gc: Any, wanted: Any) -> None:
 def _reducers(copyreg: Any) -> Any:
     """What pickles objects of the program's, or does so by functions of the program's."""
     table = list(copyreg.dispatch_table.items())
-    return {cls: reduce for cls, reduce in table if is_own(cls) or is_own(reduce)}
+    # A type made in C may say that it is of a module that there is not, as SciPy's `uarray` do.
+    return {
+        cls: reduce
+        for cls, reduce in table
+        if is_own(reduce) or (is_own(cls) and cls.__module__ in sys.modules)
+    }
 
 
 def _put_reducers(copyreg: Any, wanted: Any) -> None:
@@ -256,6 +265,52 @@ def _put_streams(sys: Any, wanted: Any) -> None:
                 stream.reconfigure(encoding=encoding, errors=errors)
 
 
+def _learning(config: Any) -> Any:
+    """The configuration of scikit-learn in this thread, if it is not the one that it begins with."""
+    found = config.get_config()
+    return None if found == config._global_config else found
+
+
+def _put_learning(config: Any, wanted: Any) -> None:
+    config._get_threadlocal_config().update(wanted or config._global_config)
+
+
+def _special(special: Any) -> Any:
+    """What SciPy's special functions do about errors, if it is not what they begin with."""
+    found = special.geterr()
+    return None if set(found.values()) == {"ignore"} else found
+
+
+def _put_special(special: Any, wanted: Any) -> None:
+    special.seterr(**(wanted or {"all": "ignore"}))
+
+
+def _put_dict(held: dict[Any, Any], wanted: dict[Any, Any]) -> None:
+    if held != wanted:
+        held.clear()
+        held.update(wanted)
+
+
+_OF_FILES = ("types_map", "types_map_inv", "suffix_map", "encodings_map")
+
+
+def _files(mimetypes: Any) -> Any:
+    db = mimetypes._db
+    return None if db is None else [getattr(db, name) for name in _OF_FILES]
+
+
+def _put_files(mimetypes: Any, wanted: Any) -> None:
+    if wanted is None:
+        return
+    if mimetypes._db is None:
+        mimetypes.init()
+    for name, value in zip(_OF_FILES, wanted, strict=True):
+        held = getattr(mimetypes._db, name)
+        pairs = zip(held, value, strict=True) if isinstance(held, tuple) else [(held, value)]
+        for mine, theirs in pairs:
+            _put_dict(mine, theirs)
+
+
 CONDITIONS = {
     "the time zone": Condition("time", lambda m: (m.tzname, m.timezone), _put_zone),
     "the standard streams": Condition("sys", _streams, _put_streams),
@@ -284,6 +339,17 @@ CONDITIONS = {
         "copyreg", _reducers, _put_reducers
     ),
     "the levels of `logging`": Condition("logging", _levels, _put_levels),
+    "the first day of weeks of `calendar`": Condition(
+        "calendar", lambda m: m.firstweekday(), lambda m, v: m.setfirstweekday(v)
+    ),
+    "the types that `mimetypes` knows": Condition("mimetypes", _files, _put_files),
+    "the prefixes that `xml.etree` knows": Condition(
+        "xml.etree.ElementTree",
+        lambda m: dict(m._namespace_map),
+        lambda m, v: _put_dict(m._namespace_map, v),
+    ),
+    "the configuration of scikit-learn": Condition("sklearn._config", _learning, _put_learning),
+    "the error handling of `scipy.special`": Condition("scipy.special", _special, _put_special),
     "the options of pandas": Condition("pandas._config.config", _frames, _put_frames),
     "`matplotlib.rcParams`": Condition(
         "matplotlib", lambda m: dict(dict.items(m.rcParams)), _put_plots
@@ -308,6 +374,8 @@ def apply_late(wanted: dict[str, Any]) -> str | None:
 
     for words, value in wanted.items():
         condition = CONDITIONS[words]
+        if value is None and condition.module not in sys.modules:
+            continue  # as it begins
         try:
             condition.put(importlib.import_module(condition.module), value)
         except Exception as error:
