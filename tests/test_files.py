@@ -62,6 +62,47 @@ def test_what_a_function_makes_of_names_changes_nothing(made: str) -> None:
     assert_same(in_loop("out.append(f(str(i)))"), "parallel", helpers=helpers, data="out = []\n")
 
 
+SAME_FILE = {
+    "a scratch file": "open('s', 'w').write(str(i))\n    return open('s').read()",
+    "one to which lines are added": "with open('s', 'a') as f:\n        print(i, file=f)",
+    "by a path": "p = pathlib.Path(FOLDER) / 'x.txt'\n    p.write_text(str(i))\n    return p.read_text()",
+    "by its constant": "with open(NAME, mode='w') as f:\n        f.write(str(i))",
+    "put together": "name = os.path.join(FOLDER, f'{NAME}.txt')\n    open(name, 'w').write(str(i))",
+    "by another function": "return deep(i)",
+}
+OTHER_FILES = {
+    "named by what it is given": "open(f'{NAME}{i}', 'w').write(str(i))",
+    "in a folder of its own": "with tempfile.TemporaryDirectory() as d:\n"
+    "        open(os.path.join(d, 's'), 'w').write(str(i))",
+    "after going elsewhere": "os.mkdir(str(i))\n    os.chdir(str(i))\n    deep(i)\n    os.chdir('..')",
+    "nowhere": "open(os.devnull, 'w').write('x')\n    open('/dev/null', 'w').write('x')",
+    "only read": "return open(os.__file__).readline()",
+    "a name that changes": "name = 's'\n    name += str(i)\n    open(name, 'w').close()",
+}
+WRITERS = """
+import os, pathlib, tempfile
+FOLDER = '.'
+NAME = 'name'
+def deep(i):
+    with open('deep.dat', 'w') as f:
+        f.write(str(i))
+def work(i):
+    {}
+"""
+
+
+@pytest.mark.parametrize("body", SAME_FILE.values(), ids=SAME_FILE.keys())
+def test_functions_that_write_the_same_file_each_time_keep_the_loop_serial(body: str) -> None:
+    helpers = WRITERS.format(body)
+    assert_same(in_loop("out.append(work(i))"), "serial", helpers=helpers, data="out = []\n")
+
+
+@pytest.mark.parametrize("body", OTHER_FILES.values(), ids=OTHER_FILES.keys())
+def test_functions_that_write_other_files_do_not(body: str) -> None:
+    helpers = WRITERS.format(body)
+    assert_same(in_loop("out.append(work(i))"), "parallel", helpers=helpers, data="out = []\n")
+
+
 def in_loop(body: str) -> str:
     lines = "".join(f"    {line}\n" for line in body.splitlines())
     return f"# open(\nfor i in parallel(range(9)):\n{lines}"

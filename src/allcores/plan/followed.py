@@ -43,8 +43,6 @@ class Followed(Values):
             tainted |= draws.library_call(self, node, self.around.dotted(path) or "")
             return Info(self.fresh(node, *parts, maybe=True), tainted, True)
         where = f"`{path}`{summary.place()}"
-        for text in summary.refusals:
-            self.refuse(node, f"{where} {text}")
         given = list(vals) if receiver is None else [receiver, *vals]
         exprs: list[ast.expr | None] = [*args]
         if receiver is not None:
@@ -138,6 +136,9 @@ class Followed(Values):
 
         given: the arguments by position; what is missing there is left at its default.
         """
+        for text in summary.refusals:
+            self.refuse(node, f"{where} {text}")
+            self.refusals.append(text)
         if summary.acts:
             self.acting.add(node)
         tainted, told = talk.by_function(self, node, summary, given)

@@ -641,6 +641,7 @@ class Simple(Expressions):
         tainted = False
         for text in summary.refusals:
             self.refuse(node, f"`{node.name}` {text}")
+            self.refusals.append(text)
         if fx.UNKNOWN in summary.changes:
             return self.leads_too_far(node, f"`{node.name}`")
         for root in summary.reads | summary.changes:

@@ -59,6 +59,8 @@ class Module:
         """Names bound to a method that changes its object: `push = out.append`."""
         self.constants: set[str] = set()
         """Names bound to a number or text that the source shows."""
+        self.bound_once: dict[str, ast.expr | None] | None = None
+        """What the variables are bound to that are bound once, once somebody asks."""
         self.defs: dict[str, ast.stmt] = {}
         self.summaries: dict[object, Known] = {}
         self.scopes: dict[ast.AST, Scope] = {}

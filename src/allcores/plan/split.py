@@ -25,6 +25,7 @@ from allcores.plan.effects import (
     outer,
 )
 from allcores.plan.files import looked_at_by_others
+from allcores.plan.fixed_names import with_files_written
 from allcores.plan.implicit import SPECIAL
 from allcores.plan.items import sources_of, touches_items
 from allcores.plan.model import Commit, Plan, Reason, Step
@@ -159,7 +160,7 @@ def _read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
             summary.trails[f"{owner}.{rest}"] = reader.trails.get(root, ())
     summary.trails.update((short, reader.trails.get(r, ())) for r, short in changed.items())
     summary.name = f"{around.class_node.name}.{node.name}" if around.class_node else node.name
-    summary.refusals = list(dict.fromkeys(reader.refusals))
+    summary.refusals = with_files_written(node, around, reader.refusals)
     summary.shared_defaults = _shared_defaults(node.args)
     summary.rebinds = reader.declared_global & summary.changes
     summary.reads = set(all_bounded(reader.reads | _parameter_reads(node)).values())
