@@ -192,6 +192,25 @@ def imports_of(codes: Iterable[CodeType]) -> tuple[list[str], list[tuple[str, An
     return plain, others
 
 
+def submodules_of(modules: Iterable[str], mentioned: set[str]) -> list[str]:
+    """The modules in packages that code may come by as attributes, as in `scipy.signal.hann`.
+
+    modules: the names of packages and other modules. Importing a package does not import them all.
+    """
+    found: list[str] = []
+    todo = list(modules)
+    while todo:
+        name = todo.pop()
+        variables = vars(sys.modules[name]) if name in sys.modules else {}
+        for each in sorted(mentioned.intersection(variables)):
+            inner, module = f"{name}.{each}", variables[each]
+            if sys.modules.get(inner) is module and is_a(module, ModuleType) and named(module):
+                if inner not in found:
+                    found.append(inner)
+                    todo.append(inner)
+    return found
+
+
 def compare(then: dict[str, tuple[str, str]], now: Alike) -> None:
     """Raises CannotShip where a part is not what it was where the work comes from.
 

@@ -19,7 +19,7 @@ from types import CodeType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from allcores.build import arrival
-from allcores.build.alike import Alike, Roots, Variable, compare, imports_of
+from allcores.build.alike import Alike, Roots, Variable, compare, imports_of, submodules_of
 from allcores.build.conditions import (
     Early,
     apply_early,
@@ -155,7 +155,7 @@ class Parcel:
         about = About(
             dict(late()),
             list(context().items()),
-            self.imports,
+            [*self.imports, *submodules_of([*here.modules, *here.libraries], here.mentioned)],
             source_lines(code for code, _ in codes),
             self.sent_along,
             roots.named,
