@@ -389,6 +389,7 @@ def kinds(tmp_path: Path) -> Iterator[tuple[Any, str]]:
         import shelve
         import socket
         import tarfile
+        import urllib.request
         import zipfile
 
         yield enter(open(path)), "an open file"
@@ -408,6 +409,8 @@ def kinds(tmp_path: Path) -> Iterator[tuple[Any, str]]:
         yield queue.Queue(), "a queue"
         yield queue.SimpleQueue(), "a queue"
         yield threading.Event(), "an event"
+        cookies = urllib.request.HTTPCookieProcessor()
+        yield urllib.request.build_opener(cookies), "a session with cookies"
         yield iter([1]), "an iterator"
         yield (i for i in [1]), "a generator"
         with open(path, "r+b") as file:
@@ -437,6 +440,8 @@ def test_kinds(tmp_path: Path) -> None:
 
 
 def test_what_is_no_handle(tmp_path: Path) -> None:
+    import urllib.request
+
     import numpy as np
 
     path = tmp_path / "x"
@@ -445,7 +450,20 @@ def test_what_is_no_handle(tmp_path: Path) -> None:
         shared = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     done = subprocess.run([sys.executable, "-c", ""])
     array = np.memmap(path, mode="r")
-    for thing in (file, shared, done, array, array[3:], threading.Lock(), sys.stdout, {}, 3, map):
+    opener = urllib.request.build_opener()
+    for thing in (
+        opener,
+        file,
+        shared,
+        done,
+        array,
+        array[3:],
+        threading.Lock(),
+        sys.stdout,
+        {},
+        3,
+        map,
+    ):
         assert kind_of(thing) is None, thing
     assert kind_of(np.asarray(np.memmap(path, mode="r+"))[1:]) is not None
     shared.close()

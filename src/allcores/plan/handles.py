@@ -89,6 +89,9 @@ KINDS: dict[str, Kind] = {
     "sqlite3.Cursor": _connection("a sqlite3 cursor", "lambda: sqlite3.connect(·)"),
     "sqlite3.Blob": _connection("an open sqlite3 blob", "lambda: sqlite3.connect(·)"),
     "requests.sessions.Session": _connection("a requests session", "requests.Session"),
+    "urllib.request.OpenerDirector": _connection(
+        "a session with cookies", "lambda: urllib.request.build_opener(·)"
+    ),
     "urllib3.poolmanager.PoolManager": _connection("a pool of connections", "urllib3.PoolManager"),
     "urllib3.connectionpool.ConnectionPool": _connection(
         "a pool of connections", "lambda: urllib3.HTTPConnectionPool(·)"
@@ -220,6 +223,8 @@ def _look(kind: Any) -> Callable[[Any], Kind | None] | None:
         return lambda obj: PROGRAM if obj.returncode is None else None
     if known is None:
         return None
+    if known.words == "a session with cookies":
+        return lambda obj: known if any(hasattr(h, "cookiejar") for h in obj.handlers) else None
     if known.words == "a socket":
         return lambda obj: known if obj.fileno() >= 0 else None
     return lambda obj: known
