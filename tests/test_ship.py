@@ -23,6 +23,8 @@ SERIAL = {
     "identity_as_a_number": "`id`, used at cases.py:",
     "hash_of_a_text": "`hash`, used at cases.py:",
     "dispatched": "`shown` is not what a clean interpreter finds there",
+    "memo_of_an_object_in_a_module": "`the_kind` keeps for later what it has given",
+    "memo_of_an_object": "kind` keeps for later what it has given",
     "order_of_a_set": ORDER,
     "order_of_a_set_of_its_own": ORDER,
     "order_of_a_nested_set": "is a set, and in another order in a clean interpreter",

@@ -30,9 +30,11 @@ import types
 import typing
 import warnings
 import weakref
+import xml.dom.minidom
 from xml.etree import ElementTree
 
 import helper
+import package.inner
 
 import allcores.loop as loop
 from allcores import parallel
@@ -647,6 +649,43 @@ def memo_of_a_module():
     yield helper.remembered
 
 
+def moved_by(offset):
+    helper.OFFSET["k"] = offset
+    helper.moved.cache_clear()
+    return lambda x: helper.moved(x)
+
+
+@case
+def memo_that_workers_fill():
+    yield moved_by(1)
+
+
+@case
+def memo_that_is_cleared():
+    yield moved_by(5)
+
+
+@case
+def memo_that_is_cleared_again():
+    yield moved_by(6)
+
+
+@case
+def memo_of_an_object_in_a_module():
+    helper.the_kind().name = "another"
+    yield lambda x: (helper.the_kind().name, x)
+
+
+@case
+def memo_of_an_object():
+    @functools.cache
+    def kind():
+        return helper.Kind("first")
+
+    kind().name = "another"
+    yield lambda x: (kind().name, x)
+
+
 @case
 def alias_of_a_module():
     sys.modules["fast"] = helper
@@ -658,6 +697,11 @@ def alias_of_a_module():
 
     yield work
     del sys.modules["fast"]
+
+
+@case
+def module_of_a_package():
+    yield lambda x: package.inner.doubled(x) + len(xml.dom.minidom.parseString("<a/>").toxml())
 
 
 @case

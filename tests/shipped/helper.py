@@ -76,6 +76,19 @@ def remembered(x):
     return x * 2
 
 
+OFFSET = {"k": 1}
+
+
+@functools.lru_cache
+def moved(x):
+    return x + OFFSET["k"]
+
+
+@functools.lru_cache
+def the_kind():
+    return Kind("first")
+
+
 def divided(x):
     return decimal.Decimal(x) / 7
 

@@ -146,6 +146,11 @@ class Alike(MadeOf):
                     piece = f"{home}.{own_name}".encode()
                     self.later(("alias", full), full, in_words(full, value), partial(_alone, piece))
 
+    def of_memo(self, value: Any) -> Iterable[bytes]:
+        if is_own(value) and keeps_objects(value):
+            raise CannotDigest(not_again(value))
+        return super().of_memo(value)
+
     def class_pieces(self, value: Any) -> Iterable[bytes]:
         """Each attribute of a class is a part of its own, and may be sent by itself."""
         home = name_at_home(value)
@@ -190,6 +195,37 @@ def imports_of(codes: Iterable[CodeType]) -> tuple[list[str], list[tuple[str, An
         else:
             others.append((name, found))
     return plain, others
+
+
+def keeps_objects(memo: Any) -> bool:
+    """Whether a memo (`functools.cache`) holds more than results that calling would give again:
+
+    something for which no arguments are needed, or which is no plain data.
+    """
+    if not memo.cache_info().currsize:
+        return False
+    for held in gc.get_referents(memo):
+        if type(held) is dict and held is not vars(memo) and held:
+            results = list(held.values())
+            if () in held or not all(map(_is_data, results[:100])):
+                return True
+            # What memos of limited size hold can only be had by asking for it.
+            key = next(iter(held))
+            if type(results[0]).__name__ == "_lru_list_elem" and type(key) in (int, str):
+                return not _is_data(memo(key))
+    return False
+
+
+def not_again(memo: Any) -> str:
+    """Why a memo keeps a loop here, in words."""
+    return (
+        f"`{memo.__qualname__}` keeps for later what it has given, and a clean interpreter would "
+        "make another one; make it before the loop, and use it by a variable"
+    )
+
+
+def _is_data(value: Any) -> bool:
+    return not is_own(type(value)) and type(value).__module__ != "_thread"
 
 
 def submodules_of(modules: Iterable[str], mentioned: set[str]) -> list[str]:

@@ -12,6 +12,7 @@ import pickle
 import sys
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -60,6 +61,7 @@ class Arrivals:
 
     def forget(self) -> None:
         """The next job begins with none of it."""
+        clear_memos()
         for name, module in self.modules.items():
             if sys.modules.get(name) is module:
                 del sys.modules[name]
@@ -231,9 +233,49 @@ def fill_cell(cell: CellType, held: tuple[Any]) -> None:
     cell.cell_contents = held[0]
 
 
-def make_memo(function: Any, size: int | None, typed: bool) -> Any:
-    from functools import lru_cache
+def clear_memos() -> None:
+    """Forget what functions of the program's modules keep: it was worked out for another job."""
+    from allcores.plan.ownership import is_own_module
 
+    todo: list[Any] = [
+        m for n, m in list(sys.modules.items()) if is_own_module(n) and type(m) is ModuleType
+    ]
+    seen: set[int] = set()
+    while todo:
+        found: Any = todo.pop()
+        if id(found) in seen:
+            continue
+        seen.add(id(found))
+        kind = type(found)
+        if kind is _MEMO:
+            found.cache_clear()
+        elif kind in (ModuleType, FunctionType) or isinstance(found, type):
+            todo += [each for each in vars(found).values() if type(each) in _MAY_HOLD_MEMOS]
+            if kind is FunctionType:
+                todo += [held for cell in found.__closure__ or () if (held := _content(cell))]
+            elif kind is ModuleType:
+                name = found.__name__
+                classes = (v for v in list(vars(found).values()) if isinstance(v, type))
+                todo += [each for each in classes if each.__module__ == name]
+        elif kind in (staticmethod, classmethod):
+            todo.append(found.__func__)
+        elif kind is property:
+            todo.append(found.fget)
+
+
+def _content(cell: CellType) -> Any:
+    try:
+        held = cell.cell_contents
+    except ValueError:
+        return None
+    return held if type(held) in _MAY_HOLD_MEMOS else None
+
+
+_MEMO = type(lru_cache(bool))
+_MAY_HOLD_MEMOS = frozenset({_MEMO, FunctionType, staticmethod, classmethod, property})
+
+
+def make_memo(function: Any, size: int | None, typed: bool) -> Any:
     return lru_cache(size, typed)(function)
 
 

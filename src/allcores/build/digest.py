@@ -509,4 +509,4 @@ def _memo_type() -> Any:
     return type(lru_cache(lambda: None))
 
 
-_READERS[_memo_type()] = Values.of_memo
+_READERS[_memo_type()] = lambda self, value: self.of_memo(value)

@@ -25,6 +25,7 @@ import cloudpickle
 from cloudpickle import cloudpickle as cloud
 
 from allcores.build import arrival
+from allcores.build.alike import keeps_objects, not_again
 from allcores.build.by_name import found_by_name, named
 from allcores.build.digest import Shape, is_enum, is_own, shape_of
 from allcores.build.made_of import mentioned_in
@@ -335,6 +336,8 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
         if found_by_name(wrapper):
             self.refer(wrapper)
             return NotImplemented
+        if keeps_objects(wrapper):
+            raise CannotShip(not_again(wrapper))
         given = wrapper.cache_parameters()
         return arrival.make_memo, (wrapper.__wrapped__, given["maxsize"], given["typed"])
 

@@ -1,0 +1,1 @@
+"""A package, which does not import what is in it."""
