@@ -132,6 +132,16 @@ def test_a_function_defined_anew_in_an_earlier_cell(kernel: Kernel) -> None:
     assert kernel.printed(LOOP) == "[0, 10, 20, 30, 40, 50, 60, 70] 7 70 8\n"
 
 
+def test_modules_that_another_cell_has_imported(kernel: Kernel) -> None:
+    waits = LOOP.replace("y = f(x)", "{}\n    y = x")
+    kernel.run("import time\nfrom time import sleep\ndef wait(): time.sleep(0.001)")
+    for call in ("time.sleep(0.001)", "sleep(0.001)", "wait()"):
+        assert kernel.printed(waits.format(call)) == "[0, 1, 2, 3, 4, 5, 6, 7] 7 7 8\n"
+    kernel.run("class Clock:\n    n = 0\n    def sleep(self, s): self.n += 1\ntime = Clock()")
+    outputs = kernel.run(waits.format("time.sleep(0.001)") + "print(time.n)")
+    assert ("stdout", "[0, 1, 2, 3, 4, 5, 6, 7] 7 7 0\n8\n") in outputs
+
+
 def test_a_cell_with_another_body(kernel: Kernel) -> None:
     kernel.run("def f(x): return x")
     assert kernel.printed(LOOP) == "[0, 1, 2, 3, 4, 5, 6, 7] 7 7 8\n"

@@ -6,7 +6,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from types import BuiltinMethodType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, BuiltinMethodType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from allcores.plan.callables import (
@@ -23,6 +23,7 @@ from allcores.plan.implicit import ONLY_ITS_OWN
 from allcores.plan.kinds import is_a
 from allcores.plan.model import Plan
 from allcores.plan.own_elements import shared_elements
+from allcores.plan.ownership import is_own_module
 from allcores.plan.reach import ATOMS
 from allcores.plan.summaries import CALLED, Asked, Reading, Summary
 from allcores.plan.table import changes_its_object
@@ -30,6 +31,8 @@ from allcores.plan.table import changes_its_object
 _DEFINED = (FunctionType, staticmethod, classmethod)
 CONTAINERS = frozenset({list, tuple, dict, set, frozenset, deque})
 _CODE = (ModuleType, type, FunctionType, MethodType, BuiltinMethodType)
+STANDARD_NAMES = {"posix": "os", "posixpath": "os.path"}
+"""The names by which programs know these modules."""
 MOST_SEEN = 10_000
 """Of so many objects in a container the types are looked at."""
 BUDGET = 200_000
@@ -314,6 +317,20 @@ class Names:
             return is_per_worker(lookup(path, self.names, self.namespace))
         except LookupError:
             return False
+
+    def library(self, name: str) -> str | None:
+        """The full name of the module, or the function of a library, that a variable holds."""
+        obj: Any = self.namespace.get(name)
+        if name in self.names:
+            return None
+        if is_a(obj, ModuleType):
+            full = obj.__name__
+            return STANDARD_NAMES.get(full, full) if sys.modules.get(full) is obj else None
+        if not is_a(obj, (FunctionType, BuiltinFunctionType)) or is_own_module(obj.__module__):
+            return None
+        module, own_name = STANDARD_NAMES.get(obj.__module__, obj.__module__), obj.__name__
+        home = getattr(sys.modules.get(module), "__dict__", {})
+        return f"{module}.{own_name}" if home.get(own_name) is obj else None
 
     def imported(self, full: str) -> str:
         """The root of something with this full name, its own module's names among them."""

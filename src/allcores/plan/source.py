@@ -198,6 +198,9 @@ class Live(Protocol):
     def canonical(self, path: str) -> str:
         """The same path under the name that all modules have for it."""
 
+    def library(self, name: str) -> str | None:
+        """The full name of the module, or the function of a library, that a variable holds."""
+
     def imported(self, full: str) -> str:
         """The root of something with this full name: "os.environ" -> "@os.environ"."""
 
@@ -285,13 +288,22 @@ class Surroundings:
         head, _, rest = path.partition(".")
         if head in self.locals:
             full = self.local_imports.get(head) if self.locals[head] == 1 else None
-        elif self.module.bound.get(head, 1) == 1:
+        elif head not in self.module.bound:
+            full = self.imported_elsewhere(head)
+        elif self.module.bound[head] == 1:
             full = self.module.imports.get(head)
         else:
             full = None
         if full is None:
             return None
         return f"{full}.{rest}" if rest else full
+
+    def imported_elsewhere(self, name: str) -> str | None:
+        """The full name of what no import here binds, but one in another cell of a notebook."""
+        full = self.live.library(name) if self.live is not None else None
+        if full is not None:
+            self.seen_live(name)
+        return full
 
     def definition(self, path: str) -> ast.stmt | None:
         """The `def` or `class` that a path names: a function, a class, or `self.method`."""
