@@ -440,6 +440,22 @@ def test_loops_in_several_threads(tmp_path: Path) -> None:
     assert fresh(tmp_path, _flat(source)).out == "True\n"
 
 
+def test_a_program_that_ends_before_its_daemon_thread(tmp_path: Path) -> None:
+    """Both see their workers end."""
+    source = """
+    begun = threading.Event()
+    def go():
+        for _ in allcores.imap(slow, range(10**6)):
+            begun.set()
+    threading.Thread(target=go, daemon=True).start()
+    begun.wait()
+    time.sleep(0.05)
+    print("ends")
+    """
+    for _ in range(3):
+        assert fresh(tmp_path, _flat(source)).out == "ends\n"
+
+
 @pytest.mark.parametrize("what", ["exit 1", "sleep 1000"])
 def test_an_interpreter_that_cannot_start(tmp_path: Path, what: str) -> None:
     (tmp_path / "python").write_text(f"#!/bin/sh\nexec {what}\n".replace("exec exit", "exit"))

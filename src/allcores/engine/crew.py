@@ -133,10 +133,11 @@ class Worker:
         self.reader.close()
         self.outbox.clear()
         self.sock.close()
-        if self.lifeline >= 0:
-            os.close(self.lifeline)
-        if self.pidfd >= 0:
-            os.close(self.pidfd)
+        # Once each: at the end of the program a daemon thread may be at it as well.
+        (lifeline, self.lifeline), (pidfd, self.pidfd) = (self.lifeline, -1), (self.pidfd, -1)
+        for descriptor in (lifeline, pidfd):
+            if descriptor >= 0:
+                os.close(descriptor)
 
 
 def _pidfd(pid: int) -> int:
