@@ -181,12 +181,20 @@ class OwnLimit:
     def worn(self) -> bool:
         """Free what can be freed; whether so much is left that this process should end."""
         gc.collect()
-        import ctypes
+        _give_back()
+        return own_data() - self.born_with > self.allowed // 4
+
+
+def _give_back() -> None:
+    """Give memory that was freed back to the system, where that can be done."""
+    try:
+        import ctypes  # for which there may be no descriptor left
 
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
-        return own_data() - self.born_with > self.allowed // 4
+    except (ImportError, OSError):
+        return
+    if trim is not None:
+        trim(0)
 
 
 def own_data() -> int:

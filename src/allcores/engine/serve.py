@@ -212,9 +212,9 @@ def worker_traceback(error: BaseException) -> str:
     tb = error.__traceback__
     while tb is not None and tb.tb_frame.f_globals.get("__name__") == __name__:
         tb = tb.tb_next
-    import traceback
-
     try:
+        import traceback  # for which there may be no descriptor left
+
         return "".join(traceback.format_exception(type(error), error, tb))
     except Exception:
         return f"{type(error).__name__}\n"
