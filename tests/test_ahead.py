@@ -189,6 +189,57 @@ def test_two_take_turns_at_one_iterator(iterable: str) -> None:
         assert list(pool.imap(str, eval(iterable, namespace))) == expected
 
 
+CLOSED = """
+import contextlib
+def f(x): return x * 2
+@contextlib.contextmanager
+def timed():
+    print('in')
+    yield
+    print('out')
+def guarded(n):
+    try:
+        for i in range(n): yield i
+    finally: print('closed')
+def told(n):
+    try:
+        for i in range(n): yield i
+    except GeneratorExit:
+        print('exit')
+        raise
+def within(n):
+    with timed():
+        for i in range(n): yield i
+def of_a_file(n):
+    with open(__import__('os').devnull) as file:
+        for i in range(n): yield i
+        file.read()
+def careful(n):
+    file = open(__import__('os').devnull)
+    try:
+        for i in range(n):
+            try: yield i
+            except ValueError: print('never')
+    finally: file.close()
+"""
+LEAVES = ("if i == 4: break", "z = 1 / (i - 4)", "pass")
+
+
+@pytest.mark.parametrize("leaves", LEAVES)
+@pytest.mark.parametrize("made", ["guarded(30)", "told(30)", "map(f, within(30))"])
+def test_what_a_generator_says_when_it_is_closed(made: str, leaves: str) -> None:
+    loop = (
+        f"for i in parallel({made}):\n    z = f(i)\n    {leaves}\n    out.append(z)\nprint('after')"
+    )
+    assert_same(loop, "serial", helpers=CLOSED, data="out = []\n")
+
+
+@pytest.mark.parametrize("made", ["of_a_file(30)", "careful(30)", "zip(careful(30))"])
+def test_generators_that_let_go_of_a_file_may_be_read_ahead(made: str) -> None:
+    loop = f"for i in parallel({made}):\n    out.append(f(i))"
+    assert_same(loop, "parallel", helpers=CLOSED, data="out = []\n")
+
+
 def test_a_generator_is_closed_where_the_plain_loop_closes_it() -> None:
     helpers = """\
 log = []

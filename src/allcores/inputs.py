@@ -14,6 +14,7 @@ from types import CodeType, FunctionType, GeneratorType, ModuleType
 from typing import Any, cast
 
 from allcores.engine.functions import global_names
+from allcores.plan.closing import done_when_closed
 from allcores.plan.generators import used_by
 from allcores.plan.kinds import is_a
 from allcores.plan.live import changed_objects, owners_of
@@ -266,6 +267,18 @@ def side_effect(iterable: Any, namespace: dict[str, Any]) -> str | None:
         found = changed_by_making(obj)
         if found is not None:
             return found
+    return None
+
+
+def done_at_the_end(iterable: Any) -> str | None:
+    """Why a generator behind this cannot be read to its end before the loop is over, or None."""
+    for obj in _behind(iterable, {}, methods=False):
+        line = done_when_closed(obj) if is_a(obj, GeneratorType) else None
+        if line is not None:
+            return (
+                f"`{obj.__name__}` does something when it is closed (line {line}), which is too "
+                "early where it has been read ahead; loop over a list of what it gives"
+            )
     return None
 
 

@@ -11,7 +11,7 @@ from allcores.engine.ways import choose
 from allcores.entry.looks import Looks
 from allcores.entry.plans import TOO_DEEP, locals_of, names_of
 from allcores.holders import caught_above, caught_by
-from allcores.inputs import entangled, holds_iterator, plain_source, side_effect
+from allcores.inputs import done_at_the_end, entangled, holds_iterator, plain_source, side_effect
 from allcores.plan.blind import commits_blindly
 from allcores.plan.live import lookup, obstacle
 from allcores.streams import why_no_stream
@@ -93,6 +93,9 @@ class Obstacles(Looks):
 
     def made_too_early(self) -> str | None:
         """Why items cannot be made that the loop may leave unused, or None."""
+        why = done_at_the_end(self.iterable)
+        if why is not None:
+            return why
         plan = self.plan
         may_leave = plan.can_leave or plan.leaves_by_commit
         if may_leave or self.seen_to_raise(True):
