@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,6 +37,16 @@ def f(v):
     return v * v % 7
 """
 DATA = "stars = [Star(i) for i in range(9)]\nout = []\ntotal = 0\n"
+
+FORKS_ONLY = ("a weak reference to itself", "arrays in objects, and a read-only one for all")
+"""What a clean interpreter cannot be given: the loop is serial there."""
+
+
+def expected(name: str) -> tuple[Any, int]:
+    """What is to become of a loop, and how many iterations are to be done by workers."""
+    stays = name in FORKS_ONLY and os.environ.get("ALLCORES_ON") == "fresh"
+    return (None, 0) if stays else ("parallel", 3)
+
 
 PARALLEL = {
     "a method": (DATA, "for star in parallel(stars):\n    star.fit()\n"),
@@ -173,8 +185,9 @@ PARALLEL = {
 @pytest.mark.parametrize("name", PARALLEL)
 def test_items_changed_by_workers(name: str) -> None:
     data, loop = PARALLEL[name]
+    expect, least = expected(name)
     assert_same(
-        loop, "parallel", helpers=STAR, data=data, places=("module", "function"), at_least=3
+        loop, expect, helpers=STAR, data=data, places=("module", "function"), at_least=least
     )
 
 
@@ -299,8 +312,9 @@ ARRAYS = {
 @pytest.mark.parametrize("name", ARRAYS)
 def test_arrays_changed_by_workers(name: str) -> None:
     data, loop = ARRAYS[name]
+    expect, least = expected(name)
     assert_same(
-        loop, "parallel", helpers=NUMPY, data=data, places=("module", "function"), at_least=3
+        loop, expect, helpers=NUMPY, data=data, places=("module", "function"), at_least=least
     )
 
 
