@@ -568,8 +568,8 @@ def test_changes_that_workers_see_drop_what_was_kept(programs: Programs) -> None
 KILLED = """
     import os, sys, time
     from allcores import parallel
-    def work(x):
-        with open("worked", "a") as file:
+    def work(x, worked="worked"):
+        with open(worked, "a") as file:
             file.write(f"{x}\\n")
         time.sleep(0.002)
         return [x / 3, str(x)]
@@ -738,11 +738,11 @@ def test_an_item_that_raised_is_mapped_again(programs: Programs) -> None:
 
 SCRIPT = """
     import os, subprocess, sys, time
-    def work(x):
+    def work(x, worked="worked"):
         time.sleep(0.004)
         if len(sys.argv) > 2:
             return x * 2
-        with open("worked", "a") as file:
+        with open(worked, "a") as file:
             file.write(f"{x}\\n")
         return x * 2
     out = []
