@@ -42,4 +42,5 @@ def test_what_earlier_iterations_bound_is_there(seed: int) -> None:
         commits=rng.choice(["sink.put(v)", "out.append(v); sink.put(v)"]),
     )
     data = f"out = []\nsink = Sink({rng.randrange(20, 60, 2)})\n"
-    assert_same(loop, "parallel", helpers=HELPERS, data=data)
+    # What becomes of a loop that raises is told when its frame is gone, which may be later.
+    assert_same(loop, None, helpers=HELPERS, data=data)
