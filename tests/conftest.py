@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from allcores import loop
+
 # What the person at the keyboard has set for their own loops is not for the tests' loops.
 for _name in ("WORKERS", "ON", "STRICT", "FORCE", "RESUME"):
     # But all tests hold for each way of making workers: `make ways`.
@@ -77,3 +79,12 @@ def _claim(config: pytest.Config, name: str) -> bool:
     except FileExistsError:
         return False
     return True
+
+
+@pytest.fixture
+def reports() -> Iterator[list[loop.LoopReport]]:
+    """What becomes of each loop that ends, in turn."""
+    found: list[loop.LoopReport] = []
+    loop.listeners.append(found.append)
+    yield found
+    loop.listeners.remove(found.append)

@@ -24,7 +24,7 @@ import pytest
 
 import allcores
 from allcores import ParallelWarning, parallel
-from allcores.loop import LoopReport, listeners
+from allcores.loop import LoopReport
 from allcores.plan.quiet import no_warnings
 from tests.same import forced
 
@@ -98,14 +98,6 @@ def test_workers_of_pools_run_loops_natively() -> None:
 
 
 # -- in threads of the program's
-
-
-@pytest.fixture
-def reports() -> Iterator[list[LoopReport]]:
-    found: list[LoopReport] = []
-    listeners.append(found.append)
-    yield found
-    listeners.remove(found.append)
 
 
 @pytest.fixture(autouse=True)

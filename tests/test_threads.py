@@ -64,14 +64,6 @@ def url() -> Iterator[str]:
     server.stdout.close()
 
 
-@pytest.fixture
-def reports() -> Iterator[list[loop.LoopReport]]:
-    found: list[loop.LoopReport] = []
-    loop.listeners.append(found.append)
-    yield found
-    loop.listeners.remove(found.append)
-
-
 def fetch(url: str) -> bytes:
     with urllib.request.urlopen(url) as answer:
         body: bytes = answer.read()

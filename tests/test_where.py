@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -19,14 +19,6 @@ TINY, HEAVY = 0, 300e-6
 @pytest.fixture(autouse=True)
 def two_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALLCORES_WORKERS", "2")
-
-
-@pytest.fixture
-def reports() -> Iterator[list[loop.LoopReport]]:
-    found: list[loop.LoopReport] = []
-    loop.listeners.append(found.append)
-    yield found
-    loop.listeners.remove(found.append)
 
 
 def spend(seconds: float) -> float:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -98,14 +98,6 @@ def test_memory_files_that_nobody_took_are_closed() -> None:
     assert open_files() == before
     ours.close()
     os.close(theirs.detach())
-
-
-@pytest.fixture
-def reports() -> Iterator[list[loop.LoopReport]]:
-    found: list[loop.LoopReport] = []
-    loop.listeners.append(found.append)
-    yield found
-    loop.listeners.remove(found.append)
 
 
 def open_files() -> int:

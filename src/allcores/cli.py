@@ -211,17 +211,7 @@ def explain(as_json: bool, targets: tuple[str, ...]) -> Action:
         warnings.simplefilter("ignore")
         form: Callable[[Plan, Sequence[str]], Any] = _as_data if as_json else show.lines_of
         found = _explained(targets, form)
-        try:
-            if as_json:
-                _write_json(list(found))
-            else:
-                _write_words(found)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            # As when `head` has seen enough. Nothing is left to be flushed at exit either.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 1
-        return 0
+        return show.told(lambda: _write_json(list(found)) if as_json else _write_words(found))
 
     return action
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,11 +12,11 @@ from allcores.engine.memory import passed
 from allcores.engine.own_streams import enter_iteration
 from allcores.engine.randomness import Streams, new_clock_sequence
 from allcores.engine.relay import STDOUT, Piece, Relay
+from allcores.engine.shipment import Shippable
 
 if TYPE_CHECKING:
-    from allcores.build.items_sent import Sent
     from allcores.engine.job import Cut
-    from allcores.engine.shipment import Shipment
+    from allcores.engine.shipment import Exchange, Shipment
 
 
 class Said(NamedTuple):
@@ -62,7 +61,7 @@ def _same_again(last: Any, result: Any) -> bool:
 def _nothing() -> None: ...
 
 
-class FunctionJob:
+class FunctionJob(Shippable):
     """Implements `engine.Job` for a function: exceptions and output travel with the results."""
 
     tells_streams = False
@@ -83,8 +82,6 @@ class FunctionJob:
         self.work: Callable[[Any], Any] = self.call
         self.also: list[Any] = []
         """What clean interpreters are to be given beside the function, for items hold it."""
-        self.brought: Sent | None = None
-        """What they have been given."""
         self.relay = Relay()
         self.for_threads: Callable[[], Any] = _nothing
         """In the user's process: this job as threads of one process do it, or None."""
@@ -191,23 +188,10 @@ class FunctionJob:
 
     # -- in the user's process, for workers that are no forks
 
-    def shipped(self) -> Shipment:
-        """This job for a clean interpreter. Raises CannotShip."""
+    def ship(self) -> tuple[Shipment, Exchange]:
         from allcores.build.shipping import ship_function
 
-        shipment, self.brought = ship_function(self)
-        return shipment
-
-    def encode_items(self, message: Any) -> tuple[bytes, list[pickle.PickleBuffer]]:
-        """What a worker is given that has been sent this job."""
-        assert self.brought is not None
-        return self.brought.encode(message)
-
-    def decode(self, body: Any, buffers: Any) -> Any:
-        """What a worker gives."""
-        if self.brought is None:
-            return pickle.loads(body, buffers=buffers)
-        return self.brought.decode(body, buffers)
+        return ship_function(self)
 
     # -- in the user's process, for a journal
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import sys
 from collections.abc import Callable
 from itertools import chain
@@ -18,13 +17,13 @@ from allcores.engine.memory import passed
 from allcores.engine.own_streams import OwnStreams
 from allcores.engine.randomness import SharedStreams, new_clock_sequence
 from allcores.engine.relay import Relay, put_out
+from allcores.engine.shipment import Shippable
 from allcores.engine.wire import encode
 from allcores.plan.kinds import is_a
 from allcores.plan.live import plain_attribute
 
 if TYPE_CHECKING:
-    from allcores.build.items_sent import Sent
-    from allcores.engine.shipment import Shipment
+    from allcores.engine.shipment import Exchange, Shipment
 
 
 class MustRunNatively(BaseException):
@@ -98,7 +97,7 @@ def part_of(owner: Any, attr: str | None, key: Any) -> Any:
     raise MustRunNatively
 
 
-class LoopJob:
+class LoopJob(Shippable):
     """Implements `engine.Job` for the functions made of a Plan."""
 
     def __init__(
@@ -155,26 +154,11 @@ class LoopJob:
         """What the functions were made of: code and the values of variables around the loop."""
         self.also: list[Any] = []
         """What clean interpreters are to be given beside the work."""
-        self.brought: Sent | None = None
-        """What they have been given."""
 
-    def shipped(self) -> Shipment:
-        """This job for a clean interpreter. Raises CannotShip."""
+    def ship(self) -> tuple[Shipment, Exchange]:
         from allcores.build.ship_loop import ship_loop
 
-        shipment, self.brought = ship_loop(self)
-        return shipment
-
-    def encode_items(self, message: Any) -> tuple[bytes, list[pickle.PickleBuffer]]:
-        """What a worker is given that has been sent this job."""
-        assert self.brought is not None
-        return self.brought.encode(message)
-
-    def decode(self, body: Any, buffers: Any) -> Any:
-        """What a worker gives."""
-        if self.brought is None:
-            return pickle.loads(body, buffers=buffers)
-        return self.brought.decode(body, buffers)
+        return ship_loop(self)
 
     def set_up(self) -> None:
         """Put together what does an iteration."""

@@ -226,11 +226,7 @@ def _print_diff(old: str, new: str, path: str) -> None:
     from allcores.show import plans as show
 
     show.prepare(sys.stdout)
-    try:
-        _write_diff(list(_diff(old, new, path)))
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    show.told(lambda: _write_diff(list(_diff(old, new, path))))
 
 
 def _diff(old: str, new: str, path: str) -> Iterator[str]:

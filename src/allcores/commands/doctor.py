@@ -39,7 +39,7 @@ def doctor(
     def action() -> int:
         from allcores.doctor import examine
         from allcores.show import doctor as show
-        from allcores.show.plans import prepare, write
+        from allcores.show.plans import prepare, told, write
 
         imports: list[tuple[list[str], str | None]] = []
         for name in ",".join(modules).split(","):
@@ -51,18 +51,15 @@ def doctor(
             imports.append((_imports_of_module(module), None))
         facts = examine(imports)
         prepare(sys.stdout)
-        try:
+
+        def say() -> None:
             if as_json:
                 json.dump(facts, sys.stdout, indent=2)
                 sys.stdout.write("\n")
             else:
                 write(show.lines_of(facts), sys.stdout)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            # As when `head` has seen enough. Nothing is left to be flushed at exit either.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 1
-        return 0
+
+        return told(say)
 
     return action
 

@@ -173,16 +173,20 @@ class Relay(Tape):
 
     def leaked(self) -> bool:
         """Whether something was written past the captures since the last call."""
-        for old in self.olds:
-            try:
-                type(old).flush(old)
-            except (AttributeError, OSError, ValueError):
-                pass
+        self.flush_streams()
         found = self.bypassed or os.fstat(self.file).st_size > 0
         if found:
             os.ftruncate(self.file, 0)
             self.bypassed = False
         return found
+
+    def flush_streams(self) -> None:
+        """Have what was written to the streams themselves come to the file."""
+        for old in self.olds:
+            try:
+                type(old).flush(old)
+            except (AttributeError, OSError, ValueError):
+                pass
 
     def oddity(self) -> str:
         """In words what was said since the last call that has to be said by the plain loop."""

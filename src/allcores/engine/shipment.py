@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pickle
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 
 class CannotShip(Exception):
@@ -46,8 +46,43 @@ class Shipment(NamedTuple):
     body: bytes
     buffers: list[pickle.PickleBuffer]
     """Big values, out of band. What a worker gets of them is its own, and can be written to."""
-    key: str = ""
-    """Shipments with the same key make the same job; empty: not known to be the same as another."""
+
+
+class Exchange(Protocol):
+    """What goes between this process and workers that have been sent a job."""
+
+    def encode(self, message: Any) -> tuple[bytes, list[pickle.PickleBuffer]]:
+        """What such a worker is given: a pickle, and big buffers beside it."""
+
+    def decode(self, body: Any, buffers: Any) -> Any:
+        """What such a worker gives."""
+
+
+class Shippable:
+    """The part of a job that is about workers that are no forks; all of it in the user's process."""
+
+    brought: Exchange | None = None
+    """How to talk with workers that have been sent the job."""
+
+    def ship(self) -> tuple[Shipment, Exchange]:
+        """The job for a clean interpreter, and how to talk with it. Raises CannotShip."""
+        raise NotImplementedError
+
+    def shipped(self) -> Shipment:
+        """This job for a clean interpreter. Raises CannotShip."""
+        shipment, self.brought = self.ship()
+        return shipment
+
+    def encode_items(self, message: Any) -> tuple[bytes, list[pickle.PickleBuffer]]:
+        """What a worker is given that has been sent this job."""
+        assert self.brought is not None
+        return self.brought.encode(message)
+
+    def decode(self, body: Any, buffers: Any) -> Any:
+        """What a worker gives."""
+        if self.brought is None:
+            return pickle.loads(body, buffers=buffers)
+        return self.brought.decode(body, buffers)
 
 
 def made(maker: str, body: Any, buffers: list[Any]) -> Any:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TextIO
 
 from allcores.plan import Plan
@@ -108,6 +109,18 @@ def write(lines: Iterable[Line], stream: TextIO) -> None:
     for line in lines:
         text = Text.assemble(*((text, _STYLES.get(style, "")) for text, style in line))
         console.print(text, soft_wrap=True)
+
+
+def told(say: Callable[[], None]) -> int:
+    """Write something to standard output; the exit status: 1 where nobody reads it any more."""
+    try:
+        say()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # As when `head` has seen enough. Nothing is left to be flushed at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return 0
 
 
 def prepare(stream: TextIO) -> None:
