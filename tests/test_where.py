@@ -188,3 +188,16 @@ def test_iterations_that_are_left_to_the_plain_loop_are_counted(
             r = grid
             r += []
     assert reports[-1].iterations == len(seen)
+
+
+def test_tiny_items_of_a_generator_stay_here(reports: list[loop.LoopReport]) -> None:
+    out: list[int] = []
+    for x in parallel(k for k in range(20_000)):
+        out.append(x * x + 1)
+    for x in parallel(k for k in range(20_000)):
+        out.append(x * x + 2)
+    for x in parallel(k for k in range(20_000)):
+        out.append(x * x + 3)
+    assert out == [k * k + n for n in (1, 2, 3) for k in range(20_000)]
+    # Three loops that nothing is known of: what one look sees may be other programs' work.
+    assert any(report.in_workers == 0 for report in reports), reports

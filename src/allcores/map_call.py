@@ -223,7 +223,7 @@ class Call:
         """Whether calls use all cores here, and are not known to be faster in workers."""
         stays = self.contest.stays_here(self.left() or 0, self.may_share())
         self.note_faster()
-        if not self.contest.uses_pools() and self.key is not None:
+        if not stays and not self.contest.uses_pools() and self.key is not None:
             shares[self.key] = False
         return stays
 

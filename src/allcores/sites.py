@@ -90,7 +90,7 @@ class Reading(NamedTuple):
     """What a site has for the objects at hand: other threads may have others at hand."""
 
     plan: Plan
-    code: dict[tuple[bool, tuple[str, ...]], Any]
+    code: dict[tuple[Any, ...], Any]
     """The code made of it, by what that depends on."""
 
 

@@ -46,12 +46,7 @@ class Commits(Raising):
     def prepare(self, traced: bool) -> None:
         """Compile the Plan for this entry's variables."""
         plan = self.plan
-        key = (traced, (*self.fixed, *(f"in place: {n}" for n in plan.in_place)))
-        code: Code | None = self.code.get(key)
-        if code is None:
-            flags = self.frame.f_code.co_flags & sites.FUTURE_FLAGS
-            code = compile_plan(plan, self.fixed, flags, traced, self.frame.f_code.co_qualname)
-            self.code[key] = code
+        code = self.code_for(traced)
         values = self.fixed_values()
         self.functions = code.bind(self.frame.f_globals, values, self.helpers())
         mine = [n for n in plan.temporaries if plan.module_level or n in plan.declared_global]
@@ -80,6 +75,17 @@ class Commits(Raising):
         self.job.for_threads = self.for_threads
         self.job.code, self.job.values, self.job.also = code, values, self.also
         self.variables.job = self.job
+
+    def code_for(self, traced: bool, own_cells: bool = False) -> Code:
+        """The code made of the Plan, once for all entries that have it. As for `compile_plan`."""
+        plan, running = self.plan, self.frame.f_code
+        key = (traced, own_cells, (*self.fixed, *(f"in place: {n}" for n in plan.in_place)))
+        code: Code | None = self.code.get(key)
+        if code is None:
+            flags = running.co_flags & sites.FUTURE_FLAGS
+            code = compile_plan(plan, self.fixed, flags, traced, running.co_qualname, own_cells)
+            self.code[key] = code
+        return code
 
     def helpers(self) -> dict[str, Any]:
         """What the functions made of the Plan call."""

@@ -120,7 +120,8 @@ class Tasting(Items):
         """Whether iterations use all cores here, and are not known to be faster in workers."""
         stays = self.contest.stays_here(left, self.may_share())
         self.site.faster = self.contest.winner
-        if not self.contest.uses_pools():
+        # One that stays before anything was looked at may use them all the same.
+        if not stays and not self.contest.uses_pools():
             self.site.shares = False
         return stays
 
@@ -138,21 +139,31 @@ class Tasting(Items):
     def taste_stream(self, iterator: Any) -> Generator[Iterable[Any], None, bool]:
         """As `taste_plain` for input that must be read one item at a time."""
         self.contest.begins_here()
-        start = perf_counter()
+        start, looking = perf_counter(), 0.0
         check = 1
         waits = WaitClock() if self.may_need_workers() else None
+        then: Look | None = None
         for item in iterator:
             self.steady.before()
-            then = waits.look() if waits is not None else None
+            # Looking at the clocks may take longer than the iteration does.
+            if waits is not None:
+                began = perf_counter()
+                then = waits.look()
+                looking += perf_counter() - began
             yield self.given((item,), self.done)
             if waits is not None and then is not None:
+                began = perf_counter()
                 waits = self.clocked(waits, then)
+                looking += perf_counter() - began
             self.steady.after()
             self.done += 1
             if self.done >= check and not self.steady.undecided:
-                spent = perf_counter() - start
+                spent = perf_counter() - start - looking
                 cost = spent / self.done
                 self.site.cost = cost
+                if waits is not None and cost <= WORTH_ITERATION:
+                    waits.close()
+                    waits = None
                 if self.has_use_for_workers() and worth_workers(cost, None, spent):
                     self.contest.count, self.contest.seconds = self.done, spent
                     if not self.stays_here(None) and self.workers_ready():

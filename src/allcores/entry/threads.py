@@ -9,9 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from allcores import sites
 from allcores.build.reached import Reached, cell_is_bound, globals_of
-from allcores.build.runtime import compile_plan
 from allcores.build.threaded import SharedLoopJob, read_as_globals
 from allcores.entry.plans import locals_of
 from allcores.plan.kinds import is_a
@@ -78,13 +76,7 @@ def shared_job(entry: Commits) -> SharedLoopJob | None:
 
 def functions_of(entry: Commits) -> Callable[[], Functions]:
     """Makes the loop's functions, with variables of their own each time."""
-    key = ("own cells", entry.job.traced, tuple(entry.fixed))
-    code = entry.site.code.get(key)
-    if code is None:
-        flags = entry.frame.f_code.co_flags & sites.FUTURE_FLAGS
-        qualname = entry.frame.f_code.co_qualname
-        code = compile_plan(entry.plan, entry.fixed, flags, entry.job.traced, qualname, True)
-        entry.site.code[key] = code
+    code = entry.code_for(entry.job.traced, own_cells=True)
     namespace, values, helpers = entry.frame.f_globals, entry.fixed_values(), entry.helpers()
     return lambda: code.bind(namespace, values, helpers)
 

@@ -61,6 +61,7 @@ def _written_each_time(calls: list[ast.Call], names: _Names) -> Iterator[str]:
         if call in made:
             continue
         name = _file_written(call, names)
+        names.followed = 0
         if name is not None and names.is_fixed(name) and not names.is_device(name):
             shown = ast.unparse(name)
             yield (
