@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-import select
 import time
 from collections.abc import Callable
 from typing import Any
@@ -135,6 +134,7 @@ class FreshCrew(Crew):
 
     def remove(self, worker: Worker) -> None:
         assert isinstance(worker, FreshWorker)
+        standby.wait_if_over()
         standby.note_end(worker)
         self.never_began += worker.started and self.slots.at[worker.number] == STARTING
         super().remove(worker)
@@ -165,13 +165,13 @@ class FreshCrew(Crew):
 
     def let_put_back(self, kept: list[FreshWorker], hurried: Callable[[], object]) -> None:
         """Wait until workers have closed what is their own; those that take too long are ended."""
-        began, poll = time.monotonic(), select.poll()
+        began = time.monotonic()
         waiting = list(kept)
         while waiting:
             waiting = [w for w in waiting if not w.is_clean() and not w.gone()]
             if time.monotonic() - began > (crew.CLOSING_HURRIED if hurried() else crew.CLOSING):
                 break
-            poll.poll(1)
+            time.sleep(0.001)
         for worker in waiting:
             kept.remove(worker)
             self.workers.append(worker)

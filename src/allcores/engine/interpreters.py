@@ -165,6 +165,8 @@ class Standby:
         self.failed = 0
         """How many ended before they were ready, since the last one that was."""
         self.failed_at = 0.0
+        self.over = False
+        """Whether the program ends."""
         self.prepared = False
         self.modules: list[str] = []
         """What new ones import."""
@@ -276,14 +278,30 @@ class Standby:
         if not self.prepared:
             self.prepared = True
             os.register_at_fork(after_in_child=self.disown)
-            atexit.register(self.end_all)
+            atexit.register(self.end_program)
         around = Surroundings.now()
         worker = FreshWorker(*start_interpreter(around, self.modules), around)
         self.all.add(worker)
         return worker
 
+    def end_program(self) -> None:
+        """The program ends: only daemon threads may still be in loops."""
+        self.over = True
+        with self.lock:
+            for worker in self.all.difference(self.idle):
+                # The loop that has it may be reading from it just now.
+                worker.kill()
+            idle, self.idle = self.idle, []
+            for worker in idle:
+                self.part_with(worker)
+
+    def wait_if_over(self) -> None:
+        """A daemon thread has lost a worker because the program ends; it ends with that as well."""
+        while self.over and threading.current_thread() is not threading.main_thread():
+            time.sleep(1)
+
     def end_all(self) -> None:
-        """The program ends."""
+        """End all of them."""
         with self.lock:
             workers, self.idle = list(self.all), []
             for worker in workers:
