@@ -6,6 +6,7 @@ import itertools
 import os
 import random
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -40,6 +41,11 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def nobody_is_left() -> Iterator[None]:
+    # Clean interpreters of earlier tests that have ended are noticed when somebody looks.
+    if "allcores.engine.interpreters" in sys.modules:
+        standby = sys.modules["allcores.engine.interpreters"].standby
+        with standby.lock:
+            standby.look()
     yield
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     said = [Path(f"/proc/{child}/cmdline").read_text() for child in children]

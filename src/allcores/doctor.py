@@ -18,7 +18,7 @@ from typing import Any
 from allcores.engine.cores import reasons, usable_cores
 from allcores.engine.failures import CannotFork
 from allcores.engine.forkable import findings, why_not_forkable
-from allcores.engine.thread_limits import thread_pools
+from allcores.engine.thread_limits import may_have_pools, thread_pools
 from allcores.engine.thread_owners import once_used
 from allcores.engine.ways import choose, has_global_lock, why_not_fresh
 
@@ -190,13 +190,12 @@ def looked_at_in_child(modules: Sequence[str], folder: str | None) -> list[Facts
         stderr=subprocess.DEVNULL,
     )
     os.close(theirs)
-    found: list[Facts] = []
     try:
         lines = _lines(ours, time.monotonic() + IMPORT_SECONDS)
     finally:
         child.kill()
         code = child.wait()
-    found = [json.loads(line) for line in lines]
+    found: list[Facts] = [json.loads(line) for line in lines]
     for module in modules[len(found) :][:1]:
         how = (
             f"importing it took more than {IMPORT_SECONDS:.0f} s"
@@ -253,7 +252,7 @@ def _after_import(module: str) -> Facts:
                 name: pool.get(name)
                 for name in ("internal_api", "version", "num_threads", "filepath")
             }
-            for pool in (thread_pools().info() if "numpy" in sys.modules else [])
+            for pool in (thread_pools().info() if may_have_pools() else [])
         ],
     }
 

@@ -19,11 +19,11 @@ from allcores.engine.job import Skipped
 from allcores.engine.own_streams import enter_iteration, inside_iteration, leave_iteration
 from allcores.engine.randomness import Streams
 from allcores.engine.relay import put_out
-from allcores.engine.schedule import ENOUGH_SECONDS, Batch, Halt, Run, Waiting
-from allcores.engine.shipment import CannotShip, send_along
+from allcores.engine.schedule import ENOUGH_SECONDS, Batch, Halt, Run, Waiting, waiting_in
+from allcores.engine.shipment import CannotShip, bring_too, send_along
 from allcores.engine.source import Indexed, Streamed
 from allcores.engine.thread_limits import may_have_pools
-from allcores.engine.waits import FIRST, MOST_INTERPRETERS, WaitClock, use_of_more
+from allcores.engine.waits import FIRST, WaitClock, use_of_more
 from allcores.engine.ways import choose, ready, why_serial
 from allcores.inputs import as_is, as_sequence, items_left, plain_source
 from allcores.libraries import libraries_of
@@ -421,7 +421,7 @@ class Call:
                     return
                 except (CannotFork, CannotShip) as error:
                     again = isinstance(error, CannotShip) and (
-                        send_along(error.variables) or self.bring(error.also)
+                        send_along(error.variables) or bring_too(self.also, error.also)
                     )
                     if again and held is not None:
                         self.go_on_with(held, first)
@@ -479,12 +479,6 @@ class Call:
                 idle[self.key] = run.idle
             run.close()
 
-    def bring(self, values: list[Any]) -> bool:
-        """Have the next job bring these to workers; whether that is anything new."""
-        new = [v for v in values if not any(v is known for known in self.also)]
-        self.also += new
-        return bool(new)
-
     def go_on_with(self, items: Any, first: int) -> None:
         """Do what is left of a sequence in the way that is best now."""
         self.came_home = True
@@ -493,9 +487,8 @@ class Call:
 
     def waiting(self) -> Waiting:
         """What is done about items that wait."""
-        if self.choice.way == "fresh":
-            return Waiting(min(self.settings.most, MOST_INTERPRETERS), False, idle.get(self.key))
-        return Waiting(self.settings.most, self.settings.on != "fork", idle.get(self.key))
+        settings = self.settings
+        return waiting_in(self.choice.way, settings.on, settings.most, idle.get(self.key))
 
     def shared_job(self, job: FunctionJob) -> SharedFunctionJob | None:
         """The job as threads of one process do it, or None where they cannot."""

@@ -58,9 +58,6 @@ def _same_again(last: Any, result: Any) -> bool:
     return isinstance(result, (list, dict, set, bytearray)) or type(result).__name__ == "ndarray"
 
 
-def _nothing() -> None: ...
-
-
 class FunctionJob(Shippable):
     """Implements `engine.Job` for a function: exceptions and output travel with the results."""
 
@@ -80,11 +77,7 @@ class FunctionJob(Shippable):
         self.fn, self.star, self.streams, self.seeded = fn, star, streams, seeded
         self.on_error = on_error
         self.work: Callable[[Any], Any] = self.call
-        self.also: list[Any] = []
-        """What clean interpreters are to be given beside the function, for items hold it."""
         self.relay = Relay()
-        self.for_threads: Callable[[], Any] = _nothing
-        """In the user's process: this job as threads of one process do it, or None."""
         self.items: list[Item] = []
         self.odd: tuple[int, str] | None = None
         """The first item in the chunk that must be done here, and why."""

@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 from types import CodeType, FrameType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from allcores.plan.bounded import Bounded
 from allcores.plan.model import Plan
@@ -17,6 +17,7 @@ from allcores.plan.names import walk
 from allcores.plan.quiet import quiet_compile, quiet_parse
 from allcores.plan.source import Module, loops_of
 
+T = TypeVar("T")
 FUTURE_FLAGS = 0x1FF0000
 """The bits of `co_flags` that stand for `from __future__ import` of the compiled source."""
 
@@ -180,22 +181,23 @@ def _lines(filename: str, frame: FrameType) -> list[str]:
 
 def _timed_cell(frame: FrameType | None) -> list[str]:
     """The text of a notebook cell under `%%time`: IPython keeps it nowhere but in its own frame."""
-    while frame is not None:
-        if frame.f_globals.get("__name__") == "IPython.core.magics.execution":
-            text = frame.f_locals.get("expr")
-            if isinstance(text, str):
-                return text.splitlines(True)
-        frame = frame.f_back
-    return []
+    text = _kept_by_ipython(frame, "expr", str)
+    return [] if text is None else text.splitlines(True)
 
 
 def _timeit_tree(frame: FrameType | None) -> ast.Module | None:
     """What `%timeit` and `%%timeit` run, which IPython keeps in its own frame, as a tree."""
+    tree = _kept_by_ipython(frame, "timeit_ast", ast.Module)
+    return None if tree is None else copy.deepcopy(tree)
+
+
+def _kept_by_ipython(frame: FrameType | None, name: str, kind: type[T]) -> T | None:
+    """A variable of this type of the frame in which IPython runs a cell, if there is one."""
     while frame is not None:
         if frame.f_globals.get("__name__") == "IPython.core.magics.execution":
-            tree = frame.f_locals.get("timeit_ast")
-            if isinstance(tree, ast.Module):
-                return copy.deepcopy(tree)
+            found = frame.f_locals.get(name)
+            if isinstance(found, kind):
+                return found
         frame = frame.f_back
     return None
 

@@ -98,25 +98,29 @@ class Variables:
     def note(self, items: Any, results: list[Any], done: int, first: int) -> None:
         """As `settle_before`, without binding them yet."""
         if done:
-            each = self.again(items, results, done, first)
-            last = Again(each.items[-1:], each.sent[-1:], first + done - 1)
             self.find_earlier(self.plan.kept)
-            self.pending = {n: each if n in self.plan.kept else last for n in self.kept_up}
+            self.pending = dict.fromkeys(self.kept_up, self.last(items, results, done, first))
+            if self.plan.kept:
+                each = self.again(items, results, done, first)
+                self.pending.update({n: each for n in self.kept_up if n in self.plan.kept})
             self.done_by_worker(items[done - 1])
 
     def note_part(self, items: Any, results: list[Any], done: int, first: int) -> None:
         """Note what a part of a batch leaves, of which the rest is to come."""
         if done:
-            each = self.again(items, results, done, first)
-            last = Again(each.items[-1:], each.sent[-1:], first + done - 1)
+            last = self.last(items, results, done, first)
             self.pending.update({n: last for n in self.kept_up if n not in self.plan.kept})
             if self.plan.kept:
-                self.parts.append(each)
+                self.parts.append(self.again(items, results, done, first))
             self.done_by_worker(items[done - 1])
 
     def again(self, items: Any, results: list[Any], done: int, first: int) -> Again:
         """The first so many iterations, to be worked again."""
         return Again(list(items[:done]), [self.sent(r) for r in results[:done]], first)
+
+    def last(self, items: Any, results: list[Any], done: int, first: int) -> Again:
+        """The last of them."""
+        return Again([items[done - 1]], [self.sent(results[done - 1])], first + done - 1)
 
     def sent(self, result: Any) -> list[Any] | None:
         """What was sent of an iteration; None for one that is left out."""

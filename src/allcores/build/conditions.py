@@ -24,13 +24,17 @@ class Early(NamedTuple):
 
 def early(depth: int) -> Early:
     """As it is now. depth: how deep the calls are nested in which the work stands here."""
-    try:
-        directory = os.getcwd()
-    except OSError:
-        directory = ""
     environment = dict(getattr(os.environ, "_data", {}))
     limit = max(sys.getrecursionlimit() - depth, 60)
-    return Early(environment, list(sys.path), directory, list(sys.argv), limit)
+    return Early(environment, list(sys.path), _directory(), list(sys.argv), limit)
+
+
+def _directory() -> str:
+    """The current directory, if it is still there."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
 
 
 def apply_early(wanted: Early) -> str | None:
@@ -51,10 +55,7 @@ def apply_early(wanted: Early) -> str | None:
     sys.argv[:] = wanted.argv
     if not wanted.directory:
         return "the current directory is gone"
-    try:
-        if os.getcwd() != wanted.directory:
-            os.chdir(wanted.directory)
-    except OSError:
+    if _directory() != wanted.directory:
         try:
             os.chdir(wanted.directory)
         except OSError as error:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import pickle
-import sys
 import types
 from collections import deque
 from typing import Any
@@ -18,7 +17,7 @@ from allcores.build import arrival
 from allcores.build.by_name import found_by_name
 from allcores.build.digest import is_own
 from allcores.build.sender import Reduced, Sender, may_hold_nan, nan_id
-from allcores.build.travel import atoms, has_hash_of_this_run, keeps_order
+from allcores.build.travel import atoms, has_hash_of_this_run, importable, keeps_order
 from allcores.engine import wire
 from allcores.engine.shipment import CannotShip
 
@@ -44,7 +43,7 @@ class Sent:
                     continue
                 self.numbers[key] = number
                 self.alive.append(obj)
-                if code and not _has_name(obj):
+                if code and not importable(obj):
                     self.local[number] = obj
 
     def encode(self, message: Any) -> tuple[bytes, list[pickle.PickleBuffer]]:
@@ -54,15 +53,8 @@ class Sent:
             if not may_hold_nan(body):
                 return body, big
         big = []
-
-        def keep(buffer: pickle.PickleBuffer) -> bool:
-            if wire.size_of(buffer) < wire.APART:
-                return True
-            big.append(buffer)
-            return False
-
         stream = io.BytesIO()
-        sender = ItemSender(stream, keep, self)
+        sender = ItemSender(stream, wire.apart(big), self)
         sender.dump(message)
         for _, obj in sender.memo.copy().values():
             if type(obj) in (set, frozenset) and len(obj) > 1:
@@ -80,14 +72,6 @@ class Sent:
         reader = Reader(io.BytesIO(body), buffers=buffers)
         reader.local = self.local
         return reader.load()
-
-
-def _has_name(obj: Any) -> bool:
-    """Whether a class or function is found by its name, if not in every interpreter."""
-    found: Any = sys.modules.get(obj.__module__ or "")
-    for part in obj.__qualname__.split("."):
-        found = getattr(found, part, None)
-    return found is obj
 
 
 def _plain(items: list[Any]) -> bool:

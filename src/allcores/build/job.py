@@ -62,9 +62,6 @@ def own(y: Any) -> None:
         raise MustRunNatively
 
 
-def _nothing() -> None: ...
-
-
 _NOTHING = object()
 
 
@@ -133,8 +130,6 @@ class LoopJob(Shippable):
         self.global_names = global_names
         self.passing_names = passing_names
         self.kept = kept
-        self.for_threads: Callable[[], Any] = _nothing
-        """In the user's process: this job as threads of one process do it, or None."""
         self.not_sent: frozenset[str] = frozenset()
         """Temporaries that cannot be sent; the last iteration is done where they are wanted."""
         self.leaves_last: frozenset[str] = frozenset()
@@ -152,8 +147,6 @@ class LoopJob(Shippable):
         self.code: Code
         self.values: dict[str, Any]
         """What the functions were made of: code and the values of variables around the loop."""
-        self.also: list[Any] = []
-        """What clean interpreters are to be given beside the work."""
 
     def ship(self) -> tuple[Shipment, Exchange]:
         from allcores.build.ship_loop import ship_loop

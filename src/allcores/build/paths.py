@@ -9,7 +9,8 @@ from types import FunctionType, MethodType, SimpleNamespace
 from typing import Any
 
 from allcores.build.digest import is_own
-from allcores.engine.functions import global_names
+from allcores.build.reached import globals_of
+from allcores.plan.callables import cells_of
 
 MOST = 20_000
 """So many objects are looked at."""
@@ -87,15 +88,9 @@ def _steps(name: str, obj: Any) -> Iterator[tuple[str, Any]]:
 
 def _variables(function: FunctionType) -> Iterator[tuple[str, Any]]:
     """What a function reads beside its arguments, by the names it has there."""
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        try:
-            yield name, cell.cell_contents
-        except ValueError:
-            continue
+    yield from cells_of(function).items()
     code, defaults = function.__code__, function.__defaults__ or ()
     names = code.co_varnames[: code.co_argcount]
     yield from zip(names[len(names) - len(defaults) :], defaults, strict=True)
     yield from (function.__kwdefaults__ or {}).items()
-    for name in sorted(global_names(function.__code__)):
-        if name in function.__globals__:
-            yield name, function.__globals__[name]
+    yield from globals_of(function).items()

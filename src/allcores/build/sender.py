@@ -557,9 +557,8 @@ NANS = b"G\x7f\xf8", b"G\xff\xf8"
 """How a NaN begins in a pickle, where it is the usual one."""
 
 
-def may_hold_nan(body: bytes | memoryview) -> bool:
+def may_hold_nan(body: bytes) -> bool:
     """Whether there may be a NaN among pickled values."""
-    body = bytes(body) if isinstance(body, memoryview) else body
     return any(each in body for each in NANS)
 
 

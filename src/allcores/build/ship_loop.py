@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -48,7 +49,7 @@ class Parts(NamedTuple):
     on_error: str
     items: Any
     """Those that work changes."""
-    also: list[Any]
+    also: Sequence[Any]
     leaves: tuple[list[str], list[str], bool]
     """The job's `not_sent` and `leaves_last`; whether what is bound is noted."""
 
@@ -148,13 +149,12 @@ def made_of(sent: tuple[Any, ...]) -> LoopJob:
         parts.first,
         parts.on_error,
     )
-    meet(job)
-    if place is not None:
+    if place is None:
+        meet(job)
+    else:
         from allcores.build.ship_items import decode_items
 
-        vars(job).pop("encode", None)
-        decode: Any = partial(decode_items, cast("ItemsJob", job))
-        vars(job)["decode_items"] = decode
+        meet(job, partial(decode_items, cast("ItemsJob", job)))
     not_sent, leaves_last, notes = parts.leaves
     job.not_sent, job.leaves_last = frozenset(not_sent), frozenset(leaves_last)
     if notes:

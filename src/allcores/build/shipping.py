@@ -30,6 +30,7 @@ from allcores.build.conditions import (
     late,
     set_limit,
 )
+from allcores.build.made_of import BY_COMPUTED_NAME
 from allcores.build.order import seen_at
 from allcores.build.travel import has_hash_of_this_run, keeps_order
 from allcores.engine import errors, wire
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from allcores.build.items_sent import Sent
     from allcores.build.sender import Sender
     from allcores.map_job import FunctionJob
-
-BY_COMPUTED_NAME = frozenset({"getattr", "vars", "dir"})
 
 
 class About(NamedTuple):
@@ -114,14 +113,9 @@ class Parcel:
         """Pickle all that the work is made of."""
         sender = self.sender
         self.dump(root)
-        self.sent_along = [each for each in along if found_at(*each) is not None]
-        self.dump(
-            [
-                (sender.named_space(sys.modules[module]), path, (value[0],))
-                for module, path in self.sent_along
-                if (value := found_at(module, path)) is not None
-            ]
-        )
+        held = [(each, value) for each in along if (value := found_at(*each)) is not None]
+        self.sent_along = [each for each, _ in held]
+        self.dump([(sender.named_space(sys.modules[m]), path, value) for (m, path), value in held])
         self.imports, others = imports_of(code for code, _ in sender.codes.values())
         self.dump(others)
         while names := list(self.names_in_modules()):
@@ -229,9 +223,11 @@ def shipment(
             parcel = Parcel(kind, roots)
             pickle.dump(tuple(early(depth)), parcel.stream, 5)
             parcel.send(root(parcel.sender))
+            if kind is Sender and may_hold_nan(parcel.stream.getvalue()):
+                continue  # what the checks say would be the same of the next one
             sent = Sent(parcel.sender)
             parcel.check(sent)
-            if kind is NanSender or not may_hold_nan(parcel.stream.getbuffer()):
+            if kind is NanSender or not may_hold_nan(parcel.stream.getvalue()):
                 break
     except CannotShip:
         raise
@@ -315,8 +311,11 @@ def silence() -> Iterator[None]:
                     stream.write = old
 
 
-def meet(job: Any) -> None:
-    """Have a job know what came with it, among items and in results."""
+def meet(job: Any, decode_items: Callable[..., Any] | None = None) -> None:
+    """Have a job know what came with it, among items and in results.
+
+    decode_items: in place of what reads items that work leaves alone.
+    """
     from allcores.build.items_sent import decode, encode_results
 
     leave = job.leave_worker
@@ -326,8 +325,8 @@ def meet(job: Any) -> None:
         arrival.here.forget()
 
     job.leave_worker = leave_worker
-    job.decode_items = decode
-    if arrival.here.local:
+    job.decode_items = decode_items or decode
+    if decode_items is None and arrival.here.local:
         job.encode = encode_results
 
 

@@ -105,8 +105,8 @@ def stuck_ones(
     return walk.verdict()
 
 
-def importable(function: types.FunctionType) -> bool:
-    """Whether pickle finds the function by its name."""
+def importable(function: types.FunctionType | type) -> bool:
+    """Whether pickle finds the function or class by its name."""
     found: Any = sys.modules.get(function.__module__)
     for part in function.__qualname__.split("."):
         found = getattr(found, part, None)

@@ -107,7 +107,7 @@ def next_order(reader: wire.Reader, idle: float) -> tuple[Any, list[int]] | None
         waiting = select.poll()
         waiting.register(reader.sock, select.POLLIN)
         if not waiting.poll(min(REST_SECONDS, idle) * 1000):
-            tidy_up()
+            memory.give_back()
             if not waiting.poll(idle * 1000):
                 return None
         found = wire.receive(reader)
@@ -119,15 +119,6 @@ def next_order(reader: wire.Reader, idle: float) -> tuple[Any, list[int]] | None
     if len(files) < order[0] or wire.NOT_COME in files:
         return None
     return order, files
-
-
-def tidy_up() -> None:
-    """Free what earlier work has left."""
-    gc.collect()
-    if "ctypes" in sys.modules:
-        trim = getattr(sys.modules["ctypes"].CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
 
 
 class State(NamedTuple):

@@ -151,10 +151,10 @@ class Keeper:
         except TypeError:
             pass
         self.files[key] = kept
-        for other in list(self.files.values()):
+        for other in sorted(self.files.values(), key=lambda each: each.used):
             unused = self.count - other.used
             if len(self.files) > MOST or (other.owner is None and unused > UNUSED):
-                self.drop(min(self.files.values(), key=lambda each: each.used))
+                self.drop(other)
 
     def ended(self, key: tuple[int, int], which: weakref.ref[Kept]) -> None:
         """A value's memory is about to be freed."""

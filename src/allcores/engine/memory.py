@@ -180,13 +180,13 @@ class OwnLimit:
 
     def worn(self) -> bool:
         """Free what can be freed; whether so much is left that this process should end."""
-        gc.collect()
-        _give_back()
+        give_back()
         return own_data() - self.born_with > self.allowed // 4
 
 
-def _give_back() -> None:
-    """Give memory that was freed back to the system, where that can be done."""
+def give_back() -> None:
+    """Free what can be freed, and give it back to the system where that can be done."""
+    gc.collect()
     try:
         import ctypes  # for which there may be no descriptor left
 

@@ -28,7 +28,7 @@ from allcores.engine.serve import SPOILS
 from allcores.engine.shipment import CannotShip
 from allcores.engine.slots import BESIDE, IDLE, REFUSED, SENDING, STARTING, Slots
 from allcores.engine.source import Indexed, Streamed, as_sent
-from allcores.engine.waits import MOST_PROCESSES, Growth, use_of_more
+from allcores.engine.waits import MOST_INTERPRETERS, MOST_PROCESSES, Growth, use_of_more
 from allcores.engine.ways import Way, crew_of
 from allcores.engine.wire import Lost
 
@@ -70,6 +70,13 @@ class Waiting(NamedTuple):
 
 
 NEVER = Waiting(0, False)
+
+
+def waiting_in(way: Way, on: str, most: int, idle: float | None) -> Waiting:
+    """What is done about iterations that wait. on: what was asked for; most, idle: as `Waiting`."""
+    if way == "fresh":
+        return Waiting(min(most, MOST_INTERPRETERS), False, idle)
+    return Waiting(most, on != "fork", idle)
 
 
 class Batch(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pickle
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 
@@ -32,6 +32,13 @@ def send_along(variables: Iterable[tuple[str, str]]) -> bool:
     """From now on send these variables as well; whether that is anything new."""
     new = [each for each in variables if each not in along]
     along.update(dict.fromkeys(new))
+    return bool(new)
+
+
+def bring_too(known: list[Any], values: Iterable[Any]) -> bool:
+    """Have the next job bring these values to workers as well; whether that is anything new."""
+    new = [v for v in values if not any(v is other for other in known)]
+    known += new
     return bool(new)
 
 
@@ -63,6 +70,10 @@ class Shippable:
 
     brought: Exchange | None = None
     """How to talk with workers that have been sent the job."""
+    also: Sequence[Any] = ()
+    """What they are to be given beside the work, for items hold it."""
+    for_threads: Callable[[], Any] | None = None
+    """Gives this job as threads of one process do it, or None."""
 
     def ship(self) -> tuple[Shipment, Exchange]:
         """The job for a clean interpreter, and how to talk with it. Raises CannotShip."""

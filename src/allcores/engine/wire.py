@@ -156,14 +156,11 @@ def frame(body: bytes, big: Sequence[pickle.PickleBuffer] = (), together: bool =
             fd, starts = write_file([raws[k] for k in numbers])
             fds.append(fd)
             places.update({k: (raws[k].nbytes, at, file) for k, at in zip(numbers, starts)})
-    except OSError:
-        for fd in fds:
-            os.close(fd)
+    except BaseException as error:
+        _close_all(fds)
+        if not isinstance(error, OSError):
+            raise
         return _without_files(body, raws)
-    except BaseException:
-        for fd in fds:
-            os.close(fd)
-        raise
     rows = [places.get(k, (raw.nbytes, 0, INLINE)) for k, raw in enumerate(raws)]
     inline = [raw for k, raw in enumerate(raws) if k not in places]
     return _put_together(body, rows, inline, fds)

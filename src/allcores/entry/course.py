@@ -13,10 +13,9 @@ from allcores.collector import collector_paused
 from allcores.engine import per_worker
 from allcores.engine.failures import CannotFork
 from allcores.engine.interrupts import closed_undisturbed, undisturbed
-from allcores.engine.schedule import Batch, Halt, Run, Waiting
-from allcores.engine.shipment import CannotShip, send_along
+from allcores.engine.schedule import Batch, Halt, Run, Waiting, waiting_in
+from allcores.engine.shipment import CannotShip, bring_too, send_along
 from allcores.engine.source import Indexed, Streamed
-from allcores.engine.waits import MOST_INTERPRETERS
 from allcores.engine.ways import why_serial
 from allcores.entry.looks import HOW_CHANGED
 from allcores.entry.plans import say_serial
@@ -193,9 +192,7 @@ class Entry(Tasting):
 
     def waiting(self) -> Waiting:
         """What is done about iterations that wait."""
-        if self.choice.way == "fresh":
-            return Waiting(min(self.settings.most, MOST_INTERPRETERS), False, self.site.idle)
-        return Waiting(self.settings.most, self.settings.on != "fork", self.site.idle)
+        return waiting_in(self.choice.way, self.settings.on, self.settings.most, self.site.idle)
 
     def in_workers(
         self, rest: Iterator[Any], plain: bool
@@ -222,7 +219,7 @@ class Entry(Tasting):
                 except StopIteration:
                     return None
                 except CannotShip as error:
-                    if send_along(error.variables) or self.bring(error.also):
+                    if send_along(error.variables) or bring_too(self.also, error.also):
                         return Rest(run.rest(), "workers")
                     self.site.cannot_ship(why_serial(self.choice, error))
                     return self.give_up(run.rest(), self.site.not_shipped)
@@ -302,12 +299,6 @@ class Entry(Tasting):
             self.report.workers = max(run.peak, self.most_workers)
             self.most_workers = self.report.workers
         self.report.threads = self.report.threads or run.has_threads
-
-    def bring(self, values: list[Any]) -> bool:
-        """Have the next job bring these to workers; whether that is anything new."""
-        new = [v for v in values if not any(v is known for known in self.also)]
-        self.also += new
-        return bool(new)
 
     def why_in_order(self, event: Halt) -> str | None:
         """Why what workers saw leaves all of the rest to the plain loop, or None."""
