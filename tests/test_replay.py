@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import logging
 import os
@@ -10,13 +9,16 @@ import re
 import subprocess
 import sys
 import textwrap
+import threading
 import warnings
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
 
 import allcores
 from allcores import parallel
+from allcores.engine.said_before import silence
 from tests.same import assert_same, forced, run
 
 LOG = """
@@ -180,6 +182,37 @@ for x in parallel(range(12)):
     y = f(x)
     print('end', y)
     out.append(y)
+"""
+    + END,
+    "what is said where variables are found by working again": LOG
+    + """
+import numpy as np
+log.addHandler(Keep())
+mat = np.arange(16.0).reshape(8, 2)
+class Writer:
+    def __init__(self, to): self.to = to
+    def say(self, x): self.to.write(f'said {x}'); self.to.flush(); return x + 1
+w, e = Writer(sys.stdout), Writer(sys.stderr)
+def f(x):
+    print('f', x); print('e', x, file=sys.stderr); sys.stdout.flush()
+    warnings.warn(f'warned {x % 3}'); log.info('at %s', x)
+    return x * x
+out = []
+with warnings.catch_warnings(record=True) as seen:
+    warnings.simplefilter('always')
+    for x in parallel(range(12)):
+        r = mat[x % 8]
+        out.append((f(x), w.say(x), e.say(x)))
+    r[0] = -1
+    try:
+        for x in parallel(range(12)):
+            r = mat[x % 8]
+            out.append((f(x), w.say(x)))
+            del out[99 if x == 11 else 0]
+    except IndexError:
+        print('raised', x, r)
+seen = [(str(w.message), w.category, w.lineno) for w in seen]
+del w, e, f
 """
     + END,
     "a filter that counts and changes": LOG
@@ -370,7 +403,7 @@ def test_captured_by_pytest_from_the_descriptors(capfd: pytest.CaptureFixture[st
 
 
 def test_redirected() -> None:
-    with contextlib.redirect_stdout(io.StringIO()) as out:
+    with redirect_stdout(io.StringIO()) as out:
         loop_that_says(9)
     assert out.getvalue() == "".join(f"out {x}\n" for x in range(9))
 
@@ -425,6 +458,22 @@ def program(text: str, tmp_path: Path) -> str:
     )
     assert done.returncode == 0, done.stdout
     return done.stdout
+
+
+def test_other_threads_are_heard_while_variables_are_found_by_working_again() -> None:
+    """What another thread writes meanwhile is not what the work says."""
+    with redirect_stdout(io.StringIO()) as written:
+        with silence():
+            print("unheard")
+            other = threading.Thread(target=print, args=("heard",))
+            other.start()
+            other.join()
+            with silence():
+                print("unheard")
+            print("unheard")
+        print("after")
+        assert "write" not in vars(sys.stdout)
+    assert written.getvalue() == "heard\nafter\n"
 
 
 def test_a_bar_around(tmp_path: Path) -> None:

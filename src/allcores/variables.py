@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gc
-import io
 from collections.abc import Iterable, Sequence
-from contextlib import redirect_stderr, redirect_stdout
 from itertools import count
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,9 +13,8 @@ from allcores.build.job import BOUND, UNSURE
 from allcores.build.travel import ATOMS
 from allcores.engine.interrupts import Interrupts, from_handler
 from allcores.engine.job import Skipped
-from allcores.engine.relay import no_logging
+from allcores.engine.said_before import silence
 from allcores.plan.model import Plan
-from allcores.plan.quiet import no_warnings
 
 if TYPE_CHECKING:
     from allcores.build.job import LoopJob
@@ -226,12 +223,7 @@ class Variables:
         saved = {n: namespace[n] for n in mine if n in namespace}
         found: dict[str, Any] = {}
         try:
-            with (
-                redirect_stdout(io.StringIO()),
-                redirect_stderr(io.StringIO()),
-                no_warnings(),
-                no_logging(),
-            ):
+            with silence():
                 for again in {id(a): a for a in pending.values()}.values():
                     wanted = {n for n, a in pending.items() if a is again}
                     for item, sent, place in zip(again.items, again.sent, count(again.first)):

@@ -422,21 +422,6 @@ _elsewhere: dict[str, Any] = {}
 
 
 @contextmanager
-def no_logging() -> Iterator[None]:
-    """Log records made inside are dropped, for they have been handled."""
-    logging: Any = sys.modules.get("logging")
-    if logging is None:
-        yield
-        return
-    handle = logging.Logger.handle
-    logging.Logger.handle = lambda *_: None
-    try:
-        yield
-    finally:
-        logging.Logger.handle = handle
-
-
-@contextmanager
 def said_later(tape: Tape) -> Iterator[None]:
     """Warnings given and records made inside are kept, to be shown and handled when it is time."""
     show, logging = warnings.showwarning, sys.modules.get("logging")
