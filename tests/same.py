@@ -64,6 +64,10 @@ HIDDEN = {
 _numbers = count()
 
 
+class Hang(BaseException):
+    """A program takes far too long: raised in it, and not taken for what it raises itself."""
+
+
 @dataclass
 class Outcome:
     """What a run left behind."""
@@ -222,7 +226,7 @@ def run(
             try:
                 exec(compile(source, filename, "exec"), namespace)
             except BaseException as e:
-                if isinstance(e, KeyboardInterrupt) and not e.args:
+                if isinstance(e, Hang) or (isinstance(e, KeyboardInterrupt) and not e.args):
                     raise
                 outcome.error = e
     finally:

@@ -23,7 +23,10 @@ from allcores.entry import course, plans, tasting
 from tests.fuzz import in_place
 from tests.fuzz.grammar import Program, build
 from tests.fuzz.shrink import shrink
-from tests.same import Outcome, difference, run
+from tests.same import Hang, Outcome, difference, run
+
+PLAIN_SECONDS, SECONDS = 3, 20
+"""So long a program may take, which takes some ms."""
 
 Counts = collections.Counter[tuple[str, bool]]
 
@@ -81,9 +84,16 @@ def check_source(source: str, tasted: bool = False) -> tuple[str | None, str, li
         compile(source, "<random>", "exec")
     except SyntaxError:
         return None, "no program", []
-    plain = run(source, True, WORKERS="2")
-    with quick_taste() if tasted else contextlib.nullcontext():
-        ours = run(source, False, force=not tasted, WORKERS="2")
+    try:
+        with in_time(PLAIN_SECONDS):
+            plain = run(source, True, WORKERS="2")
+    except Hang:
+        return None, "no program", []  # it never ends: its loop makes what it runs over longer
+    try:
+        with in_time(SECONDS), quick_taste() if tasted else contextlib.nullcontext():
+            ours = run(source, False, force=not tasted, WORKERS="2")
+    except Hang:
+        return "hangs", "hang", []
     return difference(plain, ours), verdict_of(ours), ours.warned
 
 
@@ -149,12 +159,20 @@ def main(count: int, seed: int, processes: int) -> int:
     return 1 if bad else 0
 
 
-class Hang(BaseException):
-    """A program took far too long."""
-
-
 def _on_alarm(*_: object) -> None:
     raise Hang
+
+
+@contextlib.contextmanager
+def in_time(seconds: int) -> Iterator[None]:
+    """Raises Hang where what is done inside takes longer."""
+    before = signal.signal(signal.SIGALRM, _on_alarm)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def part(count: int, seed: int, first: int, step: int) -> int:
@@ -162,17 +180,16 @@ def part(count: int, seed: int, first: int, step: int) -> int:
     counts: Counts = collections.Counter()
     why: collections.Counter[str] = collections.Counter()
     bad, began = 0, time.monotonic()
-    signal.signal(signal.SIGALRM, _on_alarm)
     for n in range(seed + first, seed + count, step):
         program = from_seed(n)
-        found, verdict, warned = _in_time(program)
+        found, verdict, warned = check(program)
         counts[verdict, program.easy] += 1
         if program.easy and verdict == "serial":
             why.update(w.partition(": ")[2].partition(": ")[2][:70] for w in warned)
         if found:
             bad += 1
             kind = kind_of(found)
-            small = shrink(program, lambda p, k=kind: kind_of(_in_time(p)[0]) == k)
+            small = shrink(program, lambda p, k=kind: kind_of(check(p)[0]) == k)
             print(f"=== seed {n}: {found}\n{as_script(small)}", flush=True)
             if bad >= int(os.environ.get("FUZZ_STOP", "20")):
                 break
@@ -180,16 +197,6 @@ def part(count: int, seed: int, first: int, step: int) -> int:
     if why and os.environ.get("FUZZ_WHY"):
         print(why.most_common(25))
     return bad
-
-
-def _in_time(program: Program) -> tuple[str | None, str, list[str]]:
-    signal.alarm(20)
-    try:
-        return check(program)
-    except Hang:
-        return "hangs", "hang", []
-    finally:
-        signal.alarm(0)
 
 
 if __name__ == "__main__":

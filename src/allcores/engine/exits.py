@@ -29,7 +29,8 @@ def _prepare() -> None:
     if _prepared:
         return
     _prepared = True
-    os.register_at_fork(after_in_child=_disown_all)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_disown_all)
     atexit.register(_terminate_all)
     # As concurrent.futures does: threads are joined before atexit functions are called.
     register: Any = getattr(threading, "_register_atexit", None)

@@ -11,7 +11,6 @@ import mmap
 import os
 import sys
 import weakref
-from resource import RLIMIT_NOFILE, getrlimit
 from typing import Any
 
 PAGE = mmap.PAGESIZE
@@ -43,6 +42,13 @@ def _nameless_file(name: str) -> int:
     fd, path = tempfile.mkstemp(prefix=name)
     os.unlink(path)
     return fd
+
+
+def _most_files() -> int:
+    """So many descriptors this process may have."""
+    import resource
+
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def whole_pages(size: int) -> int:
@@ -108,7 +114,7 @@ def _map_over(fd: int, size: int) -> mmap.mmap:
     try:
         import ctypes
     except ImportError:
-        if len(_live_maps) >= getrlimit(RLIMIT_NOFILE)[0] // 2:
+        if len(_live_maps) >= _most_files() // 2:
             raise OSError(errno.EMFILE, "too many maps") from None
         return mmap.mmap(fd, size, flags=mmap.MAP_PRIVATE)
     if not _libc:

@@ -7,7 +7,6 @@ takes a signal handler: it runs as soon as the worker is in Python code, or wait
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import sys
@@ -17,6 +16,11 @@ from typing import Any
 
 from allcores.engine.descendants import descendants, kill_all
 
+fcntl: Any
+try:
+    import fcntl
+except ImportError:  # on Windows, where there are no workers
+    fcntl = None
 F_SETSIG = getattr(fcntl, "F_SETSIG", 10)
 
 _life = -1

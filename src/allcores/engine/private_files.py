@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import stat
 import time
+from typing import Any
 
 from allcores.engine.failures import JournalError
+
+fcntl: Any
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None
 
 
 def identity_of(about: os.stat_result) -> tuple[int, int]:
@@ -17,6 +23,8 @@ def identity_of(about: os.stat_result) -> tuple[int, int]:
 
 def open_privately(path: str) -> int:
     """Open or make a file that nobody else can have put there or can write to."""
+    if fcntl is None:
+        raise JournalError("journals need a Unix system for now")
     try:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -98,6 +106,8 @@ def _holder(inode: int) -> str:
 
 def private_folder(path: str) -> None:
     """Make a folder that is this user's alone, or see that it is. Raises JournalError and OSError."""
+    if fcntl is None:
+        raise JournalError("journals need a Unix system for now")
     try:
         os.makedirs(path, mode=0o700)
         return

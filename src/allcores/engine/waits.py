@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import resource
-from resource import RUSAGE_CHILDREN, getrusage
 from time import perf_counter, process_time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-RUSAGE_THREAD: int = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
-"""Not all systems count for each thread."""
+resource: Any
+try:
+    import resource
+except ImportError:  # on Windows
+    resource = None
 WAITS = 0.5
 """Iterations that wait for more than this part of their time get more workers than cores."""
 FIRST = 8
@@ -64,7 +65,11 @@ class WaitClock:
                 pass
 
     def look(self) -> Look:
-        own, children = getrusage(RUSAGE_THREAD), getrusage(RUSAGE_CHILDREN)
+        if resource is None:
+            return Look(perf_counter(), process_time(), 0, 0, 0, 0)
+        # Not all systems count for each thread.
+        thread = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
+        own, children = resource.getrusage(thread), resource.getrusage(resource.RUSAGE_CHILDREN)
         busy = process_time() + children.ru_utime + children.ru_stime
         programs = children.ru_nivcsw - children.ru_nvcsw
         return Look(perf_counter(), busy, self.pushed(), own.ru_nvcsw, own.ru_nivcsw, programs)

@@ -100,6 +100,12 @@ class Member(Worker):
             os.close(fd)
 
 
+class _NothingToHear:
+    """In place of what listens to workers, on systems where none are forked."""
+
+    closed = True
+
+
 class Workforce:
     """The workers of a pool, and the functions they know.
 
@@ -129,22 +135,25 @@ class Workforce:
         self.interrupts = Interrupts(self.wake_main)
         self.waiting: set[threading.Thread] = set()
         """Threads that wait for workers."""
-        self.epoll = select.epoll()
-        try:
-            self.alarm = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        except OSError:
-            self.epoll.close()
-            raise
-        self.epoll.register(self.alarm, select.EPOLLIN)
+        self.epoll: Any = _NothingToHear
+        self.alarm = -1
+        if hasattr(select, "epoll"):
+            self.epoll = select.epoll()
+            try:
+                self.alarm = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            except OSError:
+                self.epoll.close()
+                raise
+            self.epoll.register(self.alarm, select.EPOLLIN)
 
     def ring(self) -> None:
         """Wake the thread that listens to the workers."""
-        os.eventfd_write(self.alarm, 1)
+        if not self.epoll.closed:
+            os.eventfd_write(self.alarm, 1)
 
     def wake_main(self) -> None:
         """End what the main thread waits for: an interrupt has come."""
-        if not self.epoll.closed:
-            self.ring()
+        self.ring()
         with self.changed:
             self.changed.notify_all()
 

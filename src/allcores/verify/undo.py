@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import gc
 import hashlib
 import io
@@ -10,6 +9,12 @@ import os
 import stat
 import sys
 from typing import Any
+
+fcntl: Any
+try:
+    import fcntl
+except ImportError:  # on Windows, where there are no twins
+    fcntl = None
 
 _MOST_BYTES = 256 << 20
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
