@@ -24,6 +24,7 @@ import numpy as np
 import pytest
 
 from allcores import ParallelWarning, Pool, WorkerDied
+from allcores.engine.interpreters import standby
 from allcores.engine.staff import Staff
 from sessions import Session, group, run, wait_for
 
@@ -1448,7 +1449,7 @@ def test_with_threads_of_unknown_kind_the_tasks_run_here() -> None:
     thread.start()
     try:
         with pytest.warns(ParallelWarning, match="thread 'theirs' .*is running"), Pool(2) as pool:
-            assert pool.map(pid, range(3)) == [os.getpid()] * 3
+            assert pool.apply(pid, (0,)) == os.getpid()
             assert list(pool.imap(square, iter(range(5)))) == [0, 1, 4, 9, 16]
             assert list(pool.imap(square, range(5))) == [0, 1, 4, 9, 16]
             assert list(pool.imap(first, refilled(30))) == list(range(30))
@@ -1463,6 +1464,56 @@ def test_with_threads_of_unknown_kind_the_tasks_run_here() -> None:
     finally:
         stop.set()
         thread.join()
+        standby.end_all()  # which `map` may have had begin
+
+
+CLEAN = """
+import os, threading, time, warnings
+warnings.simplefilter("error")
+from allcores import Pool
+
+def work(x):
+    time.sleep(0.005)
+    return os.getpid(), x * x
+
+def both(x, y):
+    time.sleep(0.005)
+    return os.getpid(), x + y
+
+def fails(x):
+    time.sleep(0.005)
+    return 1 // (x - 70)
+
+threading.Thread(target=threading.Event().wait, daemon=True, name="theirs").start()
+with Pool(2) as pool:
+    done = pool.map(work, range(400))
+    assert [y for _, y in done] == [x * x for x in range(400)]
+    print(len({p for p, _ in done} - {os.getpid()}))
+    done = pool.starmap(both, zip(range(100), range(100)), chunksize=7)
+    assert [y for _, y in done] == [2 * x for x in range(100)]
+    print(len({p for p, _ in done} - {os.getpid()}))
+    try:
+        pool.map(fails, range(100))
+    except ZeroDivisionError as error:
+        print(error)
+    try:
+        pool.apply(work, (1,))
+    except Warning as error:
+        print(error)
+try:
+    pool.map(work, range(3))
+except ValueError as error:
+    print(error)
+"""
+
+
+def test_a_pool_maps_in_clean_interpreters_where_there_are_threads(tmp_path: Path) -> None:
+    said = run(tmp_path, CLEAN).out.splitlines()
+    assert said[0] in "12" and said[1] in "12"
+    assert said[2] == "integer division or modulo by zero"
+    assert said[3].startswith("this pool's tasks run serially, in this process: workers cannot be")
+    assert "theirs" in said[3] and "`map` and `starmap` have clean interpreters" in said[3]
+    assert said[4] == "the pool has been closed: it takes no more tasks"
 
 
 def test_an_interrupt_as_the_workers_are_made_leaves_none(monkeypatch: pytest.MonkeyPatch) -> None:

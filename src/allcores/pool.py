@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from allcores import mapping
 from allcores.engine.errors import Raised, unpack
 from allcores.engine.failures import WorkerDied
 from allcores.engine.functions import try_dumps
@@ -64,7 +65,7 @@ class Pool:
                 f"maxtasksperchild must be a whole number of at least 1, or None, not {maxtasksperchild!r}"
             )
         size = worker_count(None) if processes is None else count(processes, "processes")
-        self._staff = Staff(size, initializer, initargs, maxtasksperchild)
+        self._staff = Staff(size, initializer, initargs, maxtasksperchild, maps=True)
         self._state = "RUN"
 
     # -- one call
@@ -116,6 +117,8 @@ class Pool:
 
         chunksize: items a worker is given at a time (default: by time).
         """
+        if self._staff.has_interpreters:
+            return self._mapped(mapping.map, func, iterable, chunksize)
         with self._staff.interrupts.held_back():
             results: list[T] = self._map(func, iterable, chunksize, MAP)._waited()
         return results
@@ -128,6 +131,8 @@ class Pool:
         chunksize: int | None = None,
     ) -> list[T]:
         """`[func(*x) for x in iterable]`, the calls made in the workers."""
+        if self._staff.has_interpreters:
+            return self._mapped(mapping.starmap, func, iterable, chunksize)
         with self._staff.interrupts.held_back():
             results: list[T] = self._map(func, iterable, chunksize, STAR)._waited()
         return results
@@ -153,6 +158,13 @@ class Pool:
     ) -> MapResult[T]:
         """As `starmap`, without waiting: gives an AsyncResult."""
         return self._map(func, iterable, chunksize, STAR, True, callback, error_callback)
+
+    def _mapped(self, how: Any, func: Any, iterable: Any, chunksize: Any) -> list[Any]:
+        """As `map`, where this process cannot be forked: by clean interpreters, or else here."""
+        self._check_running()
+        size = None if chunksize is None else count(chunksize, "chunksize")
+        results: list[Any] = how(func, list(iterable), workers=self._staff.size, chunk=size)
+        return results
 
     def _map(
         self,

@@ -563,6 +563,7 @@ class Run:
             size = min(size, -(-left // (self.allowed() * 4)))
         if not self.source.by_index or (self.crew is not None and self.crew.apart):
             # The first one tells how big items are.
+            self.item_bytes = self.item_bytes or self.source.next_bytes()
             size = min(size, int(CHUNK_BYTES / self.item_bytes) if self.item_bytes else 1)
         return max(1, min(size, 100_000))
 

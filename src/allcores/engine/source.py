@@ -31,6 +31,10 @@ class Indexed:
         assert self.length is not None
         return self.length - self.position
 
+    def next_bytes(self) -> int:
+        """About how many bytes the next item takes, where a glance tells; else 0."""
+        return _bytes_of(self.items[self.position]) if self.left() else 0
+
     def take(self, count: int) -> tuple[int, Sequence[Any], bool]:
         """The next items: first index, the items, and whether they are the last."""
         assert self.length is not None
@@ -54,6 +58,16 @@ class Indexed:
             left.__setstate__(first)  # type: ignore[attr-defined]  # it still knows its length
             return left
         return iter(_Slice(self.items, first, self.length))
+
+
+def _bytes_of(item: Any) -> int:
+    kind = type(item)
+    if kind in (int, float, bool, complex, type(None)):
+        return 16
+    if kind in (str, bytes):
+        return 16 + len(item)
+    parts = [_bytes_of(part) for part in item] if kind is tuple and len(item) < 16 else [0]
+    return sum(parts) if all(parts) else 0
 
 
 class _Slice(Sequence[Any]):
@@ -104,6 +118,10 @@ class Streamed:
         self.error: BaseException | None = None
         self.seconds = 0.0
         """What reading it took."""
+
+    def next_bytes(self) -> int:
+        """As `Indexed.next_bytes`: nothing is known of what comes."""
+        return 0
 
     def start(self) -> None:
         if not self.started:

@@ -53,8 +53,9 @@ class Staff(Workforce):
         initializer: Callable[..., object] | None,
         initargs: Iterable[Any],
         tasks: int | None,
+        maps: bool = False,
     ) -> None:
-        super().__init__(size, initializer, initargs)
+        super().__init__(size, initializer, initargs, maps)
         self.tasks = tasks
         self.ended: str | None = None
         self.false_starts = 0
@@ -85,6 +86,7 @@ class Staff(Workforce):
 
     def add(self, job: Job) -> None:
         """Start a job. With the lock held."""
+        self.tell_inline()
         self.unfinished += 1
         exits.busy.add(self)
         self.jobs.append(job)

@@ -34,6 +34,7 @@ from allcores.engine.memory import machine
 from allcores.engine.orders import Function, Order
 from allcores.engine.service import FUNCTION, STARTING, TOKEN
 from allcores.engine.thread_limits import thread_limits
+from allcores.engine.ways import choose
 
 KNOWN = 16
 """Functions that workers remember."""
@@ -109,17 +110,26 @@ class _NothingToHear:
 class Workforce:
     """The workers of a pool, and the functions they know.
 
-    size: how many; initializer, initargs: called in each worker first. `inline` is the reason why
+    size: how many; initializer, initargs: called in each worker first; maps: whether who has it can
+    `map` in another way. `inline` is the reason why
     everything runs in this process instead, or None.
     """
 
     def __init__(
-        self, size: int, initializer: Callable[..., object] | None, initargs: Iterable[Any]
+        self,
+        size: int,
+        initializer: Callable[..., object] | None,
+        initargs: Iterable[Any],
+        maps: bool = False,
     ) -> None:
-        self.size = size
+        self.size, self.maps = size, maps
         self.initializer, self.initargs = initializer, tuple(initargs)
         self.owner = os.getpid()
         self.inline: str | None = None
+        self.told_inline = True
+        self.has_interpreters = False
+        """Whether calls that wait for all their results can have clean interpreters, where there are
+        no other workers."""
         self.broken: BaseException | None = None
         self.lost: str | None = None
         """How a worker died that nobody had told to end, if one did."""
@@ -164,6 +174,8 @@ class Workforce:
         why = None if not crew.in_worker else "this is a worker already"
         why = why or why_not_forkable()
         if why is not None:
+            alike = self.maps and self.initializer is None
+            self.has_interpreters = alike and choose("processes").way == "fresh"
             self.go_inline(why)
             return
         with self.changed, thread_limits.held(self.size):
@@ -227,12 +239,21 @@ class Workforce:
     def go_inline(self, why: str) -> None:
         """From now on all work is done by this process, in turn."""
         self.inline = why
-        if not crew.in_worker:
-            text = f"this pool's tasks run serially, in this process: workers cannot be made here: {why}"
-            warnings.warn(text, ParallelWarning, stacklevel=_outside())
+        self.told_inline = False
+        if not self.has_interpreters:
+            self.tell_inline()
         if self.initializer is not None:
             with self.interrupts.let_through():
                 self.initializer(*self.initargs)
+
+    def tell_inline(self) -> None:
+        """Say once that work is done by this process."""
+        if not self.told_inline and not crew.in_worker:
+            text = f"this pool's tasks run serially, in this process: workers cannot be made here: {self.inline}"
+            if self.has_interpreters:
+                text += "; `map` and `starmap` have clean interpreters, the other methods do not"
+            warnings.warn(text, ParallelWarning, stacklevel=_outside())
+        self.told_inline = True
 
     def let_go(self, member: Member) -> None:
         """A worker may end once it has done what it was given."""
