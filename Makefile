@@ -31,8 +31,8 @@ test:
 
 ways:
 	@venv=$$(sh .ci/venv dev) && for way in $(WAYS); do \
-		echo "== $$way" && export ALLCORES_ON=$$way && \
-		"$$venv/bin/python" -m pytest -q && "$$venv/bin/python" -m tests.fuzz.run 2000 || exit 1; \
+		echo "== $$way" && export ALLCORES_ON=$$way && sh .ci/share "$$venv/bin/python" && \
+		"$$venv/bin/python" -m tests.fuzz.run 2000 0 2 || exit 1; \
 	done
 
 slow:
