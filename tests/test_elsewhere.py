@@ -64,6 +64,7 @@ def program(text: str, system: str, folder: Path, *arguments: str, **variables: 
         stderr=subprocess.STDOUT,
         text=True,
         timeout=60,
+        cwd=folder,
     )
     assert done.returncode == 0, done.stdout
     return done.stdout
@@ -85,9 +86,18 @@ OTHERS = (
 )
 
 FRESH = """
-import os, sys, time
+import os, signal, time
 import allcores
 from allcores import parallel
+
+big = bytes(10_000_000)
+
+def dies_once(x):
+    time.sleep(0.001)
+    if x == 13 and not os.path.exists("died"):
+        open("died", "w").close()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return big[x : x + 1] + bytes(x)
 
 def f(x):
     print("at", x)
@@ -106,6 +116,7 @@ def main():
         print("raised", error, x, y, len(out), total)
     print(os.getpid() in pids)
     print(sum(b[7] for _, _, b in allcores.map(f, range(30), on="fresh", workers=2)))
+    print(allcores.map(dies_once, range(30), on="fresh") == [bytes(x + 1) for x in range(30)])
 
 main()
 """
@@ -122,7 +133,7 @@ def test_clean_interpreters_where_all_files_are_on_disk(tmp_path: Path) -> None:
     assert said[:31] == plain
     assert said[31] == f"raised 30 30 841 30 {sum(range(30)) + 30 * 3_000_000}"
     assert said[32] == "False"
-    assert said[33:] == [*plain[:30], str(sum(range(30)))]
+    assert said[33:] == [*plain[:30], str(sum(range(30))), "True"]
 
 
 @BOTH

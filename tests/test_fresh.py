@@ -516,49 +516,6 @@ def test_whether_clean_interpreters_hash_texts_alike(
     assert fresh(tmp_path, _flat(source), PYTHONHASHSEED=start).out == f"{same} {same}\n"
 
 
-NO_LINUX = """
-import fcntl, mmap, os, resource, select, signal, socket, sys, time, warnings
-for module, names in {
-    os: "memfd_create eventfd eventfd_write eventfd_read pidfd_open waitid sched_getaffinity "
-    "sched_setaffinity sched_yield pipe2 O_PATH MFD_CLOEXEC EFD_NONBLOCK EFD_CLOEXEC",
-    select: "epoll", resource: "RUSAGE_THREAD", fcntl: "F_SETSIG F_GETSIG",
-    socket: "MSG_CMSG_CLOEXEC", signal: "pidfd_send_signal",
-}.items():
-    for name in names.split():
-        if hasattr(module, name):
-            delattr(module, name)
-sys.platform = "darwin"
-"""
-
-
-def test_as_on_unix_systems_that_are_no_linux(tmp_path: Path) -> None:
-    """What Linux alone has is taken away, in this process; no other system has been tried."""
-    source = """
-    import allcores
-    from allcores import parallel
-    big = bytes(10_000_000)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        pids = []
-        for x in parallel(range(10)):
-            pids.append(os.getpid())
-    print(set(pids) == {os.getpid()}, "never tried" in str(caught[0].message))
-    def dies_once(x):
-        time.sleep(0.001)
-        if x == 13 and not os.path.exists("died"):
-            open("died", "w").close()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return big[x:x + 1] + bytes(x)
-    print(allcores.map(dies_once, range(30), on="fresh") == [bytes(x + 1) for x in range(30)])
-    pids = []
-    for x in parallel(range(10), on="fresh"):
-        pids.append(os.getpid())
-    print(os.getpid() in pids)
-    """
-    outcome = run(tmp_path, NO_LINUX + _flat(source), ALLCORES_ON="processes", ALLCORES_FORCE="1")
-    assert outcome == (0, "True True\nTrue\nFalse\n", "")
-
-
 def test_the_lifeline_where_the_kernel_does_not_tell(tmp_path: Path) -> None:
     source = """
     life, line = os.pipe()

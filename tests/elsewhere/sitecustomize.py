@@ -6,8 +6,10 @@ Python imports this by itself when it starts with this folder on its path. SYSTE
 from __future__ import annotations
 
 import builtins
+import fcntl
 import io
 import os
+import resource
 import select
 import signal
 import socket
@@ -20,10 +22,13 @@ from typing import Any
 SYSTEM = os.environ["SYSTEM"]
 NOT_ON_A_MAC = {
     os: """memfd_create pidfd_open sched_getaffinity sched_setaffinity pipe2 O_PATH eventfd
-        posix_fadvise copy_file_range getrandom MFD_CLOEXEC""",
+        posix_fadvise copy_file_range getrandom MFD_CLOEXEC eventfd_write eventfd_read EFD_NONBLOCK
+        EFD_CLOEXEC waitid sched_yield""",
     select: "epoll",
+    fcntl: "F_SETSIG F_GETSIG F_ADD_SEALS",
+    resource: "RUSAGE_THREAD",
     socket: "SOCK_CLOEXEC MSG_CMSG_CLOEXEC",
-    signal: "SIGPWR SIGPOLL SIGRTMIN sigtimedwait sigwaitinfo",
+    signal: "pidfd_send_signal SIGPWR SIGPOLL SIGRTMIN sigtimedwait sigwaitinfo",
 }
 NOT_ON_WINDOWS = {
     os: """fork forkpty register_at_fork posix_spawn posix_spawnp getuid geteuid getgid getegid
