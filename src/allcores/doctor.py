@@ -157,8 +157,7 @@ def _fresh_once() -> float | None:
 
     began = time.perf_counter()
     try:
-        standby.prepare(1)
-        while not standby.ready():
+        while not standby.prepare(1):
             if time.perf_counter() - began > START_SECONDS or standby.why_not() is not None:
                 return None
             time.sleep(0.002)

@@ -93,8 +93,8 @@ class FreshCrew(Crew):
     def may_add(self, wanted: int) -> bool:
         """Whether one is ready; the first one is waited for."""
         self.wanted = wanted
-        standby.prepare(wanted)
-        return not self.workers or standby.ready()
+        is_ready = standby.prepare(wanted)
+        return is_ready or not self.workers
 
     def are_coming(self) -> bool:
         starting = [w for w in self.workers if isinstance(w, FreshWorker) and not w.started]

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import mmap
 import os
-import struct
 from collections.abc import Collection
 
-_SCAN = 0xC0606610
-_FILE, _PRESENT, _SWAPPED = 1 << 2, 1 << 3, 1 << 4
+from allcores.engine import pages
+
+# Pages that are there and are not the file's are copies, made when they were written to.
+_COPIES = pages.Wanted(
+    inverted=pages.FILE,
+    all_of=pages.FILE,
+    any_of=pages.PRESENT | pages.SWAPPED,
+    told=pages.PRESENT,
+)
 
 Place = tuple[int, int, int]
 """Of a piece: the number of its file, 0 being the parcel's own, and where it begins and ends there."""
@@ -54,19 +60,12 @@ def was_written(mapped: mmap.mmap) -> bool:
     """Whether this process has written to the (private) map of a file, or may have."""
     try:
         import ctypes
-        import fcntl
 
         start = ctypes.addressof(ctypes.c_char.from_buffer(mapped))
-        found = (ctypes.c_uint64 * 3)()
-        # Pages that are there and are not the file's are copies, made when they were written to.
-        argument = struct.pack(
-            "12Q", 96, 0, start, start + len(mapped), 0, ctypes.addressof(found), 1, 1,
-            _FILE, _FILE, _PRESENT | _SWAPPED, _PRESENT,
-        )  # fmt: skip
-        pages = os.open("/proc/self/pagemap", os.O_RDONLY | os.O_CLOEXEC)
+        table = pages.open_table()
         try:
-            return bool(fcntl.ioctl(pages, _SCAN, bytearray(argument)))
+            return bool(pages.find(table, start, start + len(mapped), _COPIES, 1, most_pages=1))
         finally:
-            os.close(pages)
+            os.close(table)
     except (OSError, ImportError, ValueError):
         return True

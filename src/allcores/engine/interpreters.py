@@ -185,8 +185,8 @@ class Standby:
         """One did not start."""
         self.failed, self.failed_at = min(self.failed + 1, FAILED_STARTS), time.monotonic()
 
-    def prepare(self, count: int, imports: Callable[[], list[str]] = list) -> None:
-        """Have so many stand by; those that are missing are started, and ready some time later.
+    def prepare(self, count: int, imports: Callable[[], list[str]] = list) -> bool:
+        """Have so many stand by, and give whether one can begin at once; those that are missing are started, and ready some time later.
 
         Not all of many at once, for each takes a millisecond or two of this process: it is to be
         called again and again. imports: called where one is started; the modules that they are to
@@ -198,18 +198,13 @@ class Standby:
                 self.modules = imports() or self.modules
             for _ in range(min(count - len(self.idle), MOST_AT_ONCE)):
                 if self.gives_up() or (self.idle and machine().nearly_full()):
-                    return
+                    break
                 try:
                     self.idle.append(self.start())
                 except CannotFork:
                     # Who needs one at once is told; here the loop can go on without.
                     self.note_failure()
-                    return
-
-    def ready(self) -> bool:
-        """Whether there is one that can begin at once."""
-        with self.lock:
-            self.look()
+                    break
             return any(worker.is_ready() for worker in self.idle)
 
     def take(self) -> FreshWorker:

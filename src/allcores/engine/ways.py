@@ -79,5 +79,4 @@ def ready(way: Way, workers: int, imports: Callable[[], list[str]] = list) -> bo
         return True
     from allcores.engine.interpreters import standby
 
-    standby.prepare(workers, imports)
-    return standby.ready()
+    return standby.prepare(workers, imports)

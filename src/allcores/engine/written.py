@@ -12,15 +12,15 @@ import platform
 import struct
 import sys
 from mmap import PAGESIZE as PAGE
-from typing import Any
+
+from allcores.engine import pages
 
 _CALLS = {"x86_64": 323, "aarch64": 282, "riscv64": 282}
 """The number of the system call `userfaultfd`."""
 _USER_MODE_ONLY = 1
 _VERSION, _WRITE_PROTECT, _UNPOPULATED, _ASYNC = 0xAA, 1 << 0, 1 << 13, 1 << 15
 _API, _REGISTER, _UNREGISTER, _PROTECT = 0xC018AA3F, 0xC020AA00, 0x8010AA01, 0xC018AA06
-_SCAN = 0xC0606610
-_CHECK_ASYNC, _IS_WRITTEN = 1 << 1, 1 << 1
+_WRITTEN = pages.Wanted(flags=pages.CHECK_ASYNC, all_of=pages.WRITTEN, told=pages.WRITTEN)
 AT_A_TIME = 64
 """Ranges of written pages that one scan gives."""
 
@@ -34,17 +34,16 @@ class Written:
         number = _CALLS.get(platform.machine())
         if sys.platform != "linux" or number is None or sys.maxsize < 1 << 32:
             raise OSError("this system does not tell which memory was written to")
-        self.ctypes: Any = ctypes
         call = ctypes.CDLL(None, use_errno=True).syscall
         flags = os.O_CLOEXEC | os.O_NONBLOCK | _USER_MODE_ONLY
         self.faults = call(ctypes.c_long(number), ctypes.c_int(flags))
         if self.faults < 0:
             raise OSError(ctypes.get_errno(), "userfaultfd")
-        self.pages = -1
+        self.table = -1
         try:
             features = _WRITE_PROTECT | _UNPOPULATED | _ASYNC
             self.ask(self.faults, _API, struct.pack("3Q", _VERSION, features, 0))
-            self.pages = os.open("/proc/self/pagemap", os.O_RDONLY | os.O_CLOEXEC)
+            self.table = pages.open_table()
         except BaseException:
             self.close()
             raise
@@ -68,19 +67,11 @@ class Written:
     def since(self, start: int, size: int) -> list[tuple[int, int]] | None:
         """Ranges of whole pages that were written to; None: too many to tell, or not watched."""
         first, length = inner_pages(start, size)
-        found = (self.ctypes.c_uint64 * (3 * AT_A_TIME))()
-        where = self.ctypes.addressof(found)
-        argument = struct.pack(
-            "12Q", 96, _CHECK_ASYNC, first, first + length, 0, where, AT_A_TIME, 0,
-            0, _IS_WRITTEN, 0, _IS_WRITTEN,
-        )  # fmt: skip
         try:
-            count = self.ask(self.pages, _SCAN, argument)
+            found = pages.find(self.table, first, first + length, _WRITTEN, AT_A_TIME)
         except OSError:
             return None
-        if count >= AT_A_TIME:
-            return None
-        return [(found[3 * k], found[3 * k + 1]) for k in range(count)]
+        return found if len(found) < AT_A_TIME else None
 
     def forget(self, start: int, size: int) -> None:
         """Note no more writes there."""
@@ -90,10 +81,10 @@ class Written:
             pass  # it is gone
 
     def close(self) -> None:
-        for fd in (self.faults, self.pages):
+        for fd in (self.faults, self.table):
             if fd >= 0:
                 os.close(fd)
-        self.faults = self.pages = -1
+        self.faults = self.table = -1
 
 
 def inner_pages(start: int, size: int) -> tuple[int, int]:
