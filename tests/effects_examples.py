@@ -1050,7 +1050,8 @@ PROCESS: dict[str, tuple[Callable[[], Any], str]] = {
     "os.putenv": (lambda: os.putenv("ALLCORES_X", "1"), "os.popen('echo $ALLCORES_X').read()"),
     "os.unsetenv": (lambda: os.unsetenv("HOME"), "os.popen('echo $HOME').read()"),
     "os.umask": (lambda: os.umask(0o12), "(m := os.umask(0), os.umask(m))[0]"),
-    "os.nice": (lambda: os.nice(1), "os.nice(0)"),
+    # What runs as nicely as can be already cannot be nicer.
+    "os.nice": (lambda: os.nice(1 if os.nice(0) < 19 else -1), "os.nice(0)"),
     "sys.setrecursionlimit": (lambda: sys_().setrecursionlimit(1234), "sys.getrecursionlimit()"),
     "sys.setswitchinterval": (lambda: sys_().setswitchinterval(0.01), "sys.getswitchinterval()"),
     "locale.setlocale": (
