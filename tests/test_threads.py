@@ -70,6 +70,12 @@ def fetch(url: str) -> bytes:
         return body
 
 
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which loops have threads, and which have not, is what is tested: nobody chooses for all."""
+    monkeypatch.delenv("ALLCORES_ON", raising=False)
+
+
 # -- chosen by itself
 
 
