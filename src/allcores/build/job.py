@@ -360,7 +360,9 @@ class LoopJob(Shippable):
     def sent(self, result: Any) -> list[Any]:
         """The values that an iteration's result holds, in the order they were found."""
         if self.traced:
-            return [value for entry in result or () if entry[0] >= 0 for value in entry[1:]]
+            late = self.functions.late
+            entries = [entry for entry in result or () if entry[0] >= 0]
+            return [v for e in entries for v in (e[1::2] if e[0] in late else e[1:])]
         if self.functions.lift_count == 1:
             return [result]
         return list(result or ())

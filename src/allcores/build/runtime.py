@@ -33,6 +33,7 @@ class Code(NamedTuple):
     parent_names: list[str]
     module_level: bool
     lift_count: int
+    late: frozenset[int] = frozenset()
 
     def bind(
         self, namespace: dict[str, Any], fixed: dict[str, Any], helpers: dict[str, Any]
@@ -41,7 +42,7 @@ class Code(NamedTuple):
         make = types.FunctionType(self.make, namespace)
         given = [helpers[h] for h in HELPERS] + [fixed[n] for n in self.fixed]
         work, commit, take, targets = make(*given)
-        return Functions(work, commit, take, targets, self.lift_count)
+        return Functions(work, commit, take, targets, self.lift_count, self.late)
 
 
 class Functions(NamedTuple):
@@ -53,6 +54,8 @@ class Functions(NamedTuple):
     targets: Callable[[Any], dict[str, Any]]
     lift_count: int
     """How many values a straight result holds."""
+    late: frozenset[int]
+    """The numbers of those records in which each value is followed by what was said on the way."""
 
 
 def compile_plan(
@@ -84,6 +87,7 @@ def compile_plan(
         writer.parent_names,
         plan.module_level,
         writer.lift_count,
+        frozenset(writer.late),
     )
 
 
@@ -140,6 +144,7 @@ class _Writer:
             self.offsets[stmt] = count
             count += len(step.lifts)
         self.lift_count = count
+        self.late = set[int]()
 
     # -- the factory
 
@@ -307,6 +312,7 @@ class _Writer:
         """late: each value is followed by what was printed while it was worked out."""
         values = lifts
         if late:
+            self.late.add(index)
             values = [v for e in lifts for v in (e, ast.Call(_load("__said"), [], []))]
         entry = ast.Tuple([ast.Constant(index), *values], ast.Load())
         put = ast.Call(_load("__output"), [_load("__rec")], [])
