@@ -1873,7 +1873,8 @@ IN_A_HANDLER = "try:\n        y = brittle(x)\n    except KeyError:\n        {}"
         IN_A_HANDLER.format("out.append(x)\n        both(x)"),
         "heapq.heappush(out, (0, Item(x * x)))",
         "out.append(x * x)\n    out.sort(key=both)",
-        "t = [[], []]\n    t[x % 2].append(brittle(x + 5))\n    out.append(t)\n    out.append(unbound)",
+        "t = [[] for q in range(2)]\n    t[x % 2].append(tree['c'][0] + brittle(x + 5))\n"
+        "    out.append(t)\n    out.append(unbound)",
     ],
 )
 def test_a_commit_that_raises_is_as_in_the_plain_loop(body: str) -> None:
@@ -1882,7 +1883,7 @@ def test_a_commit_that_raises_is_as_in_the_plain_loop(body: str) -> None:
         loop,
         "parallel",
         helpers=RAISES_IN_ORDER,
-        data="out = []\n",
+        data="out = []\ntree = {'c': [2, 3]}\n",
         places=("handler", "module", "function"),
     )
 
