@@ -336,6 +336,65 @@ def test_libraries_that_are_not_known_are_for_processes(tmp_path: Path) -> None:
     assert run_script(tmp_path, text) == "False True\nTrue True\nTrue\n"
 
 
+PUT_BACK = """
+import functools, operator, os, time
+from allcores import loop, parallel
+loop.listeners.append(lambda report: print(report.threads))
+
+class Model:
+    def __init__(self):
+        self.state = [0]
+        self.handlers = {}
+    def go(self, k):
+        self.state[0] = k
+        time.sleep(0.004)
+        found = self.state[0] * 2
+        self.state[0] = 0
+        return found
+    def fire(self, k):
+        for handler in self.handlers["go"]:
+            found = handler(k)
+        return found
+
+@functools.lru_cache
+def kept(key):
+    return [0]
+
+model = Model()
+model.handlers["go"] = [model.go]
+
+def call(k):
+    BODY
+
+found = []
+for k in parallel(range(40), on="threads", workers=8):
+    found.append(call(k))
+print(found == [2 * k for k in range(40)])
+"""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        'return operator.methodcaller("go", k)(model)',
+        'return operator.attrgetter("go")(model)(k)',
+        'return getattr(model, "g" + "o")(k)',
+        'return vars(Model)["go"](model, k)',
+        "return model.fire(k)",
+        "box = kept(0); box[0] = k; time.sleep(0.004); y = box[0] * 2; box[0] = 0; return y",
+        "name = f'{os.getpid()}.txt'; open(name, 'w').write(str(k)); time.sleep(0.004); "
+        "return 2 * int(open(name).read())",
+    ],
+)
+def test_what_changes_something_unseen_and_puts_it_back_is_in_processes(
+    body: str, tmp_path: Path
+) -> None:
+    said = run_script(tmp_path, PUT_BACK.replace("BODY", body), ALLCORES_FORCE="1").splitlines()
+    *threads, right = [line for line in said if line in ("True", "False")]
+    assert right == "True"
+    assert "True" not in threads
+
+
 def test_what_is_said_comes_in_order(capfd: pytest.CaptureFixture[str]) -> None:
     log = logging.getLogger("threads")
     records: list[tuple[str, str]] = []

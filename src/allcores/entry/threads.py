@@ -5,13 +5,16 @@ from __future__ import annotations
 import ast
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from types import BuiltinFunctionType, FunctionType, ModuleType
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from allcores.build.reached import Reached, cell_is_bound, globals_of
 from allcores.build.threaded import SharedLoopJob, read_as_globals
+from allcores.build.travel import ATOMS
 from allcores.entry.plans import locals_of
+from allcores.plan.callables import attributes_of
 from allcores.plan.kinds import is_a
 from allcores.plan.ownership import is_own_module
 from allcores.settings import Settings
@@ -34,6 +37,17 @@ PROCESS_WIDE = frozenset(
 SEVERAL_LOCKS = "threads that take several locks may wait for each other for ever"
 NAMES_FILES = frozenset(("getpid",))
 """What programs make names of files of, each of which is then one worker's."""
+WRITES_FILES = frozenset(
+    """open write_text write_bytes touch mkdir makedirs mkdtemp copy copyfile rename replace unlink
+    remove savetxt savez save to_csv to_pickle to_parquet""".split()
+)
+FOUND_LATE = frozenset(
+    """methodcaller attrgetter getattr setattr delattr vars globals locals eval exec modules
+    import_module __import__ __dict__ __getattribute__ __getattr__ compile""".split()
+)
+"""What gets at functions and objects by names that are worked out: it is not known what they are."""
+MOST_HELD = 10_000
+"""So many objects are looked at for functions that they hold."""
 UNSAFE = frozenset(
     """tkinter turtle curses readline locale signal multiprocessing cProfile profile trace sqlite3
     dbm shelve idlelib ctypes""".split()
@@ -137,10 +151,17 @@ def why_not_these(found: Found, settings: Settings) -> str | None:
         return "this thread holds a lock that iterations take as well"
     if any(is_a(value, threading.local) for value in found.values):
         return "what it reads is another one in each thread"
-    if settings.on == "threads":
+    late = sorted(words & FOUND_LATE)
+    if late:
+        return f"what `{late[0]}` gets at cannot be told by reading"
+    if holds_functions(found.values):
+        return "what it reads holds functions, and it cannot be told which of them are called"
+    if settings.on == "threads" and not words & WRITES_FILES:
         return None
     if words & NAMES_FILES:
         return "threads have the process's id in common"
+    if settings.on == "threads":
+        return None
     for name in {*modules_of(found.values), *(words & others())}:
         if not may_be_in_threads(name):
             return f"`{name}` is not known to be for several threads"
@@ -157,6 +178,41 @@ def holds_a_lock(value: Any) -> bool:
         except AttributeError:
             pass
     return any(map(is_held, parts))
+
+
+def holds_functions(values: Iterable[Any]) -> bool:
+    """Whether the program's functions are held where reading does not follow calls of them: in
+    containers and attributes, and behind memos, of which what they give is shared as well.
+
+    Two threads may see each other's changes by these even where each puts them back.
+    """
+    todo = list(values)
+    outer, seen = len(todo), set[int]()
+    for k, value in enumerate(todo):
+        kind = type(value)
+        if kind is MethodType or kind.__name__ in ("_lru_cache_wrapper", "partial"):
+            inner = getattr(value, "__func__", None) or getattr(value, "func", None)
+            if k >= outer or kind.__name__ == "_lru_cache_wrapper" or inner is None:
+                return True
+        if k >= outer and kind is FunctionType and is_own_module(value.__module__):
+            return True
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if is_a(value, (list, tuple, set, frozenset, deque)):
+            todo += _unlike(value)
+        elif is_a(value, dict):
+            todo += _unlike(value.values())
+        elif is_own_module(kind.__module__) and not is_a(value, type):
+            todo += _unlike(attributes_of(value).values())
+        if len(todo) > MOST_HELD:
+            return True
+    return False
+
+
+def _unlike(values: Iterable[Any]) -> list[Any]:
+    """Those that may hold others."""
+    return [value for value in values if type(value) not in ATOMS]
 
 
 def is_held(lock: Any) -> bool:
