@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from operator import attrgetter, methodcaller
 from time import perf_counter
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from allcores.ahead import Ahead
@@ -18,7 +20,9 @@ from allcores.engine.ways import Choice
 from allcores.entry.plans import locals_of
 from allcores.holders import NOBODY
 from allcores.loop import LoopReport
+from allcores.plan.handles import BY_NAME
 from allcores.plan.live import changed_objects, owners_of
+from allcores.plan.ownership import is_own_module
 from allcores.settings import Settings
 from allcores.sites import Reading, Site
 from allcores.skipping import Failure
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
     from allcores.build.watch import Watch
     from allcores.entry.resume import Resume
 
+BY_NAME_KINDS = (attrgetter, methodcaller)
+"""Objects that ask what they are given for something by its name."""
 ITEM = "the item"
 HOW_CHANGED = (
     "is changed by something that the loop calls, which reading it does not show; have that return "
@@ -171,9 +177,39 @@ class Looks:
             read = {path.partition(".")[0].removesuffix("()") for path in self.plan.work_reads}
             names = [n for n in names if n in read]
             beside = self.place.beside
+        elif self.gets_by_name(values):
+            beside = [*self.variables_elsewhere()]
         streams = [obj for obj in self.read_values(values) if is_stream(obj)]
         spared = [*streams, *self.own_streams()]
         return Outside(names, values, self.frame.f_globals, beside, spared, self.home())
+
+    def gets_by_name(self, values: dict[str, Any]) -> bool:
+        """Whether work asks objects for what it knows by name alone: it may come by any property."""
+        plan = self.plan
+        if plan.gets_by_name is None:
+            from allcores.build.reached import Reached
+
+            words = Reached.by_values(self.read_values(values)).names
+            for node in plan.work_nodes():
+                words |= {getattr(node, "id", ""), getattr(node, "attr", "")}
+            held = any(type(v) in BY_NAME_KINDS for v in self.read_values(values))
+            plan.gets_by_name = held or not words.isdisjoint(BY_NAME)
+        return plan.gets_by_name
+
+    def variables_elsewhere(self) -> Iterator[tuple[str, Any]]:
+        """What the program's modules hold, as far as the loop itself changes none of it."""
+        plan, home = self.plan, self.frame.f_globals
+        own = {*plan.parent_names, *plan.temporaries, *plan.varying, *plan.deleted}
+        own |= {path.partition(".")[0] for path in plan.changed}
+        for name, module in list(sys.modules.items()):
+            if type(module) is not ModuleType or not is_own_module(name):
+                continue
+            variables = vars(module)
+            if variables is not home:
+                yield name, variables
+        for name, value in home.items():
+            if name not in own and not name.startswith("__"):
+                yield name, value
 
     def look_at_fixed(
         self,

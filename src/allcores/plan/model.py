@@ -134,6 +134,9 @@ class Plan:
         self.caught = False
         """True when what the loop raises may be caught in the same function."""
 
+    gets_by_name: bool | None = None
+    """Whether work gets at attributes by names that are worked out; None: nobody has looked."""
+
     def work_nodes(self) -> Iterator[ast.AST]:
         """The nodes of the body that workers run."""
         todo: list[ast.AST] = list(self.node.body)

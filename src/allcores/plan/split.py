@@ -303,12 +303,32 @@ def _read(plan: Plan, chain: list[ast.AST], module: Module, reader: Statements) 
     reader.targets = set(plan.varying)
     reader.draws.own_streams, reader.draws.unmarked = plan.own_streams, not is_marked(node)
     _refuse_early(node, chain, module, reader, reader.live)
+    _refuse_modules_by_name(node, reader)
     ending = _fixpoint(node, reader)
     _fill(plan, node, reader, ending, reader.live)
     changed = any(MARK in root for root in (*reader.changed, *reader.maybe_changed))
     # Variables that are found by working an iteration again would see what it has written.
     again = plan.temporaries or plan.seeded
     return plan.verdict == "parallel" and not changed and not again and not plan.mirrors
+
+
+GIVE_MODULES = ("modules", "import_module", "__import__")
+
+
+def _refuse_modules_by_name(node: ast.For, reader: Statements) -> None:
+    """What is written to a module that `sys.modules` gives is a variable that others know by name."""
+    nodes = [n for statement in node.body for n in walk(statement)]
+    named = {n.attr for n in nodes if isinstance(n, ast.Attribute)}
+    named |= {n.id for n in nodes if isinstance(n, ast.Name)}
+    if named.isdisjoint(GIVE_MODULES):
+        return
+    stored = [n for n in nodes if isinstance(n, ast.Attribute) and not isinstance(n.ctx, ast.Load)]
+    stored += [n for n in nodes if isinstance(n, ast.Name) and n.id in ("setattr", "delattr")]  # type: ignore[misc]
+    if stored:
+        text = (
+            "a module that is found by its name may be changed; import it, and write its name here"
+        )
+        reader.refuse(stored[0], text)
 
 
 def _caught(node: ast.For | ast.AsyncFor, scope: ast.AST) -> bool:

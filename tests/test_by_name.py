@@ -1,0 +1,76 @@
+"""What is found by a name that is worked out, in another module than the loop's, is not missed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+STATE = "LOG = []\nN = 0\ndef get_n(): return N\n"
+MODELS = """
+import state
+class Star:
+    def __init__(self, name): self.name = name
+    @property
+    def logged(self):
+        state.LOG.append(self.name)
+        return self.name
+    def note(self, n):
+        state.N += n
+        return self.name
+"""
+PROGRAM = """
+import importlib, operator, sys
+import state
+from allcores import parallel
+from models import Star
+stars = [Star(k) for k in range(10)]
+name = "log" + "ged"
+g, m = operator.attrgetter("logged"), operator.methodcaller("note", 2)
+def by_getattr(star): return getattr(star, name)
+def by_getter(star): return operator.attrgetter(name)(star)
+def by_key(star): return sorted([star], key=operator.attrgetter("logged"))[0].name
+out = []
+for k, star in enumerate(stars) if PLAIN else parallel(enumerate(stars)):
+    BODY
+print(out, k, state.LOG, state.N)
+"""
+BODIES = [
+    "out.append(g(star))",
+    "out.append(m(star))",
+    "out.append(by_getattr(star))",
+    "out.append(by_getter(star))",
+    "out.append(by_key(star))",
+    "out.append(operator.attrgetter('logged')(star))",
+    "sys.modules['state'].N = k; out.append(state.get_n())",
+    "sys.modules.get('state').N = k; out.append(state.get_n())",
+    "importlib.import_module('state').N = k; out.append(state.get_n())",
+    "setattr(sys.modules['state'], 'N', k); out.append(state.get_n())",
+]
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_the_same_as_the_plain_loop(body: str, tmp_path: Path) -> None:
+    (tmp_path / "state.py").write_text(STATE)
+    (tmp_path / "models.py").write_text(textwrap.dedent(MODELS))
+    script = tmp_path / "script.py"
+    script.write_text(PROGRAM.replace("BODY", body).replace("PLAIN", "len(sys.argv) > 1"))
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, str(script), *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            cwd=tmp_path,
+            env={**os.environ, "ALLCORES_FORCE": "1", "ALLCORES_WORKERS": "2"},
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert run() == run("plainly")
