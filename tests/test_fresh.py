@@ -96,6 +96,29 @@ def test_the_loop_goes_on_natively_while_workers_start(tmp_path: Path) -> None:
     assert fresh(tmp_path, _flat(source), ALLCORES_FORCE="0").out == "True True\n"
 
 
+@pytest.mark.parametrize(
+    "first, setting",
+    [
+        ("", "dont_write_bytecode = True"),
+        ("stand_by()", "dont_write_bytecode = True"),
+        ("", "pycache_prefix = 'elsewhere'"),
+    ],
+)
+def test_bytecode_is_kept_where_the_program_keeps_it(
+    tmp_path: Path, first: str, setting: str
+) -> None:
+    (tmp_path / "helper.py").write_text("def double(x):\n    return 2 * x\n")
+    source = f"""
+    {first}
+    sys.{setting}
+    import helper
+    print(allcores.map(helper.double, range(6)), len(standby.all) > 0)
+    """
+    outcome = fresh(tmp_path, _flat(source), PYTHONDONTWRITEBYTECODE="")
+    assert outcome.out == "[0, 2, 4, 6, 8, 10] True\n"
+    assert not (tmp_path / "__pycache__").exists()
+
+
 def test_many_workers_are_started_bit_by_bit(tmp_path: Path) -> None:
     source = """
     def slower(x):

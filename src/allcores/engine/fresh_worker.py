@@ -37,11 +37,11 @@ SOON_NEEDED = ("allcores.build.job", "allcores.map_job", "cloudpickle", "threadp
 """Modules that jobs are made with; the last one sets an environment variable when it is imported."""
 
 
-def boot(sock: int, life: int, idle: float, modules: list[str]) -> None:
+def boot(sock: int, life: int, idle: float, prefix: str | None, modules: list[str]) -> None:
     """Where a clean interpreter begins.
 
-    sock, life: descriptors; idle: seconds without work after which it ends; modules: what work is
-    likely to import.
+    sock, life: descriptors; idle: seconds without work after which it ends; prefix: where the
+    program keeps bytecode; modules: what work is likely to import.
     """
     try:
         crew.in_worker = True
@@ -54,6 +54,7 @@ def boot(sock: int, life: int, idle: float, modules: list[str]) -> None:
             memory.go_first()
             for name in SOON_NEEDED:
                 importlib.import_module(name)
+            sys.pycache_prefix = prefix  # ours is there already, at its usual place
             for name in modules:
                 with contextlib.suppress(BaseException):
                     importlib.import_module(name)
@@ -205,6 +206,7 @@ def mapped(files: list[int], places: list[Place], kept: list[int]) -> list[memor
 def settle(told: dict[str, Any], limits: Limits) -> None:
     """Be as the program is now."""
     sys.argv[:] = told["argv"]
+    sys.dont_write_bytecode, sys.pycache_prefix = told["bytecode"]
     relay.beside_ipython = told["ipython"]
     for name in PASSED_OVER:
         number = getattr(signal, name, None)

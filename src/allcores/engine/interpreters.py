@@ -36,11 +36,12 @@ MOST_AT_ONCE = 2
 SET_BY_US = (b"KMP_DUPLICATE_LIB_OK", "KMP_DUPLICATE_LIB_OK")
 """Variables that are set when we look for pools of threads."""
 _BOOT = (
-    "import sys; sys.path[:] = {path!a}; "
-    "from allcores.engine.fresh_worker import boot; boot({sock}, {life}, {idle}, {modules!a})"
+    "sys.path[:] = {path!a}; "
+    "from allcores.engine.fresh_worker import boot; boot({sock}, {life}, {idle}, {prefix!a}, {modules!a})"
 )
 _LAZY = (
-    "import sys, types; m = types.ModuleType('allcores'); m.__path__ = {where!a}; "
+    "import sys, types; sys.dont_write_bytecode = {no_bytecode}; "
+    "m = types.ModuleType('allcores'); m.__path__ = {where!a}; "
     "sys.modules['allcores'] = m; "
 )
 
@@ -365,8 +366,9 @@ def _spawn(around: Surroundings, sock: int, life: int, modules: list[str]) -> in
     import subprocess
 
     where = list(sys.modules["allcores"].__path__)
-    boot = _LAZY.format(where=where) + _BOOT.format(
-        path=around.path, sock=sock, life=life, idle=IDLE_SECONDS, modules=modules
+    no_bytecode, prefix = _bytecode()
+    boot = _LAZY.format(where=where, no_bytecode=no_bytecode) + _BOOT.format(
+        path=around.path, sock=sock, life=life, idle=IDLE_SECONDS, prefix=prefix, modules=modules
     )
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     # What is said while modules are imported was said here already.
@@ -378,6 +380,15 @@ def _spawn(around: Surroundings, sock: int, life: int, modules: list[str]) -> in
     )
     process.returncode = 0  # it is ours to wait for
     return process.pid
+
+
+def _bytecode() -> tuple[bool, str | None]:
+    """Whether importing writes none, and where it goes.
+
+    Where the program writes none, workers must not either: a program that imports a file anew after
+    it was changed would be given what it was before, where size and time do not tell.
+    """
+    return bool(sys.dont_write_bytecode), sys.pycache_prefix
 
 
 def _refused(error: OSError) -> CannotFork:
@@ -401,6 +412,7 @@ def told() -> dict[str, Any]:
     digits: Any = getattr(sys, "get_int_max_str_digits", None)
     return {
         "argv": list(sys.argv),
+        "bytecode": _bytecode(),
         "handled": [int(number) for number in handled],
         "ignores_interrupt": signal.getsignal(signal.SIGINT) == signal.SIG_IGN,
         "recursion": sys.getrecursionlimit(),
