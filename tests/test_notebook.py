@@ -110,7 +110,11 @@ def test_the_notebook_of_the_recipe(tmp_path: Path) -> None:
         if cell.cell_type == "code" and not cell.metadata.get("varies"):
             assert said(cell) == saved[cell.id], cell.source
     last = [cell for cell in book.cells if cell.metadata.get("varies")][-1]
-    assert said(last).startswith("4732320\nallcores: my_loop.py:15  2,000 iterations")
+    told = ["allcores: my_loop.py:15  2,000 iterations"]
+    if os.environ.get("ALLCORES_ON") == "fresh":
+        # The loop may be over before clean interpreters have started.
+        told.append("allcores: no loop ran long enough for workers to gain anything\n")
+    assert said(last).startswith(tuple(f"4732320\n{text}" for text in told))
 
 
 def test_the_commands_of_the_notebook_are_those_of_the_page() -> None:

@@ -435,8 +435,10 @@ def test_what_nothing_tells_apart_has_no_journal_and_is_said(
     for _ in range(2):
         ran = programs.run(text)
         assert ran.replayed == 0 and [x for _, x in ran.names["out"]] == [0, 1, 4, 9]
-        [said] = ran.said
-        assert ("resume has no effect" in said) and why in said
+        # What cannot be told apart may not be sent to a clean interpreter, either, which is said too.
+        most = 2 if os.environ.get("ALLCORES_ON") == "fresh" else 1
+        assert 1 <= len(ran.said) <= most
+        assert all("resume has no effect" in said and why in said for said in ran.said)
     with pytest.raises(NotParallel, match="resume has no effect"):
         programs.run(text.replace("workers=2", "workers=2, strict=True"))
 
