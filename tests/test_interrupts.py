@@ -545,6 +545,7 @@ TWICE = """
     import os, signal, sys, time
     import allcores
     from allcores import parallel
+    from allcores.engine.interpreters import standby
     def work(x):
         until = time.monotonic() + 0.002
         while time.monotonic() < until:
@@ -559,6 +560,12 @@ TWICE = """
             out.append(y)
     def children():
         return open(f"/proc/self/task/{os.getpid()}/children").read()
+    def all_stand_by():
+        # Clean interpreters stay for the next loop, on purpose; none may still be at work.
+        with standby.lock:
+            waiting = standby.all == set(standby.idle)
+            standby.end_all()
+        return waiting
     def wait_for(name):
         # Not a line of input, which would be lost where an interrupt comes as it is read.
         while True:
@@ -583,7 +590,7 @@ TWICE = """
                 wait_for(f"on.{k}.{run.__name__}")
             fine = (
                 out == list(range(len(out))),
-                children() == "",
+                all_stand_by() and children() == "",
                 sorted(os.listdir("/proc/self/fd")) == before,
                 signal.getsignal(signal.SIGINT) is signal.default_int_handler,
             )
