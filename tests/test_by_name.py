@@ -63,8 +63,7 @@ def test_the_same_as_the_plain_loop(body: str, tmp_path: Path) -> None:
     def run(*arguments: str) -> str:
         done = subprocess.run(
             [sys.executable, str(script), *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             text=True,
             timeout=60,
             cwd=tmp_path,

@@ -11,6 +11,29 @@ import pytest
 from tests.same import assert_same, forced, run
 
 PROGRAMS = {
+    "results that leave out of a pickle what they keep": """
+class Model:
+    def __init__(self, k):
+        self.k, self.memo = k, {}
+    def __getstate__(self):
+        return {"k": self.k, "memo": {}}
+    def fit(self):
+        self.memo[self.k] = self.k**2
+        return self
+models = []
+for i in parallel(range(8)):
+    models.append(Model(i).fit())
+""",
+    "results that say nothing of their pickles themselves": """
+import dataclasses
+@dataclasses.dataclass(slots=True, frozen=True)
+class Point:
+    x: int
+    y: list
+points = []
+for i in parallel(range(8)):
+    points.append(Point(i, [i * i]))
+""",
     "sets of which a copy has another order": """
 made = []
 def some(k):

@@ -20,12 +20,15 @@ class Outside:
         beside: list[tuple[str, Any]],
         spared: list[Any],
         home: str,
+        elsewhere: list[tuple[str, Any]] | None = None,
     ) -> None:
         """names: those that work reads, of `values` or else of `namespace`. beside: what else it
         reads, by name. spared: what may change. home: the name of the loop's module.
+        elsewhere: what else the program holds, where work may come by any of it.
         """
         self.names, self.values, self.namespace = names, values, namespace
         self.beside, self.spared, self.home = beside, spared, home
+        self.elsewhere = elsewhere or []
 
     def roots(self) -> list[tuple[str, Any]]:
         """Names and values."""
@@ -36,6 +39,11 @@ class Outside:
         self, apart: frozenset[str], spared: Iterable[Any] = (), loose: Iterable[Any] = ()
     ) -> Watch:
         """A look at what all of it holds now. What may change: as for `Watch`."""
-        return Watch(
-            self.roots(), apart, spared=[*self.spared, *spared], loose=loose, home=self.home
-        )
+        spared = [*self.spared, *spared]
+        watch = Watch(self.roots(), apart, spared=spared, loose=loose, home=self.home)
+        if self.elsewhere:
+            # Apart, for so much may be elsewhere that little room would be left for the rest.
+            watch.elsewhere = Watch(
+                self.elsewhere, apart, spared=spared, loose=loose, home=self.home, data_only=True
+            )
+        return watch

@@ -89,7 +89,12 @@ def parts_of(job: LoopJob, sender: Sender) -> Parts:
         (job.global_names, job.passing_names, sorted(job.kept)),
         job.traced,
         (job.watched.streams, job.watched.but),
-        (names, list(map(sender.named_value, outside.beside)), outside.spared, outside.home),
+        (
+            names,
+            list(map(sender.named_value, [*outside.beside, *outside.elsewhere])),
+            outside.spared,
+            outside.home,
+        ),
         job.streams.streams if job.streams is not None else None,
         job.first,
         job.on_error,

@@ -18,6 +18,7 @@ from typing import Any
 
 from allcores.engine.wire import travels_as_view
 from allcores.plan.kinds import is_a
+from allcores.plan.ownership import is_own_module
 from allcores.plan.reach import reachable
 
 ATOMS: frozenset[type] = frozenset(
@@ -58,8 +59,8 @@ NUMPY_NUMBERS = (
 _with_numpy: list[frozenset[type]] = []
 UNCOUNTED = (tuple, frozenset)
 WHY_STUCK = (
-    "a result is, or holds, something that is kept elsewhere as well, or a set that a copy would put "
-    "in another order"
+    "a result is, or holds, something that is kept elsewhere as well, a set that a copy would put "
+    "in another order, or an object whose `__getstate__` says what a copy has"
 )
 HASHED_AS_BYTES = (str, bytes)
 RANDOM_HASHES = bool(
@@ -146,6 +147,18 @@ def is_order_of_a_set(order: list[Any]) -> bool:
     return all(map(operator.is_, order, set(order)))
 
 
+def leaves_out(kind: Any) -> bool:
+    """Whether a class of the program's says itself what a pickle has of its objects.
+
+    That is often less than there is: a cache is dropped, so that a copy would not be as good.
+    """
+    if kind.__getstate__ is object.__getstate__:
+        return False
+    found = next(vars(c)["__getstate__"] for c in kind.__mro__ if "__getstate__" in vars(c))
+    # Those that `dataclass` and the like write leave nothing out.
+    return is_own_module(getattr(found, "__globals__", {}).get("__name__", ""))
+
+
 MOST_REACHED = 100_000
 """So many objects of a value are looked at for sets."""
 
@@ -202,6 +215,9 @@ class _Walk:
             if f"{kind.__module__}.{kind.__qualname__}" in IMMUTABLE:
                 continue
             if is_a(obj, (set, frozenset)) and not keeps_order(obj):
+                self.bad(index)
+                continue
+            if leaves_out(kind):
                 self.bad(index)
                 continue
             edges[key] = 1

@@ -95,6 +95,8 @@ class Watch:
         of which only what they hold themselves may change.
         """
         self.apart, self.home = apart, home
+        self.elsewhere: Watch | None = None
+        """Looks at more, when nothing has changed here."""
         self.settings = None if data_only else Settings()
         self.data_only = data_only
         self.roots = list(roots)
@@ -168,6 +170,13 @@ class Watch:
 
     def change(self) -> Change | None:
         """What was found to have changed."""
+        found = self.change_here()
+        if found is None and self.elsewhere is not None:
+            return self.elsewhere.change()
+        return found
+
+    def change_here(self) -> Change | None:
+        """As `change`, not counting what is elsewhere."""
         setting = self.settings.changed() if self.settings is not None else None
         if setting is not None:
             return Change(setting, "")

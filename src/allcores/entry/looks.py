@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from operator import attrgetter, methodcaller
 from time import perf_counter
 from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ from allcores.engine.ways import Choice
 from allcores.entry.plans import locals_of
 from allcores.holders import NOBODY
 from allcores.loop import LoopReport
-from allcores.plan.handles import BY_NAME
+from allcores.plan.computed_names import BY_NAME_KINDS, asks_by_name, function_asks_by_name
 from allcores.plan.live import changed_objects, owners_of
 from allcores.plan.ownership import is_own_module
 from allcores.settings import Settings
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
     from allcores.build.watch import Watch
     from allcores.entry.resume import Resume
 
-BY_NAME_KINDS = (attrgetter, methodcaller)
-"""Objects that ask what they are given for something by its name."""
 ITEM = "the item"
 HOW_CHANGED = (
     "is changed by something that the loop calls, which reading it does not show; have that return "
@@ -172,16 +169,18 @@ class Looks:
 
         names = sorted(self.plan.outer_reads - self.plan.parent_names)
         beside: list[tuple[str, Any]] = []
+        elsewhere: list[tuple[str, Any]] = []
         if self.place is not None:
             # What only commits read may hold the items, which workers change.
             read = {path.partition(".")[0].removesuffix("()") for path in self.plan.work_reads}
             names = [n for n in names if n in read]
             beside = self.place.beside
         elif self.gets_by_name(values):
-            beside = [*self.variables_elsewhere()]
+            elsewhere = [*self.variables_elsewhere()]
         streams = [obj for obj in self.read_values(values) if is_stream(obj)]
         spared = [*streams, *self.own_streams()]
-        return Outside(names, values, self.frame.f_globals, beside, spared, self.home())
+        namespace = self.frame.f_globals
+        return Outside(names, values, namespace, beside, spared, self.home(), elsewhere)
 
     def gets_by_name(self, values: dict[str, Any]) -> bool:
         """Whether work asks objects for what it knows by name alone: it may come by any property."""
@@ -189,11 +188,13 @@ class Looks:
         if plan.gets_by_name is None:
             from allcores.build.reached import Reached
 
-            words = Reached.by_values(self.read_values(values)).names
-            for node in plan.work_nodes():
-                words |= {getattr(node, "id", ""), getattr(node, "attr", "")}
-            held = any(type(v) in BY_NAME_KINDS for v in self.read_values(values))
-            plan.gets_by_name = held or not words.isdisjoint(BY_NAME)
+            read = self.read_values(values)
+            called = Reached.by_values(read).functions.values()
+            plan.gets_by_name = (
+                any(type(value) in BY_NAME_KINDS for value in read)
+                or asks_by_name(plan.work_nodes())
+                or any(map(function_asks_by_name, called))
+            )
         return plan.gets_by_name
 
     def variables_elsewhere(self) -> Iterator[tuple[str, Any]]:

@@ -1,0 +1,48 @@
+"""Code that asks objects for attributes by names that are worked out, or told to `operator`."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from operator import attrgetter, methodcaller
+from types import FunctionType
+
+from allcores.plan.callables import find_function, find_lambda, module_of
+from allcores.plan.names import walk
+
+BY_NAME_KINDS = (attrgetter, methodcaller)
+"""Objects that ask what they are given for something by its name."""
+ASK = frozenset({"getattr", "hasattr"})
+MAKE = frozenset({"attrgetter", "methodcaller"})
+
+
+def asks_by_name(nodes: Iterable[ast.AST]) -> bool:
+    """Whether the names of attributes are worked out here. Those that stand there are read."""
+    return any(map(_asks, nodes))
+
+
+def _asks(node: ast.AST) -> bool:
+    name = getattr(node, "attr", None) or getattr(node, "id", None)
+    if name in MAKE:
+        return True
+    if not isinstance(node, ast.Call) or getattr(node.func, "id", None) not in ASK:
+        return False
+    return len(node.args) < 2 or not isinstance(node.args[1], ast.Constant)
+
+
+def function_asks_by_name(function: FunctionType) -> bool:
+    """As `asks_by_name`, of a function; one without source does if it mentions what asks."""
+    code = function.__code__
+    if (ASK | MAKE).isdisjoint(code.co_names) and not any(map(_is_code, code.co_consts)):
+        return False
+    module = module_of(code.co_filename, function.__globals__)
+    node: ast.AST | None = None
+    if module is not None:
+        node, _ = find_function(module, code.co_name, code.co_firstlineno)
+        if node is None and code.co_name == "<lambda>":
+            node, _ = find_lambda(module, function)
+    return True if node is None else asks_by_name(walk(node))
+
+
+def _is_code(value: object) -> bool:
+    return isinstance(value, type(function_asks_by_name.__code__))
