@@ -23,8 +23,8 @@ for _name in ("WORKERS", "ON", "STRICT", "FORCE", "RESUME"):
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-collect_ignore = ["shipped"]
-"""Modules that are imported by the programs of `test_ship.py`."""
+collect_ignore = ["shipped", "elsewhere"]
+"""Modules that are imported by the programs of `test_ship.py` and `test_elsewhere.py`."""
 TOOLS = {"test_convert.py", "test_find.py", "test_verify.py"}
 
 
