@@ -259,7 +259,9 @@ def test_closing_imap_stops_the_workers(tmp_path: Path) -> None:
 
     results = allcores.imap(work, range(10), chunk=1)
     assert next(results) == 0
-    wait_for(lambda: len(os.listdir(tmp_path)) == 2)
+    # A clean interpreter that is ready later begins when the next result is asked for.
+    begun = 1 if os.environ.get("ALLCORES_ON") == "fresh" else 2
+    wait_for(lambda: len(os.listdir(tmp_path)) >= begun)
     results.close()  # type: ignore[attr-defined]
     for name in os.listdir(tmp_path):
         assert not Path(f"/proc/{name}").exists()

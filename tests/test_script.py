@@ -647,7 +647,9 @@ def test_names_that_a_called_function_imports_from_its_own_package(tmp_path: Pat
         "from package import loops, runtime\nprint(loops.run(), runtime.calls)\n"
     )
     ours = python(
-        *"-m allcores run --force --workers 2 --include package main.py".split(), cwd=tmp_path
+        *"-m allcores run --force --workers 2 --include package main.py".split(),
+        cwd=tmp_path,
+        ALLCORES_ON="fork",  # so few iterations are done before others are ready
     )
     assert ours.out == python("main.py", cwd=tmp_path).out
     assert ours.err.startswith("allcores: package/loops.py:10  6 iterations")
