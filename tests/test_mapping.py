@@ -41,12 +41,12 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def nobody_is_left() -> Iterator[None]:
-    # Clean interpreters of earlier tests that have ended are noticed when somebody looks.
+    yield
+    # Clean interpreters that have ended, idle for long, are noticed when somebody looks.
     if "allcores.engine.interpreters" in sys.modules:
         standby = sys.modules["allcores.engine.interpreters"].standby
         with standby.lock:
             standby.look()
-    yield
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     said = [Path(f"/proc/{child}/cmdline").read_text() for child in children]
     # Clean interpreters stay for the next loop.

@@ -86,6 +86,7 @@ def pool() -> Iterator[Pool]:
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
     """After each test: no thread, no child process, no descriptor more than before."""
+    standby.end_all()  # those of other files' loops
     gc.collect()
     descriptors = len(os.listdir("/proc/self/fd"))
     yield

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from allcores.ahead import Ahead
 from allcores.build.job import LoopJob
+from allcores.build.reached import Reached
 from allcores.contest import Contest
 from allcores.engine import per_worker
 from allcores.engine.interrupts import Interrupts
@@ -186,8 +187,6 @@ class Looks:
         """Whether work asks objects for what it knows by name alone: it may come by any property."""
         plan = self.plan
         if plan.gets_by_name is None:
-            from allcores.build.reached import Reached
-
             read = self.read_values(values)
             called = Reached.by_values(read).functions.values()
             plan.gets_by_name = (
