@@ -43,7 +43,7 @@ WRITES_FILES = frozenset(
 )
 FOUND_LATE = frozenset(
     """methodcaller attrgetter getattr setattr delattr vars globals locals eval exec modules
-    import_module __import__ __dict__ __getattribute__ __getattr__ compile""".split()
+    import_module __import__ __dict__ __getattribute__ __getattr__""".split()
 )
 """What gets at functions and objects by names that are worked out: it is not known what they are."""
 MOST_HELD = 10_000
