@@ -13,8 +13,19 @@ import pytest
 STATE = "LOG = []\nN = 0\ndef get_n(): return N\n"
 MODELS = """
 import state
+def kept(name): kept.calls.append(name)
+kept.calls = []
 class Star:
+    count = 0
     def __init__(self, name): self.name = name
+    @property
+    def counted(self):
+        type(self).count += 1
+        return self.name
+    @property
+    def kept(self):
+        kept(self.name)
+        return self.name
     @property
     def logged(self):
         state.LOG.append(self.name)
@@ -27,22 +38,26 @@ PROGRAM = """
 import importlib, operator, sys
 import state
 from allcores import parallel
-from models import Star
+from models import Star, kept
 stars = [Star(k) for k in range(10)]
 name = "log" + "ged"
 g, m = operator.attrgetter("logged"), operator.methodcaller("note", 2)
 def by_getattr(star): return getattr(star, name)
+def by_class(star): return getattr(star, "coun" + "ted")
+def by_function(star): return getattr(star, "ke" + "pt")
 def by_getter(star): return operator.attrgetter(name)(star)
 def by_key(star): return sorted([star], key=operator.attrgetter("logged"))[0].name
 out = []
 for k, star in enumerate(stars) if PLAIN else parallel(enumerate(stars)):
     BODY
-print(out, k, state.LOG, state.N)
+print(out, k, state.LOG, state.N, Star.count, kept.calls)
 """
 BODIES = [
     "out.append(g(star))",
     "out.append(m(star))",
     "out.append(by_getattr(star))",
+    "out.append(by_class(star))",
+    "out.append(by_function(star))",
     "out.append(by_getter(star))",
     "out.append(by_key(star))",
     "out.append(operator.attrgetter('logged')(star))",

@@ -8,6 +8,9 @@ from typing import Any
 from allcores.build.watch import Watch
 from allcores.engine.randomness import is_stream
 
+MOST_ELSEWHERE = 5000
+"""So many objects are looked at that work may come by, though it does not say so."""
+
 
 class Outside:
     """Where looks at what iterations should leave alone begin."""
@@ -44,6 +47,6 @@ class Outside:
         if self.elsewhere:
             # Apart, for so much may be elsewhere that little room would be left for the rest.
             watch.elsewhere = Watch(
-                self.elsewhere, apart, spared=spared, loose=loose, home=self.home, data_only=True
+                self.elsewhere, apart, MOST_ELSEWHERE, spared=spared, loose=loose, home=self.home
             )
         return watch

@@ -42,8 +42,9 @@ class Parts(NamedTuple):
     traced: bool
     shared: tuple[list[Any], list[Any]]
     """The streams that iterations have in common, and those that may change."""
-    outside: tuple[list[str], list[Any], list[Any], str]
-    """The names that looks begin at, what else work reads, what may change, the module's name."""
+    outside: tuple[list[str], list[Any], list[Any], str, list[Any]]
+    """The names that looks begin at, what else work reads, what may change, the module's name, and
+    what is elsewhere."""
     streams: Any
     first: int
     on_error: str
@@ -91,9 +92,10 @@ def parts_of(job: LoopJob, sender: Sender) -> Parts:
         (job.watched.streams, job.watched.but),
         (
             names,
-            list(map(sender.named_value, [*outside.beside, *outside.elsewhere])),
+            list(map(sender.named_value, outside.beside)),
             outside.spared,
             outside.home,
+            list(map(sender.named_value, outside.elsewhere)),
         ),
         job.streams.streams if job.streams is not None else None,
         job.first,
@@ -140,7 +142,7 @@ def made_of(sent: tuple[Any, ...]) -> LoopJob:
     values = {**dict.fromkeys(parts.arguments), **parts.values}
     functions = code.bind(variables, values, helpers)
     arrival.here.codes.append((functions.work.__code__, variables))
-    names, beside, spared, home = parts.outside
+    names, beside, spared, home, elsewhere = parts.outside
     job = (LoopJob if place is None else place.job)(
         functions,
         variables,
@@ -149,7 +151,7 @@ def made_of(sent: tuple[Any, ...]) -> LoopJob:
         set(parts.names[2]),
         parts.traced,
         SharedStreams(*parts.shared),
-        Outside(names, values, variables, beside, spared, home),
+        Outside(names, values, variables, beside, spared, home, elsewhere),
         OwnStreams.of(parts.streams) if parts.streams is not None else None,
         parts.first,
         parts.on_error,

@@ -108,7 +108,7 @@ class Watch:
         self.variables: dict[int, tuple[dict[str, Any], set[str]]] = {}
         self.seen = {id(obj): obj for obj in spared}
         self.loose = {id(obj): obj for obj in loose}
-        self.most, self.parts, self.room = most, MOST_PARTS, ROOM
+        self.most, self.parts, self.room = most, max(MOST_PARTS, 10 * most), ROOM
         self.search()
         self.dicts = [obj for obj in self.group if issubclass(type(obj), dict)]
         self.spaces = [_Variables(*found) for found in self.variables.values()]
