@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
 import pytest
+
+from sessions import run
 
 STATE = "LOG = []\nN = 0\ndef get_n(): return N\n"
 MODELS = """
@@ -72,19 +71,9 @@ BODIES = [
 def test_the_same_as_the_plain_loop(body: str, tmp_path: Path) -> None:
     (tmp_path / "state.py").write_text(STATE)
     (tmp_path / "models.py").write_text(textwrap.dedent(MODELS))
-    script = tmp_path / "script.py"
-    script.write_text(PROGRAM.replace("BODY", body).replace("PLAIN", "len(sys.argv) > 1"))
-
-    def run(*arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, str(script), *arguments],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            cwd=tmp_path,
-            env={**os.environ, "ALLCORES_FORCE": "1", "ALLCORES_WORKERS": "2"},
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    assert run() == run("plainly")
+    text = PROGRAM.replace("BODY", body)
+    plain = run(tmp_path, text.replace("PLAIN", "True"))
+    forced = {"ALLCORES_FORCE": "1", "ALLCORES_WORKERS": "2"}
+    ours = run(tmp_path, text.replace("PLAIN", "False"), **forced)
+    assert (plain.code, plain.err) == (0, "")
+    assert (ours.code, ours.out) == (0, plain.out)

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -186,33 +187,36 @@ def holds_functions(values: Iterable[Any]) -> bool:
 
     Two threads may see each other's changes by these even where each puts them back.
     """
-    todo = list(values)
-    outer, seen = len(todo), set[int]()
-    for k, value in enumerate(todo):
-        kind = type(value)
-        if kind is MethodType or kind.__name__ in ("_lru_cache_wrapper", "partial"):
-            inner = getattr(value, "__func__", None) or getattr(value, "func", None)
-            if k >= outer or kind.__name__ == "_lru_cache_wrapper" or inner is None:
-                return True
-        if k >= outer and kind is FunctionType and is_own_module(value.__module__):
+    todo = [(value, False) for value in values]
+    seen = set[int]()
+    for value, inside in todo:
+        if type(value).__name__ == "_lru_cache_wrapper" or (inside and _is_function(value)):
             return True
         if id(value) in seen:
             continue
         seen.add(id(value))
-        if is_a(value, (list, tuple, set, frozenset, deque)):
-            todo += _unlike(value)
-        elif is_a(value, dict):
-            todo += _unlike(value.values())
-        elif is_own_module(kind.__module__) and not is_a(value, type):
-            todo += _unlike(attributes_of(value).values())
+        todo += [(part, True) for part in _parts(value) if type(part) not in ATOMS]
         if len(todo) > MOST_HELD:
             return True
     return False
 
 
-def _unlike(values: Iterable[Any]) -> list[Any]:
-    """Those that may hold others."""
-    return [value for value in values if type(value) not in ATOMS]
+def _is_function(value: Any) -> bool:
+    """Whether this is a function of the program, or may call one."""
+    if type(value) is FunctionType:
+        return is_own_module(value.__module__)
+    return type(value) in (MethodType, partial)
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    """What a container, or an object of the program's own classes, holds."""
+    if is_a(value, (list, tuple, set, frozenset, deque)):
+        return list(value)
+    if is_a(value, dict):
+        return list(value.values())
+    if is_own_module(type(value).__module__) and not is_a(value, type):
+        return list(attributes_of(value).values())
+    return ()
 
 
 def is_held(lock: Any) -> bool:

@@ -81,12 +81,7 @@ class Callables:
         """What a function's source shows, or its bytecode where there is none."""
         code = function.__code__
         module = module_of(code.co_filename, function.__globals__)
-        node: ast.FunctionDef | None = None
-        chain: list[ast.AST] = []
-        if module is not None:
-            node, chain = find_function(module, code.co_name, code.co_firstlineno)
-            if node is None and code.co_name == "<lambda>":
-                node, chain = find_lambda(module, function)
+        node, chain = (None, []) if module is None else definition_of(module, function)
         cells = cells_of(function)
         if module is None or node is None:
             from allcores.plan.unsourced import summary_without_source
@@ -352,6 +347,17 @@ def module_of(filename: str, namespace: dict[str, Any]) -> Module | None:
         except (SyntaxError, ValueError):
             _modules[filename] = None
     return _modules[filename]
+
+
+def definition_of(
+    module: Module, function: FunctionType
+) -> tuple[ast.FunctionDef | None, list[ast.AST]]:
+    """The `def` of a function or lambda, with the scopes around it and itself."""
+    code = function.__code__
+    node, chain = find_function(module, code.co_name, code.co_firstlineno)
+    if node is None and code.co_name == "<lambda>":
+        return find_lambda(module, function)
+    return node, chain
 
 
 def find_function(

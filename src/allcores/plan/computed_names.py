@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from operator import attrgetter, methodcaller
 from types import FunctionType
 
-from allcores.plan.callables import find_function, find_lambda, module_of
+from allcores.plan.callables import definition_of, module_of
+from allcores.plan.handles import BY_NAME
 from allcores.plan.names import walk
 
 BY_NAME_KINDS = (attrgetter, methodcaller)
 """Objects that ask what they are given for something by its name."""
-ASK = frozenset({"getattr", "hasattr"})
-MAKE = frozenset({"attrgetter", "methodcaller"})
+MAKE = frozenset(kind.__name__ for kind in BY_NAME_KINDS)
+ASK = BY_NAME - MAKE
 
 
 def asks_by_name(nodes: Iterable[ast.AST]) -> bool:
@@ -33,14 +34,10 @@ def _asks(node: ast.AST) -> bool:
 def function_asks_by_name(function: FunctionType) -> bool:
     """As `asks_by_name`, of a function; one without source does if it mentions what asks."""
     code = function.__code__
-    if (ASK | MAKE).isdisjoint(code.co_names) and not any(map(_is_code, code.co_consts)):
+    if BY_NAME.isdisjoint(code.co_names) and not any(map(_is_code, code.co_consts)):
         return False
     module = module_of(code.co_filename, function.__globals__)
-    node: ast.AST | None = None
-    if module is not None:
-        node, _ = find_function(module, code.co_name, code.co_firstlineno)
-        if node is None and code.co_name == "<lambda>":
-            node, _ = find_lambda(module, function)
+    node = None if module is None else definition_of(module, function)[0]
     return True if node is None else asks_by_name(walk(node))
 
 

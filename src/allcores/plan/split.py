@@ -303,7 +303,6 @@ def _read(plan: Plan, chain: list[ast.AST], module: Module, reader: Statements) 
     reader.targets = set(plan.varying)
     reader.draws.own_streams, reader.draws.unmarked = plan.own_streams, not is_marked(node)
     _refuse_early(node, chain, module, reader, reader.live)
-    _refuse_modules_by_name(node, reader)
     ending = _fixpoint(node, reader)
     _fill(plan, node, reader, ending, reader.live)
     changed = any(MARK in root for root in (*reader.changed, *reader.maybe_changed))
@@ -374,6 +373,7 @@ def _refuse_early(
     node: ast.For, chain: list[ast.AST], module: Module, reader: Statements, live: set[str]
 ) -> None:
     """Reasons that need no reading of the body."""
+    _refuse_modules_by_name(node, reader)
     if in_class_body(chain):
         reader.refuse(node, "the loop stands in a class body; put it into a function")
     for t in walk(node.target):
