@@ -189,7 +189,7 @@ EVERYTHING = """
         for x in parallel(range(4), resume=kept, workers=2):
             note(x)
             y = scale(x) + helper.shift(x) + const + model.predict(x) + closure(x) + local
-            out.append(y + with_default(x) + cached(x) + part(x) + table["f"](x) + 19)
+            out.append(y + with_default(x) + cached(x) + part(x) + table["f"](x) + 19 + UNIT)
         return out
     out = main()
 """
@@ -200,6 +200,8 @@ HELPER = """
         return shift(x) + LIMIT
     def shift(x):
         return other.base(x) + 1
+    import builtins
+    builtins.UNIT = 37
 """
 OTHER = """
     def base(x):
@@ -222,6 +224,7 @@ CHANGES = {
     "plus=4": ("plus=5", "the value of `program.part`"),
     "x - 13": ("x - 14", "the value of `program.table`"),
     "LIMIT = 23": ("LIMIT = 24", "the value of `helper.LIMIT`"),
+    "UNIT = 37": ("UNIT = 38", "the value of `builtins.UNIT`"),
     "base(x) + 1": ("base(x) + 2", "`helper.shift` at helper.py:6"),
     "x * 29": ("x * 30", "`other.base` at other.py:2"),
 }

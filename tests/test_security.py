@@ -61,6 +61,8 @@ def files(pid: int) -> list[str]:
         if name.startswith(("/proc", "/dev/null", "/dev/pts", "socket:", "pipe:", "anon_inode:")):
             continue
         mode = stat.S_IMODE(os.stat(f"/proc/{pid}/fd/{fd}").st_mode)
+        if name == os.getcwd():
+            continue  # clean interpreters are told by a descriptor where the program is
         if not name.startswith("/memfd:") or mode & 0o077:
             found.append(f"{name} {mode:o}")
     return found

@@ -4,6 +4,7 @@ Run as a script: each case runs a plain loop and the same in fresh workers, and 
 """
 
 import abc
+import builtins
 import calendar
 import collections
 import collections.abc
@@ -25,6 +26,7 @@ import os
 import random
 import re
 import sys
+import textwrap
 import threading
 import types
 import typing
@@ -589,6 +591,27 @@ def function_of_a_library_by_another():
     math.sqrt = math.cbrt
     yield helper.rooted
     math.sqrt = old
+
+
+@case
+def names_among_builtins():
+    builtins.FACTOR, builtins.least, builtins._ = 3, min, helper.divided
+
+    def work(x):
+        try:
+            return least(FACTOR, x) + _(x)
+        except NameError:
+            return None
+
+    yield work
+    del builtins.FACTOR, builtins.least, builtins._
+
+
+@case
+def what_another_library_has_put_among_builtins():
+    builtins.dedented = textwrap.dedent
+    yield lambda x: dedented(f"  {x}")  # noqa: F821
+    del builtins.dedented
 
 
 @case

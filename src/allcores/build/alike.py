@@ -30,6 +30,7 @@ from allcores.build.made_of import (
     name_at_home,
     where,
 )
+from allcores.engine import orphans
 from allcores.engine.functions import global_names
 from allcores.engine.interpreters import same_hashes
 from allcores.engine.shipment import CannotShip
@@ -122,6 +123,10 @@ class Alike(MadeOf):
         if (namespace.get("__name__"), name) not in self.sent:
             super().reach_global(namespace, name, code)
 
+    def reach_builtin(self, name: str, value: Any) -> None:
+        if ("builtins", name) not in self.sent:
+            super().reach_builtin(name, value)
+
     def reach_import(self, namespace: dict[str, Any], name: str, code: Any) -> None:
         if not is_a(sys.modules.get(name, sys), ModuleType):
             return  # it is sent
@@ -135,7 +140,9 @@ class Alike(MadeOf):
         for name, module in self.libraries.items():
             top = name.partition(".")[0]
             for attribute in self.mentioned.intersection(vars(module)):
-                value = vars(module)[attribute]
+                if (name, attribute) in self.sent:
+                    continue
+                value = orphans.original(vars(module)[attribute])
                 kind = type(value)
                 if not (issubclass(kind, _CODE) or kind.__name__ in _CALLED) or is_own(value):
                     continue
@@ -261,6 +268,8 @@ def compare(then: dict[str, tuple[str, str]], now: Alike) -> None:
         return
     # What is no variable itself may differ for what it holds.
     inner = [n for n in other if not n.isdigit()] or other
+    # What is missing may be come by through variables that are, and be found with these.
+    inner = [n for n in inner if n in now.found or _variable(n)] or inner
     variables = [found for found in map(_variable, inner) if found is not None]
     name = min(inner, key=lambda n: (not then[n][1].startswith(VALUE), n))
     what = then[name][1].removeprefix(VALUE)

@@ -226,8 +226,12 @@ class MadeOf(Values):
             self.later(
                 (id(namespace), name), f"{module}.{name}", f"`{name}`", lambda: (b"unbound",)
             )
-        elif not _is_plain_builtin(builtins[name]):
-            self.add_value(f"builtins.{name}", builtins[name])
+        elif not _is_of_python(name, builtins[name]):
+            self.reach_builtin(name, builtins[name])
+
+    def reach_builtin(self, name: str, value: Any) -> None:
+        """What code finds among the builtins, and Python has not put there."""
+        self.add_value(f"builtins.{name}", value)
 
     def reach_import(self, namespace: dict[str, Any], name: str, code: Any) -> None:
         package = namespace.get("__package__") or namespace.get("__name__") or ""
@@ -377,10 +381,15 @@ def imported_by(code: types.CodeType) -> frozenset[str]:
     return frozenset(found).union(*inner)
 
 
-def _is_plain_builtin(value: Any) -> bool:
-    constant = value is NotImplemented or value is ... or type(value) in _PLAIN
-    made_in_c = is_a(value, (types.BuiltinFunctionType, type)) and not is_own(value)
-    return constant or made_in_c
+def _is_of_python(name: str, value: Any) -> bool:
+    """Whether this is what any Python has among its builtins under this name."""
+    if is_a(value, (types.BuiltinFunctionType, type)) and not is_own(value):
+        return value.__name__ == name or value is OSError
+    return name in _CONSTANTS and (value is NotImplemented or value is ... or type(value) in _PLAIN)
+
+
+_CONSTANTS = frozenset("None True False NotImplemented Ellipsis __debug__ __name__ __doc__".split())
+"""Builtins that are neither functions nor types; `__doc__` is that of a module without one."""
 
 
 def bytes_of(file: str) -> bytes:
