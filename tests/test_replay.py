@@ -520,3 +520,41 @@ def test_streams_logging_and_shutdown_of_a_script(tmp_path: Path) -> None:
     ours = program(text.replace("MARK", "parallel"), tmp_path)
     assert ours == program(text.replace("MARK", ""), tmp_path)
     assert ours.count("WARNING:root:log") == 6
+
+
+def test_what_has_warnings_forgotten_does_not_have_work_done_again(tmp_path: Path) -> None:
+    """`subprocess` uses `catch_warnings` to find a program: each is to be run once."""
+    path = str(tmp_path / "done")
+
+    def step(k: int) -> int:
+        os.get_exec_path({"PATH": "/bin"})
+        with open(path, "a") as file:
+            file.write(f"{k}\n")
+        return k
+
+    done = []
+    with forced(WORKERS="2"):
+        for k in parallel(range(6)):
+            done.append(step(k))
+    assert done == list(range(6))
+    assert sorted(Path(path).read_text().split()) == [str(k) for k in range(6)]
+
+
+def test_commits_warn_again_where_work_has_warnings_forgotten() -> None:
+    assert_same(
+        """
+import os, warnings
+def old(x):
+    os.get_exec_path({"PATH": "/bin"})
+    return x * x
+with warnings.catch_warnings(record=True) as got:
+    warnings.simplefilter("default")
+    out = []
+    for x in parallel(range(6)):
+        y = old(x)
+        warnings.warn("slow", UserWarning)
+        out.append(y)
+got = [(str(w.message), w.lineno) for w in got]
+""",
+        "parallel",
+    )

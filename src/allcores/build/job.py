@@ -16,7 +16,7 @@ from allcores.engine.job import LEFT, NOT_KEPT, Cut, Skipped
 from allcores.engine.memory import passed
 from allcores.engine.own_streams import OwnStreams
 from allcores.engine.randomness import SharedStreams, new_clock_sequence
-from allcores.engine.relay import Relay, put_out
+from allcores.engine.relay import FORGET, Relay, put_out
 from allcores.engine.shipment import Shippable
 from allcores.engine.wire import encode
 from allcores.plan.kinds import is_a
@@ -45,6 +45,8 @@ BOUND = "<bound>"
 """And that for which of the temporaries in `LoopJob.kept` each iteration has bound."""
 UNSURE = "<unsure>"
 """And that which says that some of the names may be bound by an iteration that is not sent only."""
+FORGOT = "<warnings forgotten>"
+"""And that which says that warnings once shown may be shown again: `catch_warnings` was used."""
 ALONE = _calibrate()
 """The reference count of an object that one variable holds, as a helper sees it."""
 
@@ -144,6 +146,8 @@ class LoopJob(Shippable):
         self.changes_items = False
         """Whether work may change the items that it is given: somebody brings the changes home."""
         self.flags: Flags
+        self.forgot = False
+        """Whether the chunk has had warnings forgotten that were shown once, and said nothing else."""
         self.code: Code
         self.values: dict[str, Any]
         """What the functions were made of: code and the values of variables around the loop."""
@@ -276,6 +280,8 @@ class LoopJob(Shippable):
         raised = self.flags.raised_since()
         if raised:
             apart[FLAGS] = raised
+        if self.forgot:
+            self.forgot, apart[FORGOT] = False, True
         if self.bound is not None:
             apart[BOUND] = self.bound[: len(results)]
         return ({**(extra or {}), **apart} if apart else extra), more
@@ -315,7 +321,7 @@ class LoopJob(Shippable):
     def lighten(self, extra: Any, empty: bool) -> Any:
         if not extra:
             return extra
-        apart = {name: extra.pop(name) for name in (FLAGS, BOUND, UNSURE) if name in extra}
+        apart = {name: extra.pop(name) for name in (FLAGS, BOUND, FORGOT, UNSURE) if name in extra}
         left_out = list(extra.pop("", ()))
         stuck = [name for name, value in extra.items() if empty or not _encodes(value)]
         # What a stuck one shares with others must still be shared, so that all are found anew.
@@ -392,9 +398,13 @@ class LoopJob(Shippable):
             self.relay.take()
             return Cut(0, "unshippable", odd)
         if self.relay.pieces:
-            self.relay.take()
+            said = self.relay.take()
             if not self.traced:
-                return Cut(0, "spilled")
+                # Libraries use `catch_warnings` at every turn, as `subprocess` does. What work has
+                # done outside the program is not to be done once more for that.
+                if any(number != FORGET for number, _ in said):
+                    return Cut(0, "spilled")
+                self.forgot = True
         return None
 
 

@@ -8,11 +8,12 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from allcores import sites
-from allcores.build.job import BOUND, FLAGS, LoopJob, immutable, own
+from allcores.build.job import BOUND, FLAGS, FORGOT, LoopJob, immutable, own
 from allcores.build.runtime import compile_plan
 from allcores.build.settings import raise_decimal_flags
 from allcores.engine.interrupts import from_handler
 from allcores.engine.job import LEFT, Skipped
+from allcores.engine.relay import FORGET, put_out
 from allcores.engine.schedule import Batch, Halt
 from allcores.entry.raising import HALF_DONE, Raising
 from allcores.tracebacks import trimmed
@@ -153,10 +154,13 @@ class Commits(Raising):
         if batch.results:
             self.site.cost = batch.seconds / len(batch.results)
         start = perf_counter()
-        if self.ahead is None or not self.ahead.says(self.done, len(batch.items)):
+        forgot = bool(batch.extra and FORGOT in batch.extra)
+        if not forgot and not (self.ahead and self.ahead.says(self.done, len(batch.items))):
             yield from self.commit_or_skip(batch.items, batch.results, self.done)
         else:
             for k in range(len(batch.items)):
+                if forgot:
+                    put_out(FORGET, None)
                 try:
                     self.say(self.done + k)
                 except BaseException:
