@@ -11,6 +11,48 @@ import pytest
 from tests.same import assert_same, forced, run
 
 PROGRAMS = {
+    "what is written to a stream that is another one": """
+import io, sys, contextlib
+out = []
+for k in parallel(range(5)):
+    b = io.StringIO()
+    with contextlib.redirect_stdout(b):
+        sys.stdout.write("x" * k)
+    out.append(b.getvalue())
+""",
+    "what is printed elsewhere until a stack ends": """
+import io, sys, contextlib
+out = []
+for k in parallel(range(5)):
+    b = io.StringIO()
+    with contextlib.ExitStack() as st:
+        st.enter_context(contextlib.redirect_stdout(b))
+        print("x" * k)
+    out.append(b.getvalue())
+del st
+""",
+    "what is printed on the other stream": """
+import sys
+from contextlib import redirect_stdout
+out = []
+for k in parallel(range(5)):
+    with redirect_stdout(sys.stderr):
+        print("b", k)
+    out.append(k)
+    print("after", k)
+""",
+    "what is printed elsewhere, between commits": """
+import io, contextlib
+out = []
+for k in parallel(range(5)):
+    b = io.StringIO()
+    with contextlib.redirect_stdout(b):
+        print("x" * k)
+        out.append(k)
+        print("y", len(out))
+    out.append(b.getvalue())
+    print(len(out))
+""",
     "results that leave out of a pickle what they keep": """
 class Model:
     def __init__(self, k):
@@ -1712,6 +1754,16 @@ for i in parallel(range(5)):
 
 
 PARALLEL = {
+    "what is printed to a text of the iteration's own": """
+import io, contextlib
+out = []
+for k in parallel(range(5)):
+    b = io.StringIO()
+    with contextlib.redirect_stdout(b):
+        print("x" * k)
+    out.append(b.getvalue())
+    print(len(out))
+""",
     "a simulation that keeps its history": """
 class Sim:
     def __init__(s,cfg): s.cfg=cfg; s.t=0.0; s.hist=[]; s.state={'x':1.0}

@@ -127,7 +127,7 @@ class Calls(Operators):
             if name in fx.SERIAL_ANYWHERE:
                 self.refusals.append(f"calls `{name}(·)`, which {fx.SERIAL_BUILTINS[name]}")
         if name == "print":
-            target = next((k.value for k in node.keywords if k.arg == "file"), None)
+            target = next((k.value for k in node.keywords if k.arg == "file"), self.own_output)
             if target is not None:
                 return Info(
                     ATOM, self.mutate(self.info[target].val, node, target, "file") or tainted, False
@@ -269,6 +269,9 @@ class Calls(Operators):
         if dotted in fx.WARNING_FILTERS and self.own_warnings:
             self.effects += 1
             return Info(ATOM, tainted, False)
+        if dotted in fx.REDIRECTS and node not in self.managers and not self.in_function:
+            text = "`{0}` is for what the body prints as well; write `with {0}:`"
+            self.refuse(node, text.format(ast.unparse(node)))
         if dotted in fx.PROCESS_SETTINGS:
             self.refuse_setting(node, dotted)
         if dotted in fx.PROCESS_ACTS or dotted in fx.PROCESS_SETTINGS:

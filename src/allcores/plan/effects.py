@@ -251,5 +251,6 @@ QUIET_MANAGERS = frozenset(
     tempfile.TemporaryDirectory tempfile.NamedTemporaryFile tempfile.TemporaryFile""".split()
 )
 """What swallows no exceptions in a `with`."""
+REDIRECTS = frozenset(("contextlib.redirect_stdout", "contextlib.redirect_stderr"))
 RANDOM_MODULES = ("random", "numpy.random")
 ITEM_MAKERS = ("itertools.", "copy.copy", "operator.", "functools.")

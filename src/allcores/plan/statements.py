@@ -102,16 +102,22 @@ class Statements(Simple):
         tainted, heavy = False, False
         safe = True
         held = False
+        redirects: list[ast.expr] = []
         for item in node.items:
             lock = talk.locked(self, item)
             if lock is not None:
                 held, tainted = True, tainted or lock.tainted
                 continue
+            self.managers.add(item.context_expr)
             info = self.eval(item.context_expr)
             tainted |= info.tainted
             heavy |= info.heavy
             call = item.context_expr
             safe &= self.lets_raise(call)
+            redirected = self.redirects(call)
+            if redirected is not None:
+                redirects.append(redirected)
+                tainted |= self.mutate(self.info[redirected].val, node, redirected, "file")
             if any(is_outer(r) for r in info.val.own):
                 tainted |= self.mutate(info.val, node, call, ast.unparse(call))
             if item.optional_vars is not None:
@@ -122,15 +128,21 @@ class Statements(Simple):
                     tainted |= self.apply(node, summary, [info.val], [call], f"`{name}`")
                     tainted |= self.reads_of(node, summary, info.val)
         if tainted or node in self.units:
-            return self.unit(node, [i.context_expr for i in node.items[:1]])
+            return self.unit(node, [i.context_expr for i in node.items[: not redirects]])
         self.settle_header(node, node.items[0].context_expr, Info(ATOM, False, heavy))
         quiet = any(self.keeps_warnings(item.context_expr) for item in node.items)
         self.own_warnings += quiet
         commits = len(self.order)
+        around, self.own_output = self.own_output, self.printing_to(node)
         self.guarded_block(node, node.body, safe)
+        self.own_output = around
         self.own_warnings -= quiet
-        if (held or quiet) and len(self.order) > commits:
+        if (held or quiet or redirects) and len(self.order) > commits:
             self.units.add(node)  # what is done in order is done in here as well
+            written = {r for target in redirects for r in self.info[target].val.own}
+            for site in written:
+                if not is_outer(site):
+                    self.change_sent(site)
 
     def lets_raise(self, manager: ast.expr) -> bool:
         """Whether what a `with` uses is known to swallow no exceptions."""
@@ -139,6 +151,27 @@ class Statements(Simple):
         path = path_of(manager.func)
         known = path is not None and self.around.dotted(path) in fx.QUIET_MANAGERS
         return known or name_of(manager.func) in SAFE_MANAGERS
+
+    def redirects(self, manager: ast.expr) -> ast.expr | None:
+        """What a `with` has that written to which goes to standard output, or errors."""
+        if (
+            not isinstance(manager, ast.Call)
+            or self.around.dotted(path_of(manager.func) or "") not in fx.REDIRECTS
+        ):
+            return None
+        given = [*manager.args, *(k.value for k in manager.keywords)]
+        return given[0] if len(given) == 1 else None
+
+    def printing_to(self, node: ast.With) -> ast.expr | None:
+        """What `print` writes to in here, where that is the iteration's own."""
+        found = self.own_output
+        for item in node.items:
+            target = self.redirects(item.context_expr)
+            if target is not None and name_of(item.context_expr.func).endswith("stdout"):  # type: ignore[attr-defined]
+                val = self.info[target].val
+                own = val.own and not val.maybe and not any(map(is_outer, val.own))
+                found = target if own else None
+        return found
 
     def keeps_warnings(self, manager: ast.expr) -> bool:
         """Whether a `with` has filters for warnings of its own."""

@@ -151,6 +151,11 @@ class Values(ItemChanges):
         self.swallowing = 0
         self.own_warnings = 0
         """How many `with warnings.catch_warnings():` stand around."""
+        self.managers: set[ast.AST] = set()
+        """What stands in the head of a `with`."""
+        self.own_output: ast.expr | None = None
+        """What `print` writes to, where a `with redirect_stdout(·):` stands around and that is
+        something the iteration has made."""
         self.own_elements: set[str] = set()
         """Paths of which an iteration touches its own element only."""
         self.draws = draws.Draws(False)
