@@ -11,6 +11,125 @@ import pytest
 from tests.same import assert_same, forced, run
 
 PROGRAMS = {
+    "two record arrays of one memory": """
+import numpy as np
+a = np.rec.fromarrays([np.arange(5.0), np.zeros(5)], names="x,y")
+r = a[::2]
+out = []
+for i in parallel(range(3)):
+    y = a.x.sum() * 2
+    r[i] = (i + 50, 2)
+    out.append(y)
+""",
+    "a frame that is changed through what its iloc gave": """
+import pandas as pd
+df = pd.DataFrame({"a": [0.0, 1, 5], "b": [1.0, 2, 6]})
+loc = df.iloc
+res = []
+for k in parallel(range(3)):
+    loc[k, 1] = k * 1.5
+    res.append(df.sum().sum())
+""",
+    "a bytearray that is changed through ctypes": """
+import ctypes
+b = bytearray(8)
+c = (ctypes.c_ubyte * 8).from_buffer(b)
+out = []
+for i in parallel(range(8)):
+    y = sum(b) * 2
+    c[i] = i + 1
+    out.append(y)
+""",
+    "an array that is changed through a memoryview": """
+import numpy as np
+a = np.arange(6.0)
+mv = memoryview(a)
+out = []
+for i in parallel(range(6)):
+    mv[i] = a[(i - 1) % 6] + 1
+    out.append(float(a.sum()))
+""",
+    "an array that is changed through a masked one": """
+import numpy as np
+a = np.arange(8.0)
+m = np.ma.array(a, mask=[0, 1] * 4, copy=False)
+out = []
+for i in parallel(range(8)):
+    y = a.sum() * 2
+    m[i] = i + 50
+    out.append(y)
+left = a.tolist()
+""",
+    "frames that were given an attribute": """
+import pandas as pd
+df = pd.DataFrame({"a": range(6)})
+out = []
+for n in parallel(range(4)):
+    d = df * n
+    d.foo = n
+    out.append(d)
+left = [getattr(o, "foo", None) for o in out]
+""",
+    "results of which a base class leaves attributes out of a pickle": """
+import collections
+class DD(collections.defaultdict): pass
+out = []
+for k in parallel(range(3)):
+    d = DD(list); d.tag = k; d[k].append(1)
+    out.append(d)
+left = [getattr(o, "tag", None) for o in out]
+""",
+    "masked arrays as they were, without a fill value": """
+import numpy as np
+m = np.ma.masked_greater(np.arange(24.0).reshape(8, 3), 15)
+out = []
+for row in parallel(m):
+    out.append((row.mean(), row.filled(0).sum(), row))
+""",
+    "arrays of a class that keeps more than the numbers": """
+import numpy as np
+class Q(np.ndarray):
+    def __new__(cls, x, unit="m"):
+        o = np.asarray(x).view(cls); o.unit = unit; return o
+    def __array_finalize__(self, o):
+        self.unit = getattr(o, "unit", None)
+q = Q(np.arange(4.0), "kg")
+out = []
+for i in parallel(range(5)):
+    r = q * i
+    r.unit = "x%d" % i
+    out.append(r)
+left = [o.unit for o in out]
+""",
+    "a class of arrays that counts what is made of them": """
+import numpy as np
+class Q(np.ndarray):
+    made = 0
+    def __new__(cls, x, unit="m"):
+        o = np.asarray(x).view(cls); o.unit = unit; return o
+    def __array_finalize__(self, o):
+        Q.made += 1
+        self.unit = getattr(o, "unit", None)
+q = Q(np.arange(4.0), "kg")
+out = []
+for i in parallel(range(5)):
+    out.append((q * i).sum())
+left = Q.made
+""",
+    "an enum that looks for a member itself": """
+import enum
+class S(str, enum.Enum):
+    X = "x"; Y = "y"
+    @classmethod
+    def _missing_(cls, v):
+        cls._log.append(v)
+        return cls.X
+S._log = []
+out = []
+for v in parallel(["x", "q", "y", "r"]):
+    out.append(S(v))
+left = S._log
+""",
     "what is written to a stream that is another one": """
 import io, sys, contextlib
 out = []

@@ -98,9 +98,10 @@ def state_of(obj: Any, room: int) -> State | None:
     if issubclass(type(obj), UNREAD):
         return None
     if _is_array(obj):
-        if obj.dtype.hasobject:
+        plain = _plain(obj)
+        if plain.dtype.hasobject:
             return ARRAY_OF_OBJECTS
-        return ARRAY if obj.nbytes <= room else SAMPLED_ARRAY
+        return ARRAY if plain.nbytes <= room else SAMPLED_ARRAY
     if hasattr(kind, "__next__") and kind.__module__ in ("itertools", "builtins"):
         return GENERATOR if kind is types.GeneratorType else ITERATOR
     return _of_type(obj, kind, room)
@@ -442,8 +443,23 @@ def _some_of_buffer(obj: Any) -> bytes:
         return len(flat).to_bytes(8, "little") + flat[::step].tobytes()
 
 
+def _plain(obj: Any) -> Any:
+    """The same memory without what a subclass makes of it; masked arrays fill in what they lack."""
+    array = sys.modules["numpy"].ndarray
+    return obj if type(obj) is array else array.view(obj, array)
+
+
+def _beside_an_array(obj: Any) -> list[Any]:
+    """What an array of a class of its own holds besides; of NumPy's classes, that is masks alone."""
+    if is_own_module(type(obj).__module__):
+        return [*_dict_of(obj), type(obj)]
+    held: dict[str, Any] = next(iter(_dict_of(obj)), {})
+    return [held["_mask"]] if "_mask" in held else []
+
+
 def _bytes_of_array(obj: Any) -> bytes:
-    return _shape(obj) + bytes(obj.tobytes())
+    plain = _plain(obj)
+    return _shape(plain) + bytes(plain.tobytes())
 
 
 def _shape(obj: Any) -> bytes:
@@ -455,18 +471,20 @@ def _some_of_array(obj: Any) -> bytes:
     np = sys.modules["numpy"]
     if issubclass(type(obj), np.memmap):
         return b""  # it may be on a slow disk
-    few = max(1, SAMPLE // obj.itemsize)
-    left, steps = obj.size, []
-    for length in obj.shape:
+    plain = _plain(obj)
+    few = max(1, SAMPLE // plain.itemsize)
+    left, steps = plain.size, []
+    for length in plain.shape:
         step = min(max(length, 1), -(-left // few))
         left = left // step
         steps.append(slice(None, None, step))
-    return _shape(obj) + bytes(np.asarray(obj)[tuple(steps)].tobytes())
+    return _shape(plain) + bytes(plain[tuple(steps)].tobytes())
 
 
 def _items_of_array(obj: Any) -> list[Any]:
-    step = max(1, obj.size // SPREAD)
-    return [*islice(obj.flat, 0, None, step), *islice(obj.flat, EDGE)]
+    plain = _plain(obj)
+    step = max(1, plain.size // SPREAD)
+    return [*islice(plain.flat, 0, None, step), *islice(plain.flat, EDGE)]
 
 
 def _digest(obj: Any) -> bytes:
@@ -529,8 +547,8 @@ MEMO = State(_of_memo, _nameless, lambda obj: [])
 GENERATOR = State(_of_generator, _nameless)
 ITERATOR = State(_of_holder, _nameless, _itself)
 PLACE = State(_place_of_iterator, _nameless)
-ARRAY = State(_bytes_of_array, _nameless)
-SAMPLED_ARRAY = State(_some_of_array, _nameless)
+ARRAY = State(_bytes_of_array, _nameless, follow=_beside_an_array)
+SAMPLED_ARRAY = State(_some_of_array, _nameless, follow=_beside_an_array)
 ARRAY_OF_OBJECTS = State(_items_of_array, _nameless)
 BUFFER = State(_bytes_of_buffer, _nameless)
 SAMPLED_BUFFER = State(_some_of_buffer, _nameless)

@@ -12,8 +12,11 @@ import os
 import re
 import sys
 import types
+from array import array
+from collections import OrderedDict, deque
 from collections.abc import Callable, Container
 from enum import Enum
+from functools import partial
 from typing import Any
 
 from allcores.engine.wire import travels_as_view
@@ -60,7 +63,7 @@ _with_numpy: list[frozenset[type]] = []
 UNCOUNTED = (tuple, frozenset)
 WHY_STUCK = (
     "a result is, or holds, something that is kept elsewhere as well, a set that a copy would put "
-    "in another order, or an object whose `__getstate__` says what a copy has"
+    "in another order, or an object of which a pickle has not all"
 )
 HASHED_AS_BYTES = (str, bytes)
 RANDOM_HASHES = bool(
@@ -147,16 +150,44 @@ def is_order_of_a_set(order: list[Any]) -> bool:
     return all(map(operator.is_, order, set(order)))
 
 
-def leaves_out(kind: Any) -> bool:
-    """Whether a class of the program's says itself what a pickle has of its objects.
+def leaves_out(obj: Any) -> bool:
+    """Whether a pickle of an object may have less than there is, so that a copy is not as good."""
+    kind: Any = type(obj)
+    if kind.__getstate__ is not object.__getstate__:
+        owner = next(vars(c)["__getstate__"] for c in kind.__mro__ if "__getstate__" in vars(c))
+        # A class of the program's says itself what a pickle has, and drops a cache, for instance.
+        # Those that `dataclass` and the like write leave nothing out.
+        if is_own_module(getattr(owner, "__globals__", {}).get("__name__", "")):
+            return True
+    if kind.__reduce__ is object.__reduce__ and kind.__reduce_ex__ is object.__reduce_ex__:
+        return kind.__dictoffset__ != 0 and _has_more_than_a_frame(obj)
+    return is_own_module(kind.__module__) and _drops_attributes(obj)
 
-    That is often less than there is: a cache is dropped, so that a copy would not be as good.
-    """
-    if kind.__getstate__ is object.__getstate__:
+
+KEEPS_ATTRIBUTES = (BaseException, set, frozenset, bytearray, deque, OrderedDict, array, partial)
+"""Types whose own way to be pickled has the attributes of subclasses as well."""
+OF_A_FRAME = frozenset("_mgr _attrs _flags _name _item_cache _is_copy _cacher _cache".split())
+
+
+def _drops_attributes(obj: Any) -> bool:
+    """Whether a library's base class says what a pickle has, of an object with more attributes."""
+    kind = type(obj)
+    ways = "__reduce__", "__reduce_ex__"
+    place = next(k for k, c in enumerate(kind.__mro__) if any(way in vars(c) for way in ways))
+    owner = kind.__mro__[place]
+    if issubclass(owner, KEEPS_ATTRIBUTES) or is_own_module(owner.__module__):
         return False
-    found = next(vars(c)["__getstate__"] for c in kind.__mro__ if "__getstate__" in vars(c))
-    # Those that `dataclass` and the like write leave nothing out.
-    return is_own_module(getattr(found, "__globals__", {}).get("__name__", ""))
+    return bool(getattr(obj, "__dict__", None)) or any(
+        vars(c).get("__slots__") for c in kind.__mro__[:place]
+    )
+
+
+def _has_more_than_a_frame(obj: Any) -> bool:
+    """Whether a frame or series of pandas has attributes that pandas knows nothing of."""
+    if not type(obj).__module__.startswith("pandas"):
+        return False
+    held = vars(obj)
+    return "_mgr" in held and not held.keys() <= OF_A_FRAME.union(obj._metadata)
 
 
 MOST_REACHED = 100_000
@@ -217,7 +248,7 @@ class _Walk:
             if is_a(obj, (set, frozenset)) and not keeps_order(obj):
                 self.bad(index)
                 continue
-            if leaves_out(kind):
+            if leaves_out(obj):
                 self.bad(index)
                 continue
             edges[key] = 1
@@ -237,6 +268,8 @@ class _Walk:
     def enter_array(self, array: Any, index: int) -> None:
         """A view travels as such, its memory once; `wire` knows how for plain arrays."""
         base = array.base
+        if type(array) is not self.ndarray and "_mask" in getattr(array, "__dict__", ()):
+            self.enter(array._mask, index)
         if array.dtype.hasobject:
             self.bad(index)
         elif base is not None and not travels_as_view(array):

@@ -111,6 +111,9 @@ def reducers(of_array: Callable[[Any], Any]) -> dict[type, Callable[[Any], Any]]
     np = sys.modules.get("numpy")
     if np is not None and hasattr(np, "ndarray"):
         found[np.ndarray] = of_array
+        masked = getattr(sys.modules.get("numpy.ma.core"), "MaskedArray", None)
+        if masked is not None:
+            found[masked] = _reduce_masked
     if "torch" in sys.modules:
         storage = getattr(sys.modules.get("torch.storage"), "TypedStorage", None)
         if storage is not None:
@@ -296,6 +299,22 @@ def _view(base: Any, dtype: Any, shape: Any, strides: Any, offset: int, writeabl
     array = np.ndarray(shape, dtype, base, offset, strides)
     if array.flags.writeable and not writeable:
         array.flags.writeable = False
+    return array
+
+
+def _reduce_masked(array: Any) -> Any:
+    """A masked array, which leaves out of a pickle that it has no mask, or no fill value yet."""
+    make, given, state = array.__reduce__()
+    held = dict(array.__dict__)
+    if getattr(held["_mask"], "shape", ()):
+        del held["_mask"]
+    return _masked, (make, given, state, held)
+
+
+def _masked(make: Any, given: Any, state: Any, held: dict[str, Any]) -> Any:
+    array = make(*given)
+    array.__setstate__(state)
+    array.__dict__.update(held)
     return array
 
 

@@ -17,7 +17,7 @@ from allcores.plan.draws import HIDDEN, SEEDS, kind_of
 from allcores.plan.effects import module_root
 from allcores.plan.kinds import is_a
 from allcores.plan.names import children
-from allcores.plan.ownership import is_own
+from allcores.plan.ownership import is_own, is_own_module
 from allcores.plan.quiet import quiet_parse
 from allcores.plan.records import is_generated, summary_of_dataclass
 from allcores.plan.source import Module, Surroundings
@@ -140,7 +140,10 @@ class Callables:
         """What Python calls beside `__init__` when it makes an object."""
         for name in FILLED_IN[1:]:
             yield from (_filled_in(s) for s in self.method_of(cls, name))
-        for made_by, name in ((cls, "__new__"), (type(cls), "__call__")):
+        made = [(cls, "__new__"), (type(cls), "__call__")]
+        if type(cls).__module__ == "enum" and is_own_module(_owner_of(cls, "_missing_").__module__):
+            made.append((cls, "_missing_"))
+        for made_by, name in made:
             yield from (_of_class(s, self.root_of(cls)) for s in self.method_of(made_by, name))
         for field in getattr(cls, "__dataclass_fields__", {}).values():
             found = self.summary_of(field.default_factory)
@@ -149,7 +152,7 @@ class Callables:
 
     def method_of(self, cls: type, name: str) -> Iterator[Summary]:
         found = next((c.__dict__[name] for c in cls.__mro__ if name in c.__dict__), None)
-        if is_a(found, staticmethod):
+        if isinstance(found, (staticmethod, classmethod)):
             found = found.__func__
         summary = self.summary_of(found) if is_a(found, FunctionType) else None
         if summary is not None:
@@ -263,6 +266,10 @@ def _filled_in(inner: Summary) -> Summary:
 def _shared_part(inner: Summary) -> Summary:
     """Without what is done to arguments, of which nothing is known."""
     return _without(inner, lambda r: r[0] == "$")
+
+
+def _owner_of(cls: type, name: str) -> type:
+    return next((c for c in cls.__mro__ if name in c.__dict__), object)
 
 
 def _without(inner: Summary, unknown: Callable[[str], bool]) -> Summary:

@@ -61,7 +61,8 @@ _COMPARED: dict[type[ast.AST], Names] = {
 }
 READING = (
     frozenset().union(*_BINARY.values(), *_UNARY.values())
-    | _names("divmod rdivmod array array_ufunc array_function contains getitem missing")
+    | _names("divmod rdivmod contains getitem missing")
+    | _names("array array_ufunc array_function array_finalize array_wrap array_prepare")
     | TRUTH
     | ITERATION
     | TEXT

@@ -551,38 +551,48 @@ def changed_objects(
                 continue
             obj, deep = names.get(head, namespace.get(head)), True
         if not is_a(obj, (int, float, complex, str, bytes, type(None), ModuleType, FunctionType)):
+            # NumPy's own classes keep masks and the like beside the array.
+            deep = deep or type(obj).__name__ in REACH_OTHERS
             found[path] = (obj, deep)
     return found
+
+
+REACH_OTHERS = frozenset("MaskedArray _iLocIndexer _LocIndexer _AtIndexer _iAtIndexer".split())
+"""Types whose items are those of other objects that they hold."""
 
 
 class _Search:
     """Looks for changed objects among everything that can be reached from others."""
 
     def __init__(self, changed: dict[str, tuple[Any, bool]]) -> None:
-        from allcores.plan.reach import reachable
+        from allcores.plan import reach
 
-        self.reachable = reachable
+        self.reach = reach
         self.targets: dict[int, str] = {}
         self.arrays: list[tuple[str, Any]] = []
+        self.memory: dict[int, tuple[str, Any]] = {}
+        """What owns the memory of changed objects: one may be written to through another."""
         self.full = False
         for path, (obj, deep) in changed.items():
-            found = list(reachable(obj, BUDGET)) if deep else [obj]
+            found = list(reach.reachable(obj, BUDGET)) if deep else [obj]
             if len(found) >= BUDGET:
                 self.full = True
             for o in found:
                 self.targets[id(o)] = path
-                if type(o).__name__ == "ndarray":
+                if reach.is_array(o):
                     self.arrays.append((path, o))
+                if has_memory(o):
+                    self.memory.update((id(m), (path, o)) for m in reach.memory_of(o))
 
     def through(self, read: list[tuple[str, Any]]) -> str | None:
         if self.full:
             return "the objects that the loop changes are too many to be checked for second names"
         for name, obj in read:
             count = 0
-            for o in self.reachable(obj, BUDGET):
+            for o in self.reach.reachable(obj, BUDGET):
                 count += 1
                 path = self.targets.get(id(o))
-                if path is None and type(o).__name__ == "ndarray":
+                if path is None and (self.arrays or self.memory) and has_memory(o):
                     path = self.overlapping(o)
                 if path is not None:
                     return f"`{path}`, which the loop changes, is also reached through {name!r}"
@@ -590,9 +600,28 @@ class _Search:
                 return f"{name!r} holds too many objects to be checked for what the loop changes"
         return None
 
-    def overlapping(self, array: Any) -> str | None:
-        np = sys.modules["numpy"]
-        for path, other in self.arrays:
-            if np.may_share_memory(array, other):
+    def overlapping(self, o: Any) -> str | None:
+        """What is changed of which this object shares the memory."""
+        array = self.reach.is_array(o)
+        if array:
+            np = sys.modules["numpy"]
+            for path, other in self.arrays:
+                if np.may_share_memory(o, other):
+                    return path
+        for m in self.reach.memory_of(o):
+            path, other = self.memory.get(id(m), ("", None))
+            if path and not (array and self.reach.is_array(other)):
                 return path
         return None
+
+
+def has_memory(o: Any) -> bool:
+    """Whether others may look at the memory of this object, or it at theirs."""
+    kind = type(o)
+    if kind.__module__ == "builtins":
+        return kind is memoryview or kind is bytearray
+    # Arrays of the `array` module and of NumPy, memory maps, and all of ctypes.
+    return any(
+        cls.__module__ in ("array", "numpy", "mmap", "_ctypes")
+        for cls in (*kind.__mro__, type(kind))
+    )

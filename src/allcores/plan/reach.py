@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import sys
 import threading
 import types
 from collections.abc import Iterator
@@ -35,6 +36,38 @@ def surrounding(o: Any) -> bool:
     return type(o).__module__.partition(".")[0] in SHELLS
 
 
+def is_array(o: Any) -> bool:
+    """Whether this is an array of NumPy's, of whatever class."""
+    np = sys.modules.get("numpy")
+    return np is not None and is_a(o, getattr(np, "ndarray", ()))
+
+
+def memory_behind(o: Any) -> list[Any]:
+    """The objects whose memory this one looks at."""
+    if type(o) is memoryview:
+        try:
+            return [o.obj]
+        except ValueError:  # it was released
+            return []
+    if is_array(o):
+        return [] if o.base is None else [o.base]
+    if type(type(o)).__module__ != "_ctypes":
+        return []
+    # The last is what NumPy has pointers hold.
+    held: list[Any] = [o._b_base_, o._objects, getattr(o, "_arr", None)]
+    inside = o._objects.values() if type(o._objects) is dict else ()
+    return [each for each in (*held, *inside) if each is not None and type(each) is not dict]
+
+
+def memory_of(o: Any) -> list[Any]:
+    """An object, and all those that share its memory, as far as it holds them."""
+    found = [o]
+    for each in found:
+        if len(found) < 50:
+            found += (b for b in memory_behind(each) if not any(b is f for f in found))
+    return found
+
+
 def reachable(obj: Any, budget: int) -> Iterator[Any]:
     """Objects reachable from `obj`, itself first, at most `budget`; no atoms, code or modules."""
     seen: set[int] = set()
@@ -57,9 +90,9 @@ def reachable(obj: Any, budget: int) -> Iterator[Any]:
         elif is_a(o, types.GeneratorType):
             if o.gi_frame is not None:
                 todo.extend(o.gi_frame.f_locals.values())
-        elif type(o).__name__ == "ndarray":
-            base = getattr(o, "base", None)
-            if base is not None:
-                todo.append(base)
+        elif is_array(o):
+            todo.extend(part for part in (o.base, getattr(o, "__dict__", None)) if part is not None)
+        elif type(o) is memoryview:
+            todo.extend(memory_behind(o))
         else:
             todo.extend(gc.get_referents(o))
