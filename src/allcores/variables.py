@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterable, Sequence
 from itertools import count
 from types import FrameType
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from allcores.build import frames
 from allcores.build.job import BOUND, UNSURE
+from allcores.build.made_again import put_in_place
 from allcores.build.travel import ATOMS
 from allcores.engine.interrupts import Interrupts, from_handler
 from allcores.engine.job import Skipped
@@ -263,10 +263,9 @@ class Variables:
                 streams.leave()
         values = self.job.take()
         again = self.job.sent(result) if result is not LEFT else []
-        same = {id(new): old for new, old in zip(again, sent)}
-        for new, old in zip(list(again), sent):
-            if type(new) not in ATOMS and type(new) not in (tuple, frozenset):
-                _put_in_place(new, old)
+        same = {id(new): old for new, old in zip(again, sent) if type(new) not in ATOMS}
+        if same:
+            put_in_place(same, again, list(values.values()))
         return {n: same.get(id(v), v) for n, v in values.items()}
 
 
@@ -301,13 +300,3 @@ class ItemVariables(Variables):
 def variables_of(plan: Plan, frame: FrameType) -> Variables:
     """The variables of a loop."""
     return (ItemVariables if plan.in_place else Variables)(plan, frame)
-
-
-def _put_in_place(new: Any, old: Any) -> None:
-    """Have the temporaries that hold `new`, just made, hold what was sent home in its place."""
-    for holder in gc.get_referrers(new):
-        if type(holder) is list:
-            holder[:] = [old if part is new else part for part in holder]
-        elif isinstance(holder, dict):
-            for key in [k for k, part in holder.items() if part is new]:
-                holder[key] = old

@@ -1,0 +1,88 @@
+"""Where work is done again for its temporaries: what its result holds is what was sent home of it."""
+
+from __future__ import annotations
+
+import gc
+import types
+from collections import deque
+from typing import Any
+
+from allcores.build.travel import ATOMS
+
+MOST_WALKED = 100_000
+"""So many objects are looked at before the collector is asked who holds what was made."""
+_HOLD_NOTHING = (type, types.ModuleType, types.CodeType, types.FrameType)
+
+
+def put_in_place(same: dict[int, Any], made: list[Any], temporaries: list[Any]) -> None:
+    """Have what these temporaries hold of `made` be what was sent home in its place.
+
+    same: by the id of what was made, what was sent home.
+    """
+    seen: dict[int, Any] = {}
+    todo = list(temporaries)
+    while todo:
+        holder = todo.pop()
+        kind = type(holder)
+        if kind in ATOMS or id(holder) in seen or issubclass(kind, _HOLD_NOTHING):
+            continue
+        if len(seen) >= MOST_WALKED:
+            # Temporaries that hold much of what the program has. This looks at all there is.
+            for other in gc.get_referrers(*made):
+                if other is not made:
+                    replace_in(other, same)
+                    replace_in(_attributes(other), same)
+            return
+        seen[id(holder)] = holder
+        replace_in(holder, same)
+        if kind is types.FunctionType:
+            # The module it stands in holds nothing that was made just now.
+            todo += [*(holder.__closure__ or ()), holder.__defaults__, holder.__kwdefaults__]
+            todo.append(holder.__dict__)
+            continue
+        todo += gc.get_referents(holder)
+        todo.append(_attributes(holder))
+
+
+def replace_in(holder: Any, same: dict[int, Any]) -> None:
+    """Put the one in the place of the other in a list, dict, deque, variable or object."""
+    kind: Any = type(holder)
+    if issubclass(kind, (list, deque)):
+        base: Any = list if issubclass(kind, list) else deque
+        for k in [k for k, part in enumerate(base.__iter__(holder)) if id(part) in same]:
+            base.__setitem__(holder, k, same[id(base.__getitem__(holder, k))])
+    elif issubclass(kind, dict):
+        for key in [key for key, part in dict.items(holder) if id(part) in same]:
+            dict.__setitem__(holder, key, same[id(dict.__getitem__(holder, key))])
+    elif kind is types.CellType:
+        try:
+            held = holder.cell_contents
+        except ValueError:
+            return  # nothing is bound
+        if id(held) in same:
+            holder.cell_contents = same[id(held)]
+    for slot in _slots(kind):
+        try:
+            part = slot.__get__(holder)
+        except AttributeError:
+            continue
+        if id(part) in same:
+            slot.__set__(holder, same[id(part)])
+
+
+def _attributes(holder: Any) -> Any:
+    """The dict of an object's attributes; None: it has none."""
+    try:
+        return object.__getattribute__(holder, "__dict__")
+    except AttributeError:
+        return None
+
+
+def _slots(kind: Any) -> list[Any]:
+    written = (vars(cls) for cls in kind.__mro__ if "__slots__" in vars(cls))
+    return [
+        slot
+        for held in written
+        for slot in held.values()
+        if type(slot) is types.MemberDescriptorType
+    ]
