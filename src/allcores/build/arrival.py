@@ -10,17 +10,12 @@ import importlib
 import marshal
 import pickle
 import sys
-from collections import deque
-from collections.abc import Callable
 from functools import lru_cache
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
+from allcores.build import stored
 from allcores.engine.shipment import CannotShip
-
-UNCHANGING = (int, float, complex, str, bytes, tuple, frozenset)
-MAKERS = (*UNCHANGING, list, dict, set, deque, bytearray)
-"""Builtin types that the program's classes inherit from."""
 
 
 class Absent:
@@ -62,6 +57,7 @@ class Arrivals:
     def forget(self) -> None:
         """The next job begins with none of it."""
         clear_memos()
+        stored.forget()
         for name, module in self.modules.items():
             if sys.modules.get(name) is module:
                 del sys.modules[name]
@@ -225,10 +221,6 @@ def fill_function(f: FunctionType, state: Any) -> None:
     bind(variables)
 
 
-def same(value: Any) -> Any:
-    return value
-
-
 def fill_cell(cell: CellType, held: tuple[Any]) -> None:
     cell.cell_contents = held[0]
 
@@ -331,58 +323,7 @@ def fill_enum(cls: type, state: Any) -> None:
     bind(home)
 
 
-# -- objects
-
-
-def make_instance(kind: Any, base: Any, content: Any) -> Any:
-    if content is not None and base in UNCHANGING:
-        return base.__new__(kind, content)
-    return base.__new__(kind)
-
-
-def fill_instance(obj: Any, state: Any) -> None:
-    attributes, slots, content = state
-    if attributes is not None:
-        # This very dict, for whoever has it as such.
-        object.__setattr__(obj, "__dict__", attributes)
-    for name, value in slots:
-        slot(type(obj), name).__set__(obj, value)
-    if content is not None:
-        base, held = content
-        FILL.get(base, _fill_exception)(obj, held)
-
-
-def new_object(kind: Any, *args: Any) -> Any:
-    return kind.__new__(kind, *args)
-
-
-def new_object_ex(kind: Any, args: Any, keywords: Any) -> Any:
-    return kind.__new__(kind, *args, **keywords)
-
-
-def fill_attributes(obj: Any, attributes: dict[str, Any]) -> None:
-    object.__getattribute__(obj, "__dict__").update(attributes)
-
-
-def slot(kind: Any, name: str) -> Any:
-    return next(vars(c)[name] for c in kind.__mro__ if name in vars(c))
-
-
-def _fill_exception(obj: Any, held: Any) -> None:
-    args, fields, links = held
-    BaseException.args.__set__(obj, args)  # type: ignore[attr-defined]
-    for name, value in fields.items():
-        object.__setattr__(obj, name, value)
-    obj.__cause__, obj.__context__, obj.__suppress_context__ = links
-
-
-FILL: dict[Any, Callable[[Any, Any], None]] = {
-    list: list.extend,
-    dict: dict.update,
-    set: set.update,
-    deque: deque.extend,
-    bytearray: bytearray.extend,
-}
+# -- objects that are no program's
 
 
 def read_only(array: Any) -> Any:

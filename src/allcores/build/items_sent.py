@@ -16,7 +16,8 @@ from typing import Any
 from allcores.build import arrival
 from allcores.build.by_name import found_by_name
 from allcores.build.digest import is_own
-from allcores.build.sender import Reduced, Sender, may_hold_nan, nan_id
+from allcores.build.sender import Sender, may_hold_nan, nan_id
+from allcores.build.stored import Asking, Reduced
 from allcores.build.travel import atoms, has_hash_of_this_run, importable, keeps_order
 from allcores.engine import wire
 from allcores.engine.shipment import CannotShip
@@ -134,8 +135,8 @@ def decode(body: Any, buffers: Any = ()) -> Any:
 
 
 def encode_results(message: Any) -> tuple[bytes, list[pickle.PickleBuffer]]:
-    """As `wire.encode`."""
-    return wire.encode(message, numbers=arrival.here.local)
+    """As `wire.encode`; objects of the program's are sent as they are stored."""
+    return wire.encode(message, numbers=arrival.here.local, asking=Asking())
 
 
 # -- and again where it came from

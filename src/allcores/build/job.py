@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 from collections.abc import Callable
 from itertools import chain
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from allcores.build.outside import Outside
 from allcores.build.runtime import Code, Functions
 from allcores.build.settings import Flags
-from allcores.build.travel import ATOMS, WHY_STUCK, stuck_ones
+from allcores.build.travel import ATOMS, WHY_STUCK, atoms, stuck_ones
 from allcores.build.watch import Watch, watch_items
 from allcores.engine.job import LEFT, NOT_KEPT, Cut, Skipped
 from allcores.engine.memory import passed
@@ -317,6 +318,14 @@ class LoopJob(Shippable):
         if extra is None:
             return None, Cut(0, "unshippable", WHY_STUCK)
         return extra, None
+
+    def encode_given(self, message: Any) -> tuple[bytes, list[pickle.PickleBuffer]]:
+        """What a fork is given that does not have the items."""
+        if set(map(type, message[2])) <= atoms():
+            return encode(message, items=True)
+        from allcores.build import stored
+
+        return stored.encode(message, items=True)
 
     def lighten(self, extra: Any, empty: bool) -> Any:
         if not extra:

@@ -29,19 +29,24 @@ from allcores.build.alike import keeps_objects, not_again
 from allcores.build.by_name import found_by_name, named
 from allcores.build.digest import Shape, is_enum, is_own, shape_of
 from allcores.build.made_of import mentioned_in
+from allcores.build.stored import (
+    Reduced,
+    Remade,
+    fill_attributes,
+    is_whole,
+    new_object,
+    new_object_ex,
+    pickled_by_library,
+    same,
+    stored,
+)
 from allcores.engine import wire
-from allcores.engine.errors import _fields as exception_fields
 from allcores.engine.functions import global_names
 from allcores.engine.randomness import global_stream
 from allcores.engine.shipment import CannotShip
 from allcores.plan.handles import LOCKS, free_lock, handle_of
 from allcores.plan.ownership import is_own_module
 
-Reduced = Any
-"""A tuple as `__reduce__` gives it, or NotImplemented: pickle knows how."""
-_PICKLING = frozenset(
-    """__reduce__ __reduce_ex__ __getstate__ __setstate__ __getnewargs__ __getnewargs_ex__""".split()
-)
 _BUILTIN_NAMES = (type(None), type(...), type(NotImplemented))
 _marshalled: dict[int, tuple[CodeType, bytes]] = {}
 
@@ -97,7 +102,7 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
         super().__init__(stream, protocol=5, buffer_callback=keep)
         self.spaces: dict[int, Space] = {}
         """Of namespaces by value, by their ids."""
-        self.named_spaces: dict[int, _Reduce] = {}
+        self.named_spaces: dict[int, Remade] = {}
         self.cells: dict[int, tuple[CellType, _Cell]] = {}
         self.looked_into: dict[int, tuple[ModuleType, Space]] = {}
         """Modules by value that are used as objects, so that any name may be looked up there."""
@@ -166,14 +171,11 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
             return _default
         if is_enum(kind):
             return _default
-        if is_own(kind) and not _pickled_by_library(kind):
-            self.shapes[kind] = shape_of(kind)
-            whole = self.shapes[kind].content is not None and not _has_hidden_fields(kind)
-            error = issubclass(kind, BaseException) and not issubclass(kind, BaseExceptionGroup)
-            if whole or error:
-                return own.instance
         if is_own(kind):
-            return own.inherited
+            shape = shape_of(kind)
+            if not pickled_by_library(kind):
+                self.shapes[kind] = shape
+            return own.instance if is_whole(kind, shape) else own.inherited
         constants = _constants(kind)
         if constants:
             return lambda sender, obj: sender.constant(obj, constants)
@@ -227,7 +229,7 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
         """A variable that is held as such, as by whoever reads `f.__closure__`."""
         mine = self.cells.setdefault(id(cell), (cell, _Cell()))[1]
         held, mine.sent = (None if mine.sent else _held(cell)), True
-        return arrival.same, (mine,), held, None, None, arrival.fill_cell
+        return same, (mine,), held, None, None, arrival.fill_cell
 
     def read_by(
         self, variables: dict[str, Any], code: CodeType
@@ -251,14 +253,14 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
             if name in space.variables:
                 value = space.variables[name]
                 if id(value) in self.theirs:
-                    value = _Reduce(self.their(value))
+                    value = Remade(self.their(value))
                 found.append((space, name, (value,)))
         return found
 
     def named_value(self, pair: tuple[str, Any]) -> tuple[str, Any]:
         """A name and its value, which may be that of another module's variable."""
         name, value = pair
-        return name, _Reduce(self.their(value)) if id(value) in self.theirs else value
+        return name, Remade(self.their(value)) if id(value) in self.theirs else value
 
     def set_apart(self, variables: dict[str, Any], names: frozenset[str]) -> None:
         """Send none of these module variables: work binds them."""
@@ -285,7 +287,7 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
         """What stands for the variables of a module that is imported."""
         known = self.named_spaces.get(id(module))
         if known is None:
-            known = _Reduce((arrival.variables_of, (module.__name__,)))
+            known = Remade((arrival.variables_of, (module.__name__,)))
             self.named_spaces[id(module)] = known
         return known
 
@@ -345,31 +347,7 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
 
     def instance(self, obj: Any) -> Reduced:
         """An object of the program's: as it is stored."""
-        kind = type(obj)
-        shape = self.shapes[kind]
-        try:
-            attributes = object.__getattribute__(obj, "__dict__")
-        except AttributeError:
-            attributes = None
-        slots = []
-        for name, slot in shape.slots:
-            try:
-                slots.append((name, slot.__get__(obj)))
-            except AttributeError:
-                continue
-        base = _made_by(kind)
-        content: Any = None
-        if base is not object and issubclass(base, BaseException):
-            links = obj.__cause__, obj.__context__, obj.__suppress_context__
-            content = obj.args, dict(exception_fields(obj)), links
-        elif base is not object and shape.content is not None:
-            content = shape.content(obj)
-        early = base in arrival.UNCHANGING
-        state = (attributes, slots, None if early or base is object else (base, content))
-        made = kind, base, content if early else None
-        if attributes is None and not slots and (early or base is object):
-            return arrival.make_instance, made
-        return arrival.make_instance, made, state, None, None, arrival.fill_instance
+        return stored(obj, self.shapes[type(obj)])
 
     def array(self, array: Any) -> Reduced:
         """An array with its layout, for sums depend on it; over the same memory as here."""
@@ -390,7 +368,7 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
             made = wire._view, (base, *parts[1:4], offset, parts[5])
         if array.flags.writeable:
             return made
-        return arrival.read_only, (_Reduce(made),)
+        return arrival.read_only, (Remade(made),)
 
     def stream(self, stream: Any) -> Reduced:
         """A random stream; those that modules have are the worker's own, in the same state."""
@@ -453,8 +431,8 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
         if made[0] in (copyreg.__newobj__, copyreg.__newobj_ex__):  # type: ignore[attr-defined]
             # Pickle knows these by themselves, and would compare classes.
             ex = made[0] is not copyreg.__newobj__  # type: ignore[attr-defined]
-            made = (arrival.new_object_ex if ex else arrival.new_object, *made[1:])
-        return arrival.same, (_Reduce(made),), attributes, None, None, arrival.fill_attributes
+            made = (new_object_ex if ex else new_object, *made[1:])
+        return same, (Remade(made),), attributes, None, None, fill_attributes
 
     def other(self, obj: Any) -> Reduced:
         """An object of a library's: as it says itself."""
@@ -562,16 +540,6 @@ def may_hold_nan(body: bytes) -> bool:
     return any(each in body for each in NANS)
 
 
-class _Reduce:
-    """An object by how it is to be made."""
-
-    def __init__(self, made: Reduced) -> None:
-        self.made = made
-
-    def __reduce__(self) -> Reduced:
-        return self.made
-
-
 def _default(sender: Any, obj: Any) -> Reduced:
     return NotImplemented
 
@@ -673,36 +641,6 @@ def _along(found: Any, qualname: str) -> Any:
     return found
 
 
-def _pickled_by_library(kind: Any) -> bool:
-    """Whether a library's class, which this one inherits from, says how objects are pickled."""
-    for cls in kind.__mro__:
-        if not is_own(cls) and cls.__module__ != "builtins" and _PICKLING & vars(cls).keys():
-            return True
-    return False
-
-
-def _has_hidden_fields(kind: Any) -> bool:
-    """Whether objects of a class hold more than attributes, for it was made in C."""
-    if _made_by(kind) is not object:
-        return False
-    slots = [v for c in kind.__mro__ for v in vars(c).values() if type(v) is _SLOT]
-    places = len(slots) + (kind.__dictoffset__ > 0) + (kind.__weakrefoffset__ > 0)
-    return bool(kind.__basicsize__ > object.__basicsize__ + 8 * places)
-
-
-_SLOT = types.MemberDescriptorType
-
-
-def _made_by(kind: Any) -> Any:
-    """The builtin type that makes objects of a class, where that is one that can be filled."""
-    for cls in kind.__mro__:
-        if cls in arrival.MAKERS or cls is object:
-            return cls
-        if cls.__module__ == "builtins" and issubclass(cls, BaseException):
-            return cls
-    return None
-
-
 def variables_of_others(along: Iterable[tuple[str, str]]) -> dict[int, tuple[str, str]]:
     """Of the program's modules that are imported, the variables of which the values are no code, and
     such attributes of their classes.
@@ -743,7 +681,14 @@ def _held_by_class(cls: type) -> list[tuple[str, Any]]:
 _PLAIN = (int, float, complex, bool, str, bytes, type(None))
 _CODE = (FunctionType, BuiltinFunctionType, type, ModuleType)
 _OF_CLASSES = frozenset(
-    (*_PLAIN, staticmethod, classmethod, property, _SLOT, types.GetSetDescriptorType)
+    (
+        *_PLAIN,
+        staticmethod,
+        classmethod,
+        property,
+        types.MemberDescriptorType,
+        types.GetSetDescriptorType,
+    )
 )
 
 

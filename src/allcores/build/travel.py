@@ -6,17 +6,15 @@ what is sent. Reference counts tell: every reference must come from within what 
 
 from __future__ import annotations
 
+import copyreg
 import gc
 import operator
 import os
 import re
 import sys
 import types
-from array import array
-from collections import OrderedDict, deque
 from collections.abc import Callable, Container
 from enum import Enum
-from functools import partial
 from typing import Any
 
 from allcores.engine.wire import travels_as_view
@@ -63,7 +61,7 @@ _with_numpy: list[frozenset[type]] = []
 UNCOUNTED = (tuple, frozenset)
 WHY_STUCK = (
     "a result is, or holds, something that is kept elsewhere as well, a set that a copy would put "
-    "in another order, or an object of which a pickle has not all"
+    "in another order, or an object of which pickle gives a copy that may have less"
 )
 HASHED_AS_BYTES = (str, bytes)
 RANDOM_HASHES = bool(
@@ -150,44 +148,35 @@ def is_order_of_a_set(order: list[Any]) -> bool:
     return all(map(operator.is_, order, set(order)))
 
 
-def leaves_out(obj: Any) -> bool:
-    """Whether a pickle of an object may have less than there is, so that a copy is not as good."""
-    kind: Any = type(obj)
-    if kind.__getstate__ is not object.__getstate__:
-        owner = next(vars(c)["__getstate__"] for c in kind.__mro__ if "__getstate__" in vars(c))
-        # A class of the program's says itself what a pickle has, and drops a cache, for instance.
-        # Those that `dataclass` and the like write leave nothing out.
-        if is_own_module(getattr(owner, "__globals__", {}).get("__name__", "")):
-            return True
-    if kind.__reduce__ is object.__reduce__ and kind.__reduce_ex__ is object.__reduce_ex__:
-        return kind.__dictoffset__ != 0 and _has_more_than_a_frame(obj)
-    return is_own_module(kind.__module__) and _drops_attributes(obj)
+_ASKED = frozenset(
+    """__reduce__ __reduce_ex__ __getstate__ __setstate__ __getnewargs__ __getnewargs_ex__ __new__
+    __getattr__ __getattribute__ __setattr__ __dict__""".split()
+)
+_HOLD_NOTHING = ("abc", "typing")
 
 
-KEEPS_ATTRIBUTES = (BaseException, set, frozenset, bytearray, deque, OrderedDict, array, partial)
-"""Types whose own way to be pickled has the attributes of subclasses as well."""
-OF_A_FRAME = frozenset("_mgr _attrs _flags _name _item_cache _is_copy _cacher _cache".split())
+def is_frame(kind: Any) -> bool:
+    """Whether this is a class of pandas' tables and columns, or one made of these."""
+    generic = sys.modules.get("pandas.core.generic")
+    return generic is not None and issubclass(kind, getattr(generic, "NDFrame", ()))
 
 
-def _drops_attributes(obj: Any) -> bool:
-    """Whether a library's base class says what a pickle has, of an object with more attributes."""
-    kind = type(obj)
-    ways = "__reduce__", "__reduce_ex__"
-    place = next(k for k, c in enumerate(kind.__mro__) if any(way in vars(c) for way in ways))
-    owner = kind.__mro__[place]
-    if issubclass(owner, KEEPS_ATTRIBUTES) or is_own_module(owner.__module__):
+def is_plain(kind: Any) -> bool:
+    """Whether it is seen at once that objects of a class are nothing but their attributes, and that
+    pickle asks nothing of the program for them; or that they are no class of the program's."""
+    if kind in copyreg.dispatch_table or is_frame(kind):
         return False
-    return bool(getattr(obj, "__dict__", None)) or any(
-        vars(c).get("__slots__") for c in kind.__mro__[:place]
-    )
-
-
-def _has_more_than_a_frame(obj: Any) -> bool:
-    """Whether a frame or series of pandas has attributes that pandas knows nothing of."""
-    if not type(obj).__module__.startswith("pandas"):
-        return False
-    held = vars(obj)
-    return "_mgr" in held and not held.keys() <= OF_A_FRAME.union(obj._metadata)
+    if not is_own_module(kind.__module__):
+        return True
+    for cls in kind.__mro__:
+        held = vars(cls)
+        if cls is object or cls.__module__ in _HOLD_NOTHING:
+            continue
+        if not is_own_module(cls.__module__):
+            return False
+        if any(type(held[name]) is not types.GetSetDescriptorType for name in _ASKED & held.keys()):
+            return False
+    return True
 
 
 MOST_REACHED = 100_000
@@ -213,6 +202,8 @@ class _Walk:
         self.owner: dict[int, int] = {}
         self.held: list[Any] = []
         self.worst: set[int] = set()
+        self.plain: set[Any] = set()
+        """Classes of which pickle gives good copies by itself."""
         self.copied: list[tuple[Any, int]] = []
         """Memory of which a part is sent as a copy."""
         np = sys.modules.get("numpy")
@@ -248,7 +239,7 @@ class _Walk:
             if is_a(obj, (set, frozenset)) and not keeps_order(obj):
                 self.bad(index)
                 continue
-            if leaves_out(obj):
+            if kind not in self.plain and not self.may_be_sent(kind):
                 self.bad(index)
                 continue
             edges[key] = 1
@@ -264,6 +255,17 @@ class _Walk:
             else:
                 todo.extend(gc.get_referents(obj))
             obj = None
+
+    def may_be_sent(self, kind: Any) -> bool:
+        """Whether a copy of an object of this class is as good as the object."""
+        if not is_plain(kind):
+            # Few need it, and each worker would import it.
+            from allcores.build.stored import may_be_sent
+
+            if not may_be_sent(kind):
+                return False
+        self.plain.add(kind)
+        return True
 
     def enter_array(self, array: Any, index: int) -> None:
         """A view travels as such, its memory once; `wire` knows how for plain arrays."""

@@ -75,6 +75,7 @@ class Job(Protocol):
     # of one process can do it (`threads.py`), or None where they cannot.
     # encode_items(message) and decode_items(body, buffers), where there are: for what workers that are
     # no forks are given, in place of those of `wire` and `pickle`.
+    # encode_given(message), where there is one: for what forks are given that do not have the items.
     # encode(message) and decode(body, buffers), where there are: in place of those of `wire`.
     # shipped() -> Shipment, where the job can go to a clean interpreter. In the user's process;
     # raises CannotShip (see `shipment`). The job that is made of it there is entered and asked as

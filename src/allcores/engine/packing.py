@@ -10,6 +10,7 @@ import copyreg
 import io
 import pickle
 import sys
+import weakref
 from array import array as Array
 from collections.abc import Callable, Container, Mapping
 from typing import Any
@@ -20,6 +21,14 @@ LONG = 256 * 1024
 """So long are texts and bytes for which it is worth looking at every object of a message."""
 SPREAD = 2
 """An item that is a part of more memory than so many times its own is copied."""
+
+
+as_stored: weakref.WeakKeyDictionary[Any, Callable[[Any], Any]] = weakref.WeakKeyDictionary()
+"""How objects of some classes of the program's are taken apart, without asking these classes."""
+
+
+class _Asking(pickle.Pickler):
+    """May have a `reducer_override` of its own."""
 
 
 class _Pinning(pickle.Pickler):
@@ -46,24 +55,26 @@ def encode(
     at_home: Container[int] | None = None,
     numbers: Mapping[int, int] | None = None,
     items: bool = False,
+    asking: Callable[[Any], Any] | None = None,
 ) -> tuple[bytes, list[pickle.PickleBuffer]]:
     """Pickle a message; big buffers are given back apart.
 
     at_home: the ids of objects that the other side has as well; it finds them by these. numbers:
     of others that it has, by id, those by which it finds them. items: it holds what this process
-    has, of which as little as possible is to be sent.
+    has, of which as little as possible is to be sent. asking: what a pickler's `reducer_override` is
+    to be. Raises what pickling raises.
     """
     big: list[pickle.PickleBuffer] = []
-    plain = at_home is None and not numbers
+    plain = at_home is None and not numbers and not as_stored and asking is None
     if plain and not long_ones.likely and "numpy" not in sys.modules:
         body = pickle.dumps(message, protocol=5, buffer_callback=apart(big))
         long_ones.look(len(body))
         return body, big
     table = reducers(_reduce_item if items else _reduce_array)
-    if plain and long_ones.likely:
-        return long_ones.encode(message, table)
+    if at_home is None and not numbers and long_ones.likely:
+        return long_ones.encode(message, table, asking)
     out = io.BytesIO()
-    kind = _Numbering if numbers else pickle.Pickler if at_home is None else _Pinning
+    kind = _Numbering if numbers else _Asking if at_home is None else _Pinning
     pickler = kind(out, protocol=5, buffer_callback=apart(big))
     if isinstance(pickler, _Numbering):
         assert numbers is not None
@@ -72,6 +83,8 @@ def encode(
         assert at_home is not None
         pickler.at_home = at_home
     pickler.dispatch_table = table
+    if asking is not None:
+        setattr(pickler, "reducer_override", asking)  # noqa: B010
     pickler.dump(message)
     body = out.getvalue()
     long_ones.look(len(body))
@@ -108,6 +121,7 @@ def whole(message: Any) -> bytes:
 def reducers(of_array: Callable[[Any], Any]) -> dict[type, Callable[[Any], Any]]:
     """How objects of some types are taken apart, which do not do so by themselves."""
     found: dict[type, Callable[[Any], Any]] = {**copyreg.dispatch_table, Array: _reduce_numbers}
+    found.update(as_stored)
     np = sys.modules.get("numpy")
     if np is not None and hasattr(np, "ndarray"):
         found[np.ndarray] = of_array
@@ -142,12 +156,17 @@ class LongOnes:
             self.likely = True
 
     def encode(
-        self, message: Any, table: dict[type, Callable[[Any], Any]]
+        self,
+        message: Any,
+        table: dict[type, Callable[[Any], Any]],
+        asking: Callable[[Any], Any] | None = None,
     ) -> tuple[bytes, list[pickle.PickleBuffer]]:
         out = io.BytesIO()
         big: list[pickle.PickleBuffer] = []
         pickler = _Shortening(out, protocol=5, buffer_callback=apart(big))
         pickler.dispatch_table = table
+        if asking is not None:
+            setattr(pickler, "reducer_override", asking)  # noqa: B010
         pickler.dump(message)
         body = out.getvalue()
         if not pickler.kinds:

@@ -595,7 +595,7 @@ class Run:
     def encode(self, message: Any) -> tuple[bytes, list[pickle.PickleBuffer]]:
         """Pickle what a worker is given."""
         assert self.crew is not None
-        encode = getattr(self.job, "encode_items", None) if self.crew.apart else None
+        encode = getattr(self.job, "encode_items" if self.crew.apart else "encode_given", None)
         return encode(message) if encode is not None else wire.encode(message, items=True)
 
     def cannot_send(self, chunk: Chunk, error: Exception) -> None:
