@@ -100,9 +100,9 @@ _CALLS: dict[str, Names] = {
 }
 ONLY_ITS_OWN = ITERATION | TRUTH | ATTRIBUTES | TYPES | _names("contains missing class_getitem")
 """Those that are called of the object itself, and of nothing that it holds."""
-OF_ITSELF = _names("iter next getattr getattribute")
-"""Those that are there to change their object. Iterators that outlive the iteration are found
-where the objects are known."""
+OF_ITSELF = _names("iter next getattr getattribute array_finalize")
+"""Those that are there to change their object, or to finish one that is just being made. Iterators
+that outlive the iteration are found where the objects are known."""
 
 
 def of_node(node: ast.AST) -> Names:
