@@ -363,6 +363,26 @@ def test_a_stream_is_read_no_more_than_a_window_ahead(chunk: int) -> None:
     assert furthest <= (WINDOW * 2 + 1) * chunk + 1
 
 
+def test_items_that_take_long_to_make_are_given_before_many_more_are_read() -> None:
+    made = 0
+
+    def slowly() -> Iterator[int]:
+        nonlocal made
+        while True:
+            time.sleep(0.02)
+            made += 1
+            yield made
+
+    with going(square, Streamed(slowly())) as run:
+        given: list[Any] = []
+        while len(given) < 20:
+            batch = next(run)
+            assert isinstance(batch, Batch)
+            given += batch.results
+            # Chunks are of one item, and there are no more of them than the window has.
+            assert made <= len(given) + 2 * WINDOW + 2
+
+
 def test_a_stuck_iteration_stops_the_reading_of_a_stream(tmp_path: Path) -> None:
     read: list[int] = []
 

@@ -194,6 +194,8 @@ class Run:
         """Why a worker that is no fork could not make the job."""
         self.holds_back = False
         """Whether a worker waits because the machine has hardly any memory left."""
+        self.reading_on = False
+        """Whether more is to be read and handed out, once what workers have said is heard."""
         self.exhausted = False
         self.closed = False
         self.slots = Slots.made(0, False)
@@ -230,7 +232,7 @@ class Run:
                     raise error
                 raise StopIteration
             if self.order[0].answer is None:
-                self.wait()
+                self.wait(0 if self.reading_on else None)
 
     # -- making workers
 
@@ -318,6 +320,8 @@ class Run:
         if self.refused is not None:
             return
         while len(self.crew.workers) < self.allowed() and self.worth_another():
+            if self.gives_first():
+                return
             if not self.crew.may_add(self.allowed() - len(self.crew.workers)):
                 return
             if self.crew.workers and self.machine.nearly_full():
@@ -334,7 +338,7 @@ class Run:
             self.fork_seconds = min(self.fork_seconds or seconds, seconds)
             self.peak = max(self.peak, len(self.crew.workers))
             self.hand_out(1)
-            if len(self.crew.workers) >= KEEP_LISTENING:
+            if len(self.crew.workers) >= KEEP_LISTENING or self.reads_slowly():
                 self.wait(0)
         self.crew.wanted = 0
 
@@ -422,7 +426,9 @@ class Run:
     def hand_out(self, ahead: int | None = None) -> None:
         """Give every worker with fewer than so many chunks another one."""
         assert self.crew is not None
-        self.holds_back = False
+        self.holds_back = self.reading_on = False
+        if self.gives_first():
+            return
         workers = self.crew.workers
         if self.growth is not None:
             workers = workers[: self.growth.allowed]
@@ -441,6 +447,17 @@ class Run:
                     if chunk is None:
                         return
                     self.assign(worker, chunk)
+                    if self.reads_slowly():
+                        self.reading_on = True
+                        return
+
+    def reads_slowly(self) -> bool:
+        """Whether the next chunk may take long to read: what workers say is heard before that."""
+        return self.source.last_seconds >= CHUNK_SECONDS
+
+    def gives_first(self) -> bool:
+        """Whether what is finished is to be given before more is read: the loop may leave by it."""
+        return self.reads_slowly() and bool(self.order) and self.order[0].answer is not None
 
     def one_alone(self) -> bool:
         """Whether a chunk is being done that may be what workers die of, or is to be done next.
@@ -485,7 +502,9 @@ class Run:
         if self.chunk is None:
             size = max(size, self.kept_at_once)
         with self.interrupts.let_through():
-            start, items, last = self.source.take(size)
+            # Where an item takes long to make, those made should not wait for it.
+            seconds = CHUNK_SECONDS if self.chunk is None else math.inf
+            start, items, last = self.source.take(size, seconds)
         if last:
             self.exhausted = True
         chunk = Chunk(start, items, last)

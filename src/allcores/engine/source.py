@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
+from math import inf
 from time import perf_counter
 from typing import Any
 
@@ -16,8 +17,8 @@ class Indexed:
     """A sequence; forked workers hold it already, so only index ranges travel."""
 
     by_index = True
-    seconds = 0.0
-    """What reading it took."""
+    seconds = last_seconds = 0.0
+    """What reading it took: all of it, and what was taken last."""
 
     def __init__(self, items: Sequence[Any], live: Iterator[Any] | None = None) -> None:
         """live: gives the same items, for as long as what they come from is not changed."""
@@ -35,7 +36,7 @@ class Indexed:
         """About how many bytes the next item takes, where a glance tells; else 0."""
         return _bytes_of(self.items[self.position]) if self.left() else 0
 
-    def take(self, count: int) -> tuple[int, Sequence[Any], bool]:
+    def take(self, count: int, seconds: float = inf) -> tuple[int, Sequence[Any], bool]:
         """The next items: first index, the items, and whether they are the last."""
         assert self.length is not None
         start = self.position
@@ -116,8 +117,8 @@ class Streamed:
         self.ahead: Any = None
         self.started = False
         self.error: BaseException | None = None
-        self.seconds = 0.0
-        """What reading it took."""
+        self.seconds = self.last_seconds = 0.0
+        """What reading it took: all of it, and what was taken last."""
 
     def next_bytes(self) -> int:
         """As `Indexed.next_bytes`: nothing is known of what comes."""
@@ -145,15 +146,19 @@ class Streamed:
         self.start()
         return 0 if self.ahead is _END else None
 
-    def take(self, count: int) -> tuple[int, Sequence[Any], bool]:
-        """The next items: first index, the items, and whether they are the last."""
+    def take(self, count: int, seconds: float = inf) -> tuple[int, Sequence[Any], bool]:
+        """The next items: first index, the items, and whether they are the last.
+
+        seconds: when reading has taken so long, what there is is given.
+        """
         self.start()
-        start = self.position
+        start, before = self.position, self.seconds
         items: list[Any] = []
-        while len(items) < count and self.ahead is not _END:
+        while len(items) < count and self.ahead is not _END and self.seconds - before < seconds:
             items.append(self.ahead)
             self.ahead = self.pull()
         self.position += len(items)
+        self.last_seconds = self.seconds - before
         return start, items, self.ahead is _END
 
     def rest(self, waiting: list[Sequence[Any]]) -> Iterator[Any]:
