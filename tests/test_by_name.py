@@ -77,3 +77,23 @@ def test_the_same_as_the_plain_loop(body: str, tmp_path: Path) -> None:
     ours = run(tmp_path, text.replace("PLAIN", "False"), **forced)
     assert (plain.code, plain.err) == (0, "")
     assert (ours.code, ours.out) == (0, plain.out)
+
+
+def test_what_no_clean_interpreter_can_have_is_no_obstacle(tmp_path: Path) -> None:
+    """What work may come by by any name is what is there: nothing else needs to be sent."""
+    (tmp_path / "state.py").write_text(STATE)
+    (tmp_path / "beside.py").write_text("opened, steps = open(__file__), iter(int, 1)\n")
+    (tmp_path / "models.py").write_text(textwrap.dedent(MODELS))
+    text = """
+        import beside
+        from allcores import loop, parallel
+        from models import Star
+        steps = iter(int, 1)
+        loop.listeners.append(lambda report: print(report.in_workers))
+        out = []
+        for k in parallel(range(10)):
+            out.append(getattr(Star(k), "na" + "me"))
+        print(out == [*range(10)])
+        """
+    ours = run(tmp_path, text, ALLCORES_FORCE="1", ALLCORES_ON="fresh")
+    assert (ours.code, ours.out, ours.err) == (0, "10\nTrue\n", "")

@@ -114,6 +114,12 @@ def teams(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
+@pytest.fixture
+def chosen_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is set for all loops: for tests of what a program's threads have it choose."""
+    monkeypatch.delenv("ALLCORES_ON", raising=False)
+
+
 # -- libraries, each with a loop
 
 
@@ -132,6 +138,7 @@ def use(k):
         shown.check("OpenBLAS", True)
 
 
+@pytest.mark.usefixtures("chosen_by_itself")  # functions of `ctypes` cannot be sent
 def test_a_loop_after_libgomp_which_hangs_in_other_forks(tmp_path: Path, teams: str) -> None:
     shown = loop(
         tmp_path,
@@ -609,6 +616,7 @@ def test_no_warning_about_forks_beside_threads(tmp_path: Path) -> None:
         assert "fork" not in ours.err and "Warning" not in ours.err
 
 
+@pytest.mark.usefixtures("chosen_by_itself")
 @pytest.mark.parametrize("way", ["loop", "script"])
 def test_the_reason_for_clean_interpreters_is_told(tmp_path: Path, way: str) -> None:
     """By the report of a loop, and by the line at the end of `allcores run`."""
@@ -670,6 +678,7 @@ print(same)
 """
 
 
+@pytest.mark.usefixtures("chosen_by_itself")  # functions of `ctypes` cannot be sent
 def test_pools_after_libgomp(tmp_path: Path, teams: str) -> None:
     """Also workers that are made in the place of others, when there is a team again."""
     work = f"""

@@ -64,6 +64,8 @@ class Alike(MadeOf):
         super().__init__()
         self.mentioned_by_name: set[str] = set()
         """What is mentioned in code that goes by name."""
+        self.imported: set[str] = set()
+        """The program's modules that functions import when they are called."""
         self.own_codes: list[CodeType] = []
         """All code of the program that was come by."""
         self.by_value = {id(variables) for variables in by_value}
@@ -133,6 +135,8 @@ class Alike(MadeOf):
         super().reach_import(namespace, name, code)
         if name in sys.modules:
             self.tell_apart(name, sys.modules[name])
+            if is_own_module(name) and named(sys.modules[name]):
+                self.imported.add(name)
 
     def look_into_modules(self) -> None:
         """What libraries hold under other names than its own may have been put there."""

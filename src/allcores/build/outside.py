@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
+from types import ModuleType
 from typing import Any
 
 from allcores.build.watch import Watch
 from allcores.engine.randomness import is_stream
+from allcores.plan.ownership import is_own_module
 
 MOST_ELSEWHERE = 5000
 """So many objects are looked at that work may come by, though it does not say so."""
@@ -50,3 +53,13 @@ class Outside:
                 self.elsewhere, apart, MOST_ELSEWHERE, spared=spared, loose=loose, home=self.home
             )
         return watch
+
+
+def of_modules(home: dict[str, Any], names: Iterable[str]) -> Iterator[tuple[str, Any]]:
+    """What the program's modules hold. Of the one whose variables are `home`: what has these names."""
+    for name, module in list(sys.modules.items()):
+        if type(module) is ModuleType and is_own_module(name) and vars(module) is not home:
+            yield name, vars(module)
+    for name in names:
+        if name in home and not name.startswith("__"):
+            yield name, home[name]

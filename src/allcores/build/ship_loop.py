@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from allcores.build import arrival
 from allcores.build.conditions import depth_of
-from allcores.build.outside import Outside
+from allcores.build.outside import Outside, of_modules
 from allcores.build.runtime import Code
 from allcores.build.shipping import arrive, meet, shipment
 from allcores.engine.functions import global_names
@@ -42,9 +42,9 @@ class Parts(NamedTuple):
     traced: bool
     shared: tuple[list[Any], list[Any]]
     """The streams that iterations have in common, and those that may change."""
-    outside: tuple[list[str], list[Any], list[Any], str, list[Any]]
+    outside: tuple[list[str], list[Any], list[Any], str, list[str] | None]
     """The names that looks begin at, what else work reads, what may change, the module's name, and
-    what is elsewhere."""
+    the names of what work may come by there, in case that it may come by all there is."""
     streams: Any
     first: int
     on_error: str
@@ -79,6 +79,7 @@ def parts_of(job: LoopJob, sender: Sender) -> Parts:
     read = global_names(code)
     values = {n: job.values[n] for n in job.code.fixed if n in code.co_freevars}
     outside = job.outside
+    others = [n for n, v in outside.elsewhere if job.namespace.get(n) is v]
     names = [n for n in outside.names if n in values or n in read]
     return Parts(
         sendable_code(job.code.make),
@@ -95,7 +96,7 @@ def parts_of(job: LoopJob, sender: Sender) -> Parts:
             list(map(sender.named_value, outside.beside)),
             outside.spared,
             outside.home,
-            list(map(sender.named_value, outside.elsewhere)),
+            others if outside.elsewhere else None,
         ),
         job.streams.streams if job.streams is not None else None,
         job.first,
@@ -142,7 +143,9 @@ def made_of(sent: tuple[Any, ...]) -> LoopJob:
     values = {**dict.fromkeys(parts.arguments), **parts.values}
     functions = code.bind(variables, values, helpers)
     arrival.here.codes.append((functions.work.__code__, variables))
-    names, beside, spared, home, elsewhere = parts.outside
+    names, beside, spared, home, others = parts.outside
+    # There is no more here than what was sent, and what that needs.
+    elsewhere = [] if others is None else [*of_modules(variables, others)]
     job = (LoopJob if place is None else place.job)(
         functions,
         variables,

@@ -146,10 +146,11 @@ class Parcel:
         self.check_absent(here)
         self.check_sets(here.own_codes)
         self.dump(registered_abstractly(sender))
+        submodules = submodules_of([*here.modules, *here.libraries], here.mentioned)
         about = About(
             dict(late()),
             list(context().items()),
-            [*self.imports, *submodules_of([*here.modules, *here.libraries], here.mentioned)],
+            [*self.imports, *sorted(here.imported), *submodules],
             source_lines(code for code, _ in codes),
             self.sent_along,
             roots.named,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from time import perf_counter
-from types import FrameType, ModuleType
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from allcores.ahead import Ahead
@@ -22,7 +21,6 @@ from allcores.holders import NOBODY
 from allcores.loop import LoopReport
 from allcores.plan.computed_names import BY_NAME_KINDS, asks_by_name, function_asks_by_name
 from allcores.plan.live import changed_objects, owners_of
-from allcores.plan.ownership import is_own_module
 from allcores.settings import Settings
 from allcores.sites import Reading, Site
 from allcores.skipping import Failure
@@ -166,21 +164,24 @@ class Looks:
 
     def outside(self, values: dict[str, Any]) -> Outside:
         """What outlives the iterations, as far as work may reach it."""
-        from allcores.build.outside import Outside
+        from allcores.build.outside import Outside, of_modules
 
-        names = sorted(self.plan.outer_reads - self.plan.parent_names)
+        plan, namespace = self.plan, self.frame.f_globals
+        names = sorted(plan.outer_reads - plan.parent_names)
         beside: list[tuple[str, Any]] = []
         elsewhere: list[tuple[str, Any]] = []
         if self.place is not None:
             # What only commits read may hold the items, which workers change.
-            read = {path.partition(".")[0].removesuffix("()") for path in self.plan.work_reads}
+            read = {path.partition(".")[0].removesuffix("()") for path in plan.work_reads}
             names = [n for n in names if n in read]
             beside = self.place.beside
         elif self.gets_by_name(values):
-            elsewhere = [*self.variables_elsewhere()]
+            # But for what the loop itself changes.
+            own = {*plan.parent_names, *plan.temporaries, *plan.varying, *plan.deleted}
+            own |= {path.partition(".")[0] for path in plan.changed}
+            elsewhere = [*of_modules(namespace, [n for n in namespace if n not in own])]
         streams = [obj for obj in self.read_values(values) if is_stream(obj)]
         spared = [*streams, *self.own_streams()]
-        namespace = self.frame.f_globals
         return Outside(names, values, namespace, beside, spared, self.home(), elsewhere)
 
     def gets_by_name(self, values: dict[str, Any]) -> bool:
@@ -195,21 +196,6 @@ class Looks:
                 or any(map(function_asks_by_name, called))
             )
         return plan.gets_by_name
-
-    def variables_elsewhere(self) -> Iterator[tuple[str, Any]]:
-        """What the program's modules hold, as far as the loop itself changes none of it."""
-        plan, home = self.plan, self.frame.f_globals
-        own = {*plan.parent_names, *plan.temporaries, *plan.varying, *plan.deleted}
-        own |= {path.partition(".")[0] for path in plan.changed}
-        for name, module in list(sys.modules.items()):
-            if type(module) is not ModuleType or not is_own_module(name):
-                continue
-            variables = vars(module)
-            if variables is not home:
-                yield name, variables
-        for name, value in home.items():
-            if name not in own and not name.startswith("__"):
-                yield name, value
 
     def look_at_fixed(
         self,

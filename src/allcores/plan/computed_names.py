@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 from operator import attrgetter, methodcaller
-from types import FunctionType
+from types import CodeType, FunctionType
 
 from allcores.plan.callables import definition_of, module_of
 from allcores.plan.handles import BY_NAME
@@ -34,12 +34,14 @@ def _asks(node: ast.AST) -> bool:
 def function_asks_by_name(function: FunctionType) -> bool:
     """As `asks_by_name`, of a function; one without source does if it mentions what asks."""
     code = function.__code__
-    if BY_NAME.isdisjoint(code.co_names) and not any(map(_is_code, code.co_consts)):
+    if not _mentions(code):
         return False
     module = module_of(code.co_filename, function.__globals__)
     node = None if module is None else definition_of(module, function)[0]
     return True if node is None else asks_by_name(walk(node))
 
 
-def _is_code(value: object) -> bool:
-    return isinstance(value, type(function_asks_by_name.__code__))
+def _mentions(code: CodeType) -> bool:
+    """Whether code, or what is defined in it, mentions what asks by name."""
+    inner = (each for each in code.co_consts if isinstance(each, CodeType))
+    return not BY_NAME.isdisjoint(code.co_names) or any(map(_mentions, inner))
