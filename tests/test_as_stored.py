@@ -261,3 +261,77 @@ def test_results_of_a_map_are_as_they_were_made(kind: str) -> None:
     plain = run(text + "list(map(made, range(6)))", True)
     ours = run(text + "allcores.map(made, range(6))", False)
     assert difference(plain, ours) is None
+
+
+LOGGED = """
+import logging
+seen = []
+class Handler(logging.Handler):
+    def emit(self, record):
+        seen.append((record.args[0], record.note))
+log = logging.getLogger("tests.test_as_stored")
+log.propagate = False
+log.handlers[:] = [Handler()]
+log.setLevel(logging.INFO)
+def told(k):
+    log.info("%s", [made(k)], extra={"note": made(k + 10)})
+    return k
+out = []
+for k in parallel(range(5)):
+    out.append(told(k))
+log.handlers[:] = []
+"""
+WARNED = """
+import warnings
+class Odd(UserWarning):
+    def __init__(self, one, more):
+        super().__init__(f"{more}")
+        self.one = one
+    def __reduce__(self):
+        return (Odd, (None, 0))
+def told(k):
+    warnings.warn(Odd(made(k), k))
+    return k
+out, seen = [], []
+with warnings.catch_warnings(record=True) as got:
+    warnings.simplefilter("always")
+    for k in parallel(range(5)):
+        out.append(told(k))
+for each in got:
+    if each.category is Odd:
+        seen.append((str(each.message), each.message.one))
+del got, each
+"""
+RAISED = """
+import allcores
+class Bad(Exception):
+    def __init__(self, one):
+        super().__init__("bad", one)
+        self.one, self.more = one, [one]
+    def __reduce__(self):
+        return (Bad, (None,))
+def raising(k):
+    if k == 3:
+        raise Bad(made(k))
+    return k
+try:
+    NAME(raising, range(6))
+except Bad as error:
+    found = error.args, error.one, error.more
+"""
+
+
+@pytest.mark.parametrize("kind", ["__reduce__", "append", "__new__ of a number"])
+@pytest.mark.parametrize("text", [LOGGED, WARNED], ids=["logged", "warned"])
+def test_what_is_told_has_them_as_they_were_made(kind: str, text: str) -> None:
+    plain, ours = outcomes(CLASSES[kind] + text)
+    assert difference(plain, ours) is None
+    assert ours.in_workers
+
+
+@pytest.mark.parametrize("kind", ["__reduce__", "append", "__new__ of a number"])
+def test_what_a_map_raises_has_them_as_they_were_made(kind: str) -> None:
+    plain = run(CLASSES[kind] + RAISED.replace("NAME(", "list(map(").replace("6))", "6)))"), True)
+    ours = run(CLASSES[kind] + RAISED.replace("NAME", "allcores.map"), False)
+    assert difference(plain, ours) is None
+    assert ours.names["global found"][1] is ours.names["global found"][0][1]

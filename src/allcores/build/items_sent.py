@@ -17,8 +17,8 @@ from allcores.build import arrival
 from allcores.build.by_name import found_by_name
 from allcores.build.digest import is_own
 from allcores.build.sender import Sender, may_hold_nan, nan_id
-from allcores.build.stored import Asking, Reduced
-from allcores.build.travel import atoms, has_hash_of_this_run, importable, keeps_order
+from allcores.build.stored import Reduced
+from allcores.build.travel import Asking, atoms, has_hash_of_this_run, importable, keeps_order
 from allcores.engine import wire
 from allcores.engine.shipment import CannotShip
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from allcores.build.digest import Shape, is_enum, is_own, shape_of
-from allcores.build.travel import is_frame, is_plain
+from allcores.build.travel import Asking, is_frame
 from allcores.engine import packing
 from allcores.engine.errors import _fields as exception_fields
 from allcores.engine.packing import as_stored
@@ -86,31 +86,10 @@ def may_be_sent(kind: Any) -> bool:
 def encode(message: Any, items: bool = False) -> tuple[bytes, list[pickle.PickleBuffer]]:
     """As `wire.encode`; objects of the program's are sent as they are stored.
 
-    items: as for `wire.encode`. Raises PicklingError for objects of which a copy would not be as good,
-    and what pickling raises.
+    items: as for `wire.encode`. Raises LeavesOut for objects of which a copy would not be as good, and
+    what pickling raises.
     """
     return packing.encode(message, items=items, asking=Asking())
-
-
-class Asking:
-    """What a pickler asks about each object that is no plain container."""
-
-    def __init__(self) -> None:
-        self.plain: set[Any] = set()
-
-    def __call__(self, obj: Any) -> Reduced:
-        kind = type(obj)
-        if kind in self.plain:
-            return NotImplemented
-        if is_plain(kind):
-            self.plain.add(kind)
-            return NotImplemented
-        if not may_be_sent(kind):
-            raise pickle.PicklingError(f"a copy of a {kind.__qualname__} may have less than it has")
-        how = as_stored.get(kind, plainly)
-        if how is plainly:
-            self.plain.add(kind)
-        return how(obj)
 
 
 def how_to_send(kind: Any) -> Callable[[Any], Reduced] | None:

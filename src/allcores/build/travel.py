@@ -17,6 +17,8 @@ from collections.abc import Callable, Container
 from enum import Enum
 from typing import Any
 
+from allcores.engine import packing
+from allcores.engine.packing import LeavesOut, as_stored
 from allcores.engine.wire import travels_as_view
 from allcores.plan.kinds import is_a
 from allcores.plan.ownership import is_own_module
@@ -179,6 +181,38 @@ def is_plain(kind: Any) -> bool:
     return True
 
 
+def may_be_sent(kind: Any) -> bool:
+    """Whether a copy of an object of this class is as good as the object."""
+    if is_plain(kind):
+        return True
+    # Few need it, and each worker would import it.
+    from allcores.build import stored
+
+    return stored.may_be_sent(kind)
+
+
+class Asking:
+    """What a pickler asks about each object that is no plain container."""
+
+    def __init__(self) -> None:
+        self.plain: set[Any] = set()
+
+    def __call__(self, obj: Any) -> Any:
+        kind = type(obj)
+        if kind in self.plain:
+            return NotImplemented
+        if not may_be_sent(kind):
+            raise LeavesOut(f"a copy of a {kind.__qualname__} may have less than it has")
+        how = as_stored.get(kind)
+        if how is not None:
+            return how(obj)
+        self.plain.add(kind)
+        return NotImplemented
+
+
+packing.asker = Asking
+"""From here on, what is said and raised has the program's objects as they are stored as well."""
+
 MOST_REACHED = 100_000
 """So many objects of a value are looked at for sets."""
 
@@ -258,14 +292,10 @@ class _Walk:
 
     def may_be_sent(self, kind: Any) -> bool:
         """Whether a copy of an object of this class is as good as the object."""
-        if not is_plain(kind):
-            # Few need it, and each worker would import it.
-            from allcores.build.stored import may_be_sent
-
-            if not may_be_sent(kind):
-                return False
-        self.plain.add(kind)
-        return True
+        if may_be_sent(kind):
+            self.plain.add(kind)
+            return True
+        return False
 
     def enter_array(self, array: Any, index: int) -> None:
         """A view travels as such, its memory once; `wire` knows how for plain arrays."""

@@ -14,9 +14,11 @@ from collections.abc import Iterator
 from types import GetSetDescriptorType, MemberDescriptorType
 from typing import Any, NamedTuple
 
+from allcores.engine import packing
 from allcores.engine.failures import shown
-from allcores.engine.functions import dumps
+from allcores.engine.functions import dumps, try_dumps
 from allcores.engine.remote_frames import Place, places, traceback_of
+from allcores.plan.ownership import is_own_module
 
 outer: BaseException | None = None
 """In a worker: what was being handled when it was forked, and so the context of what it raises."""
@@ -208,7 +210,13 @@ def _is_exception(kind: type) -> bool:
 
 
 def _pickles_itself(kind: type) -> bool:
-    return any(name in vars(k) for k in kind.__mro__ if k.__module__ != "builtins" for name in _OWN)
+    """Whether a library says how to pickle it; what the program says may leave something out."""
+    return any(
+        name in vars(k)
+        for k in kind.__mro__
+        if k.__module__ != "builtins" and not is_own_module(k.__module__)
+        for name in _OWN
+    )
 
 
 def _by_name(kind: type) -> Any:
@@ -310,9 +318,11 @@ def _whole(error: BaseException) -> bytes | None:
 
 def _pickled(value: Any) -> bytes | None:
     try:
-        return dumps(value)
-    except Exception:
+        return packing.dumps(value)
+    except packing.LeavesOut:
         return None
+    except Exception:
+        return try_dumps(value)
 
 
 def _loaded(value: bytes) -> Any:

@@ -27,8 +27,29 @@ as_stored: weakref.WeakKeyDictionary[Any, Callable[[Any], Any]] = weakref.WeakKe
 """How objects of some classes of the program's are taken apart, without asking these classes."""
 
 
+class LeavesOut(pickle.PicklingError):
+    """Of an object only a copy can be had that may have less."""
+
+
+asker: Callable[[], Callable[[Any], Any]] | None = None
+"""Makes a pickler's `reducer_override`, for objects that are to be sent as they are stored."""
+
+
 class _Asking(pickle.Pickler):
     """May have a `reducer_override` of its own."""
+
+
+def dumps(value: Any) -> bytes:
+    """One pickle, with the program's objects as they are stored.
+
+    Raises LeavesOut, and what pickling raises.
+    """
+    out = io.BytesIO()
+    pickler = _Asking(out, protocol=5)
+    if asker is not None:
+        setattr(pickler, "reducer_override", asker())  # noqa: B010
+    pickler.dump(value)
+    return out.getvalue()
 
 
 class _Pinning(pickle.Pickler):

@@ -20,6 +20,7 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
+from allcores.engine import packing
 from allcores.engine.wire import memory_file
 
 STDOUT, STDERR, WARNING, FORGET, RECORD, CONFIGURE, LATER, DISPLAY = range(1, 9)
@@ -231,7 +232,7 @@ class Relay(Tape):
         try:
             if home is None:
                 raise LookupError
-            data = pickle.dumps((message, category, filename, lineno, home), protocol=5)
+            data = packing.dumps((message, category, filename, lineno, home))
             pickle.loads(data)
         except Exception:
             self.odd = "a warning that cannot be sent was given"
@@ -337,7 +338,7 @@ class Relay(Tape):
                 record.process = self.owner
             if record.thread is not None and record.thread == own_thread:
                 record.thread = THE_LOOPS
-            data = pickle.dumps(record, protocol=5)
+            data = packing.dumps(record)
         except Exception:
             what = "with a traceback" if record.exc_info or record.stack_info else "of its own kind"
             self.odd = f"a log record {what}, which cannot be sent, was made"
