@@ -11,6 +11,71 @@ import pytest
 from tests.same import assert_same, forced, run
 
 PROGRAMS = {
+    "the size of a file that is cut": """
+import os
+open("s", "w").write("x" * 20)
+out = []
+for k in parallel(range(4)):
+    os.truncate("s", 10 - k)
+    out.append(os.path.getsize("s"))
+""",
+    "files that an earlier iteration may have written": """
+import os, json
+out = []
+for k in parallel(range(5)):
+    path = f"r{k % 3}.json"
+    if os.path.exists(path):
+        out.append(json.load(open(path)))
+        continue
+    y = k * k
+    with open(path, "w") as f:
+        json.dump(y, f)
+    out.append(y)
+""",
+    "one file of a path that is joined in the body": """
+from pathlib import Path
+d = Path("."); (d / "z").touch()  # open(
+out = []
+for k in parallel(range(5)):
+    (d / "best.txt").write_text(str(k))
+    out.append((d / "best.txt").read_text())
+""",
+    "a state that is read from a file and written back": """
+import json, os
+json.dump({"n": 0}, open("s.json", "w"))
+out = []
+for k in parallel(range(5)):
+    d = json.load(open("s.json"))
+    d["n"] += k
+    out.append(d["n"])
+    with open("s.json", "w") as f:
+        json.dump(d, f)
+""",
+    "the size of a file that was added to": """
+import os
+for n in range(5): open(f"{n}.log", "w").write("abc")
+out = []
+for k in parallel(range(5)):
+    with open(f"{k}.log", "a") as f:
+        f.write("x" * k)
+    out.append(os.path.getsize(f"{k}.log"))
+""",
+    "a compressed file that is added to": """
+import gzip
+open("z", "w").close()
+for k in parallel(range(5)):
+    with gzip.open("o.gz", "at") as f:
+        f.write(f"{k}\n")
+with gzip.open("o.gz", "rt") as f:
+    left = f.read()
+import os; os.remove("o.gz")
+""",
+    "one file that a library writes again and again": """
+import numpy as np
+OUT = "o.npy"; open("z", "w").close()
+for k in parallel(range(5)):
+    np.save(OUT, np.arange(k))
+""",
     "two record arrays of one memory": """
 import numpy as np
 a = np.rec.fromarrays([np.arange(5.0), np.zeros(5)], names="x,y")
@@ -1873,6 +1938,13 @@ for i in parallel(range(5)):
 
 
 PARALLEL = {
+    "a file for each iteration, written by a library": """
+import pandas as pd, os
+d = "."; open("z", "w").close()
+for k in parallel(range(5)):
+    name = os.path.join(d, f"part-{k:03d}.csv")
+    pd.DataFrame({"a": [k]}).to_csv(name)
+""",
     "what is printed to a text of the iteration's own": """
 import io, contextlib
 out = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from allcores.plan import draws, implicit, talk
+from allcores.plan import draws, implicit, same_files, talk
 from allcores.plan import effects as fx
 from allcores.plan.effects import (
     ATOM,
@@ -22,6 +22,8 @@ from allcores.plan.operators import Operators
 from allcores.plan.summaries import Summary
 from allcores.plan.values import Info
 
+WHY_IN_ORDER = "what is written to one file must come in order; write to a file for each iteration"
+
 
 class Calls(Operators):
     """Calls, over what `Values` knows."""
@@ -30,7 +32,19 @@ class Calls(Operators):
 
     def e_Call(self, node: ast.Call) -> Info:
         info = self.plain_call(node)
+        if not self.in_function:
+            info = self.writing_in_order(node, info)
         return self.callbacks(node, info) if self.given_functions(node) else info
+
+    def writing_in_order(self, node: ast.Call, info: Info) -> Info:
+        """A call that may write to a file to which other iterations write as well."""
+        name = same_files.written(self, node)
+        if name is None:
+            return info
+        self.files_written[node] = name
+        self.effects += 1
+        self.because(node, WHY_IN_ORDER)
+        return info._replace(tainted=True)
 
     def given_functions(self, node: ast.Call) -> list[str]:
         """Arguments that name functions which change something: whoever gets them may call them."""
@@ -175,10 +189,8 @@ class Calls(Operators):
         if name == "open":
             if not self.in_function and self.writes_in_order(node):
                 self.effects += 1
-                self.because(
-                    node,
-                    "what is written to one file must come in order; write to a file for each iteration",
-                )
+                self.because(node, WHY_IN_ORDER)
+                self.files_written[node] = node.args[0] if node.args else node
                 tainted = True
             return Info(Val(frozenset({self.site(node)})), tainted, True)
         return Info(self.fresh(node, *vals, maybe=True), tainted, True)
@@ -336,6 +348,7 @@ class Calls(Operators):
             return False
         text = "changes files that other iterations may use; name them after the loop's target"
         self.because(node, f"`{ast.unparse(node.func)}` {text}")
+        same_files.changed_in_order(self, node, dotted)
         return True
 
     def method_call(self, node: ast.Call, func: ast.Attribute, args: list[ast.expr]) -> Info:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from allcores.plan import draws
+from allcores.plan import draws, same_files
 from allcores.plan import effects as fx
 from allcores.plan.effects import ATOM, NONE, Roots, Val, is_item, is_outer, join, outer
 from allcores.plan.expressions import Expressions
@@ -405,6 +405,7 @@ class Simple(Expressions):
         tainted = info.tainted
         if isinstance(node.targets[0], ast.Name):
             self.named_by[node.targets[0].id] = self.names_its_iteration(node.value)
+            self.same_named[node.targets[0].id] = same_files.is_same(self, node.value)
         for target in node.targets:
             tainted |= self.implicit(node, of_node(target), [node.value])
             tainted |= self.assign_parts(target, node.value, info.val, node)

@@ -43,6 +43,7 @@ from allcores.plan.names import (
     walk_scope,
 )
 from allcores.plan.own_elements import MARK, distinct_target, own_elements
+from allcores.plan.same_files import stale_looks
 from allcores.plan.simple import names_of_inner_scopes
 from allcores.plan.source import (
     Module,
@@ -304,6 +305,8 @@ def _read(plan: Plan, chain: list[ast.AST], module: Module, reader: Statements) 
     reader.draws.own_streams, reader.draws.unmarked = plan.own_streams, not is_marked(node)
     _refuse_early(node, chain, module, reader, reader.live)
     ending = _fixpoint(node, reader)
+    for where, text in stale_looks(reader, node.body):
+        reader.refuse(where, text)
     _fill(plan, node, reader, ending, reader.live)
     changed = any(MARK in root for root in (*reader.changed, *reader.maybe_changed))
     # Variables that are found by working an iteration again would see what it has written.

@@ -112,6 +112,10 @@ class Values(ItemChanges):
         """What makes every loop serial that calls the function being read."""
         self.named_by: dict[str, bool] = {}
         """Names bound to text that is put together from the loop's target."""
+        self.same_named: dict[str, bool] = {}
+        """Those bound to the name of a file that is the same in every iteration."""
+        self.files_written: dict[ast.Call, ast.expr] = {}
+        """What changes files that other iterations may use, and is done in order: their names."""
         self.serial: dict[tuple[int, str], None] = {}
         self.why: dict[tuple[int, str], None] = {}
         self.info: dict[ast.AST, Info] = {}
