@@ -11,6 +11,16 @@ import pytest
 from tests.same import assert_same, forced, run
 
 PROGRAMS = {
+    "the exception that is handled, looked at in order": """
+import traceback
+text = ""
+for k in parallel(range(6)):
+    try:
+        y = 10 // (k - 3)
+    except ZeroDivisionError:
+        text = text + traceback.format_exc().splitlines()[-1]
+        text += str(len(text) + len(traceback.format_exc(limit=0)))
+""",
     "the size of a file that is cut": """
 import os
 open("s", "w").write("x" * 20)
@@ -68,7 +78,9 @@ for k in parallel(range(5)):
         f.write(f"{k}\n")
 with gzip.open("o.gz", "rt") as f:
     left = f.read()
-import os; os.remove("o.gz")
+import os
+os.remove("o.gz")
+del f
 """,
     "one file that a library writes again and again": """
 import numpy as np
@@ -1938,6 +1950,26 @@ for i in parallel(range(5)):
 
 
 PARALLEL = {
+    "what is logged of the exception that is handled": """
+import logging, io
+text = io.StringIO()
+log = logging.getLogger("told.here")
+log.handlers.clear(); log.propagate = False
+log.addHandler(logging.StreamHandler(text))
+n = 0
+for x in parallel(range(8)):
+    try:
+        y = 10 // (x % 4)
+        n += y
+    except ZeroDivisionError:
+        log.exception("failed %s", x)
+        if n > 12:
+            log.error("again %s", x, exc_info=True)
+        continue
+    n += 1
+told = [line for line in text.getvalue().splitlines() if "File" not in line]
+log.handlers.clear(); del log, text
+""",
     "a file for each iteration, written by a library": """
 import pandas as pd, os
 d = "."; open("z", "w").close()

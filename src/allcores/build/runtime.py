@@ -236,6 +236,8 @@ class _Writer:
 
     def statement(self, stmt: ast.stmt, main: bool) -> list[ast.stmt]:
         step = self.plan.steps.get(stmt)
+        if stmt in self.plan.look_at_exception:
+            return [ast.copy_location(ast.Return(_load("__LEFT")), stmt)]
         if step is not None:
             return [*self.guards(stmt), *self.record(self.ids[stmt], step)]
         if isinstance(stmt, ast.Return) or (main and isinstance(stmt, ast.Break)):

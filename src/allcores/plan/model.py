@@ -68,6 +68,8 @@ class Plan:
         """The statements that are commits; every other statement of the body is work."""
         self.guards: dict[ast.stmt, list[tuple[str, str]]] = {}
         """Statements that must look at a name first: ("own" | "immutable", name)."""
+        self.look_at_exception: set[ast.stmt] = set()
+        """Commits that look at the exception being handled: the loop's own body does these."""
         self.mirrors: dict[ast.stmt, list[str]] = {}
         """Work statements whose names are bound in the parent as well, as part of the record."""
         self.parent_names: set[str] = set()

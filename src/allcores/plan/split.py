@@ -26,6 +26,7 @@ from allcores.plan.effects import (
 )
 from allcores.plan.files import looked_at_by_others
 from allcores.plan.fixed_names import with_files_written
+from allcores.plan.handling import looking_at_the_exception
 from allcores.plan.implicit import SPECIAL
 from allcores.plan.items import sources_of, touches_items
 from allcores.plan.model import Commit, Plan, Reason, Step
@@ -592,6 +593,7 @@ def _fill(
         unit = isinstance(stmt, (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.Match))
         several = unit or _several(stmt, lifts, reader.acting)
         plan.steps[stmt] = Step(stmt, _distinct(lifts), several)
+    plan.look_at_exception = looking_at_the_exception(node.body, plan.steps, reader.around)
     _describe(plan, node, reader)
     _judge(plan, node, reader)
     if plan.verdict == "parallel":
