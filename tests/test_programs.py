@@ -75,7 +75,7 @@ import gzip
 open("z", "w").close()
 for k in parallel(range(5)):
     with gzip.open("o.gz", "at") as f:
-        f.write(f"{k}\n")
+        f.write(f"{k} ")
 with gzip.open("o.gz", "rt") as f:
     left = f.read()
 import os
