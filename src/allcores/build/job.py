@@ -22,6 +22,7 @@ from allcores.engine.shipment import Shippable
 from allcores.engine.wire import encode
 from allcores.plan.kinds import is_a
 from allcores.plan.live import plain_attribute
+from allcores.plan.ownership import is_own_module
 
 if TYPE_CHECKING:
     from allcores.engine.shipment import Exchange, Shipment
@@ -48,6 +49,8 @@ UNSURE = "<unsure>"
 """And that which says that some of the names may be bound by an iteration that is not sent only."""
 FORGOT = "<warnings forgotten>"
 """And that which says that warnings once shown may be shown again: `catch_warnings` was used."""
+IMPORTED = "<imported>"
+"""And that for modules of libraries that work has imported first, which are then imported here as well."""
 ALONE = _calibrate()
 """The reference count of an object that one variable holds, as a helper sees it."""
 
@@ -147,6 +150,8 @@ class LoopJob(Shippable):
         self.changes_items = False
         """Whether work may change the items that it is given: somebody brings the changes home."""
         self.flags: Flags
+        self.loaded, self.imported = 0, list[str]()
+        """How many modules there were before the chunk; those of libraries that have come since."""
         self.forgot = False
         """Whether the chunk has had warnings forgotten that were shown once, and said nothing else."""
         self.code: Code
@@ -248,6 +253,7 @@ class LoopJob(Shippable):
         return result
 
     def before_chunk(self) -> None:
+        self.loaded, self.imported = len(sys.modules), []
         self.relay.before_chunk()
         self.take()
         self.last_good = {}
@@ -283,6 +289,8 @@ class LoopJob(Shippable):
             apart[FLAGS] = raised
         if self.forgot:
             self.forgot, apart[FORGOT] = False, True
+        if self.imported:
+            apart[IMPORTED] = self.imported
         if self.bound is not None:
             apart[BOUND] = self.bound[: len(results)]
         return ({**(extra or {}), **apart} if apart else extra), more
@@ -330,7 +338,8 @@ class LoopJob(Shippable):
     def lighten(self, extra: Any, empty: bool) -> Any:
         if not extra:
             return extra
-        apart = {name: extra.pop(name) for name in (FLAGS, BOUND, FORGOT, UNSURE) if name in extra}
+        kept = FLAGS, BOUND, FORGOT, IMPORTED, UNSURE
+        apart = {name: extra.pop(name) for name in kept if name in extra}
         left_out = list(extra.pop("", ()))
         stuck = [name for name, value in extra.items() if empty or not _encodes(value)]
         # What a stuck one shares with others must still be shared, so that all are found anew.
@@ -391,8 +400,21 @@ class LoopJob(Shippable):
             return "what the loop runs over"
         return None
 
+    def modules_since(self) -> list[str]:
+        """The program's modules that the chunk has imported first: they run where they are imported,
+        and what they hold is not looked at."""
+        if len(sys.modules) == self.loaded:
+            return []
+        new = [n for n in list(sys.modules)[self.loaded :] if not n.startswith("allcores.")]
+        own = [n for n in new if is_own_module(n)]
+        self.imported = [n for n in new if n not in own]
+        return own
+
     def odd_output(self) -> Cut | None:
         """What cannot be put in its place: the chunk has to be done in another way."""
+        new = self.modules_since()
+        if new:
+            return Cut(0, "imported", " and ".join(f"`{name}`" for name in new))
         state = self.watched()
         if state != self.seen:
             self.seen = state

@@ -40,9 +40,10 @@ class Cut(NamedTuple):
 
     keep: int
     kind: str
-    """"left", "raised", "shared", "unshippable", "spilled", "drawn", "changed", "died" or
-    "timeout"; "entangled" where threads were in each other's way; "unfinished" where a worker only sends what it has, and "crowded" where there was no
-    memory for more: these do not come to the caller."""
+    """"left", "raised", "shared", "unshippable", "spilled", "drawn", "changed",
+    "imported", "died" or "timeout"; "entangled" where threads were in each other's way; "unfinished"
+    where a worker only sends what it has, and "crowded" where there was no memory for more: these do
+    not come to the caller."""
     text: str = ""
     """For humans: the worker's traceback, or why a result cannot travel, or what changed."""
     detail: str = ""

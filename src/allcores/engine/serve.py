@@ -18,11 +18,11 @@ from allcores.engine.waits import WaitClock
 ANSWER_SECONDS = 0.1
 """After so long a worker sends what it has of a chunk, lest much be lost if it dies."""
 
-SPOILS = ("changed", "drawn", "entangled")
+SPOILS = ("changed", "drawn", "entangled", "imported")
 """What stops an iteration that has changed what outlives it."""
 CLOCKED = 8
 """So many chunks of a worker tell how much of their time goes by in waiting."""
-CHANGED = "changed", "entangled"
+CHANGED = "changed", "entangled", "imported"
 
 
 class Server:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import sys
 from collections.abc import Iterable, Iterator
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from allcores import sites
-from allcores.build.job import BOUND, FLAGS, FORGOT, LoopJob, immutable, own
+from allcores.build.job import BOUND, FLAGS, FORGOT, IMPORTED, LoopJob, immutable, own
 from allcores.build.runtime import compile_plan
 from allcores.build.settings import raise_decimal_flags
 from allcores.engine.interrupts import from_handler
@@ -154,6 +156,8 @@ class Commits(Raising):
         if batch.results:
             self.site.cost = batch.seconds / len(batch.results)
         start = perf_counter()
+        if batch.extra and IMPORTED in batch.extra:
+            import_here(batch.extra[IMPORTED])
         forgot = bool(batch.extra and FORGOT in batch.extra)
         if not forgot and not (self.ahead and self.ahead.says(self.done, len(batch.items))):
             yield from self.commit_or_skip(batch.items, batch.results, self.done)
@@ -321,3 +325,11 @@ class Commits(Raising):
         self.variables.by_worker = False
         self.bind_targets(items[done])
         self.variables.work_up_to(items, sent, done, first)
+
+
+def import_here(names: list[str]) -> None:
+    """Import the modules of libraries that a worker has imported."""
+    for name in names:
+        if name not in sys.modules:
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)

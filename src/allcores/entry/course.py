@@ -7,6 +7,7 @@ from itertools import chain, islice
 from time import perf_counter
 from typing import Any, Literal, NamedTuple
 
+from allcores import sites
 from allcores.ahead import Ahead, first_read, sendable
 from allcores.build import frames
 from allcores.collector import collector_paused
@@ -18,13 +19,15 @@ from allcores.engine.shipment import CannotShip, bring_too, send_along
 from allcores.engine.source import Indexed, Streamed
 from allcores.engine.ways import why_serial
 from allcores.entry.looks import HOW_CHANGED
-from allcores.entry.plans import say_serial
+from allcores.entry.plans import imported_since, say_serial
+from allcores.entry.plans import why_serial as why_the_plan_is_serial
 from allcores.entry.tasting import Tasting
 from allcores.holders import holders
 from allcores.inputs import as_is, as_sequence, copied, items_left, plain_source
 from allcores.loop import listeners
 from allcores.steady import Steady
 from allcores.tracebacks import raises, shows_users_code, trimmed
+from allcores.variables import variables_of
 from allcores.worth import WORTH_ITERATION, Stay
 
 
@@ -36,8 +39,16 @@ class Rest(NamedTuple):
     """By workers, natively until workers are worth it, or natively to the end."""
 
 
+MOST_IMPORTS = 8
+"""So many times workers are made anew, for work has imported a module of the program."""
+HOW_IMPORTED = "is first imported within the loop; import it before, at the top of the file"
+
+
 class Entry(Tasting):
     """One run through a loop, from its first item to its end."""
+
+    imports = 0
+    """How many iterations have imported modules of the program, as workers found."""
 
     def segments(self) -> Iterator[Iterable[Any]]:
         """What the user's loop body gets: pieces of the input; the rest is done by workers.
@@ -89,7 +100,9 @@ class Entry(Tasting):
                     if not (yield from self.taste_plain(rest.items)):
                         return
                 with collector_paused():
-                    why = self.entwined or self.unsteady() or self.why_not_now()
+                    why = self.entwined or self.unsteady()
+                    why = self.read_again() if why is None else why
+                    why = self.why_not_now() if why is None else why
                     if why is not None and not self.entwined and self.with_items():
                         why = self.why_not_now()
                 if why is None and not plain and self.ahead is None:
@@ -119,6 +132,25 @@ class Entry(Tasting):
                     self.finish()
             else:
                 self.finish()
+
+    def read_again(self) -> str | None:
+        """Read the loop anew where the iterations so far have imported modules of the program; gives
+        why the rest is for the plain loop, or None."""
+        before = self.site.plan
+        if before is None or not imported_since(before):
+            return None
+        with sites.lock:
+            why = why_the_plan_is_serial(self.site, self.frame, self.settings)
+            reading = self.site.reading()
+        if why is not None or reading is None:
+            return why or ""
+        if (reading.plan.draws, reading.plan.seeded) != (before.draws, before.seeded):
+            return "what it imports draws from random streams; import that before the loop"
+        self.variables.settle()
+        self.plan, self.code = reading
+        self.place = None
+        self.variables = variables_of(self.plan, self.frame)
+        return None
 
     def plainly(self, items: Iterator[Any]) -> Iterable[Any]:
         """The rest of the loop as the plain loop."""
@@ -273,6 +305,13 @@ class Entry(Tasting):
                 why = self.why_in_order(event)
                 if why is not None:
                     return self.give_up(run.rest(event), why)
+                if event.kind == "imported":
+                    # It is imported here, once and in its turn; workers made after that have it.
+                    yield from self.natively(event, base)
+                    self.imports += 1
+                    if self.imports > MOST_IMPORTS:
+                        return self.give_up(run.rest(), f"{event.text} {HOW_IMPORTED}")
+                    return Rest(run.rest(), "workers")
                 stuck += event.kind == "unshippable"
                 # Where an item could not be sent, no worker has looked at what its iteration does.
                 around = self.look_around() if event.kind == "unshippable" else None

@@ -12,6 +12,7 @@ from allcores.inputs import items_left, plain_source
 from allcores.loop import NotParallel, ParallelWarning
 from allcores.plan.handles import explained
 from allcores.plan.live import Names, looks_the_same, mark_at
+from allcores.plan.ownership import is_own_module
 from allcores.plan.source import Surroundings
 from allcores.plan.split import split
 from allcores.settings import Settings
@@ -69,6 +70,7 @@ def make_plan(site: Site, frame: FrameType, own_streams: bool) -> None:
     around.reading.mark = mark_at
     site.plan = plan = split(site.node, site.chain, site.module, around, own_streams)
     plan.asked = tuple(around.reading.asked.values())
+    plan.modules = len(sys.modules), own_modules()
     if plan.verdict == "serial":
         plan.reasons = explained(plan.reasons, names, frame.f_globals)
     site.running = frame.f_code
@@ -77,8 +79,27 @@ def make_plan(site: Site, frame: FrameType, own_streams: bool) -> None:
 
 def _still_holds(plan: Plan, frame: FrameType) -> bool:
     """Whether the functions and objects at hand look as they did when the loop was read."""
+    if imported_since(plan):
+        return False
     local = any(asked.namespace is None for asked in plan.asked)
     return looks_the_same(plan.asked, locals_of(frame) if local else {}, frame.f_globals)
+
+
+def imported_since(plan: Plan) -> bool:
+    """Whether modules of the program were imported since the loop was read: functions may import
+    them, and nothing was known of what these do."""
+    count, known = plan.modules
+    if len(sys.modules) == count:
+        return False
+    if not own_modules() <= known:
+        return True
+    plan.modules = len(sys.modules), known
+    return False
+
+
+def own_modules() -> frozenset[str]:
+    """The names of the program's modules."""
+    return frozenset(filter(is_own_module, list(sys.modules)))
 
 
 def _plan_again(site: Site, frame: FrameType, own_streams: bool) -> None:

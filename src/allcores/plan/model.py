@@ -114,6 +114,8 @@ class Plan:
         self.handler_names: set[str] = set()
         self.asked: tuple[Asked, ...] = ()
         """The objects that were looked at while it was read, and how they looked."""
+        self.modules: tuple[int, frozenset[str]] = (0, frozenset())
+        """How many modules there were then, and the names of the program's among them."""
         self.straight = True
         """True when every iteration makes the same commits, all at the top of the body."""
         self.leaves_by_commit = False
