@@ -11,6 +11,68 @@ import pytest
 from tests.same import assert_same, forced, run
 
 PROGRAMS = {
+    "an array that is changed as its items are counted": """
+import numpy as np
+a = np.arange(8.0)
+out = []
+for i, x in parallel(np.ndenumerate(a)):
+    out.append(float(x) * 2)
+    a[-1] = float(x) + 100
+""",
+    "a handler whose count decides what is logged": """
+import logging
+class Count(logging.Handler):
+    n = 0
+    def emit(self, r): Count.n += 1
+lg = logging.getLogger("ba.q3"); lg.handlers.clear(); lg.propagate = False; lg.setLevel(10)
+lg.addHandler(Count())
+def f(k):
+    if Count.n < 3: lg.info("k%d", k)
+    return k * k
+out = []
+for k in parallel(range(7)):
+    out.append(f(k))
+left = Count.n
+lg.handlers.clear(); del lg
+""",
+    "what was printed, read as the loop goes": """
+import io, sys
+old = sys.stdout
+sys.stdout = b = io.StringIO()
+out = []
+def f(k): print("k", k); return k
+for k in parallel(range(5)):
+    y = f(k)
+    out.append((y, len(b.getvalue())))
+sys.stdout = old
+del old
+""",
+    "records that are counted as the loop goes": """
+import logging, logging.handlers
+class H(logging.Handler):
+    def __init__(self): super().__init__(); self.got = []
+    def emit(self, r): self.got.append(r.getMessage())
+lg = logging.getLogger("ba.n10"); lg.handlers.clear(); lg.propagate = False; lg.setLevel(10)
+h = H(); m = logging.handlers.MemoryHandler(4, target=h); lg.addHandler(m)
+out = []
+for k in parallel(range(9)):
+    lg.info("hello %d", k)
+    out.append(len(h.got))
+left = list(h.got)
+lg.handlers.clear(); m.target = None; m.close(); del lg, h, m
+""",
+    "warnings that are counted as the loop goes": """
+import warnings
+import numpy as np
+flags = []
+with warnings.catch_warnings(record=True) as w:
+    warnings.simplefilter("always")
+    for k in parallel(range(6)):
+        n0 = len(w)
+        y = np.float64(1) / np.float64(k % 2)
+        flags.append(len(w) > n0)
+del w
+""",
     "the exception that is handled, looked at in order": """
 import traceback
 text = ""

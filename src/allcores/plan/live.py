@@ -430,6 +430,13 @@ def obstacle(
         if not code:
             read.append((path, obj))
         owners += owners_of(path, names, namespace)
+    from allcores.plan.hearing import heard_and_read
+
+    heads = {path.partition(".")[0] for path in plan.work_reads}
+    classes = [(n, o) for n in heads if is_a(o := names.get(n, namespace.get(n)), type)]
+    heard = heard_and_read([*read, *classes])
+    if heard is not None:
+        return heard
     changed = changed_objects(plan, names, namespace)
     # The iteration's own item may be changed, but not the others' under another name.
     others = {p: c for p, c in changed.items() if p not in plan.own_elements}

@@ -94,5 +94,7 @@ def reachable(obj: Any, budget: int) -> Iterator[Any]:
             todo.extend(part for part in (o.base, getattr(o, "__dict__", None)) if part is not None)
         elif type(o) is memoryview:
             todo.extend(memory_behind(o))
+        elif type(o).__module__ == "numpy" and type(o).__name__ in ("flatiter", "nditer"):
+            todo.extend([o.base] if type(o).__name__ == "flatiter" else o.operands)
         else:
             todo.extend(gc.get_referents(o))

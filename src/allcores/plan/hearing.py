@@ -1,0 +1,86 @@
+"""What hears what a loop says: lists of warnings, handlers of logging, streams of the program's own.
+
+Iterations in workers say things later, in the user's process, so that work which reads what hears
+them would not find there what the plain loop finds.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import warnings
+from collections.abc import Iterator
+from types import FunctionType
+from typing import Any
+
+from allcores.plan.ownership import is_own_module
+from allcores.plan.reach import reachable
+
+BUDGET = 10_000
+"""So many objects are looked at behind each."""
+
+
+COUNTS_WARNINGS = "and hears what is warned of"
+TEXTS = (io.StringIO, list)
+
+
+def heard_and_read(read: list[tuple[str, Any]]) -> str | None:
+    """Why work must not read one of these, in words, or None. read: paths and their objects."""
+    heard = [
+        (text, part)
+        for text, listener in _listeners()
+        for part in (listener, *reachable(listener, BUDGET))
+    ]
+    if not heard:
+        return None
+    ids = {id(part): text for text, part in heard}
+    for path, obj in read:
+        for part in (obj, *reachable(obj, BUDGET)):
+            if id(part) in ids:
+                return f"`{path}` is read here, and hears what is {ids[id(part)]}"
+    return None
+
+
+def _listeners() -> Iterator[tuple[str, Any]]:
+    for stream in (sys.stdout, sys.stderr):
+        if type(stream) in TEXTS:
+            yield "printed", stream
+    yield from (("warned of", part) for part in _told_of_warnings())
+    logging = sys.modules.get("logging")
+    if logging is not None:
+        yield from (("logged", part) for part in _told_by_loggers(logging))
+
+
+def _told_of_warnings() -> Iterator[Any]:
+    """The list of `catch_warnings(record=True)`; what a `showwarning` of the program's sees."""
+    for show in (getattr(warnings, "_showwarnmsg_impl", None), warnings.showwarning):
+        owner = getattr(show, "__self__", None)
+        if type(owner) is list:
+            yield owner
+        elif type(show) is FunctionType and is_own_module(show.__module__):
+            yield from _seen_by(show)
+
+
+def _seen_by(function: FunctionType) -> Iterator[Any]:
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # not bound yet
+            pass
+    variables = function.__globals__
+    yield from (variables[n] for n in function.__code__.co_names if n in variables)
+
+
+def _told_by_loggers(logging: Any) -> Iterator[Any]:
+    """Handlers and filters, and the attributes of such as the program has classes for."""
+    handlers = [found for found in (ref() for ref in list(logging._handlerList)) if found]
+    loggers = [logging.root, *logging.root.manager.loggerDict.values()]
+    holders = [*handlers, *(each for each in loggers if isinstance(each, logging.Logger))]
+    for each in (*handlers, *(f for holder in holders for f in holder.filters)):
+        held = getattr(each, "__dict__", {})
+        if is_own_module(type(each).__module__):
+            yield each
+            yield type(each)
+            yield from held.values()
+        else:
+            yield from (held[n] for n in ("stream", "buffer") if type(held.get(n)) in TEXTS)
