@@ -2008,6 +2008,176 @@ out=[]
 for i in parallel(range(5)):
     out.append(touch(i))
 """,
+    "a method that goes by what it has changed: for": """
+log=[]
+class A:
+    def __init__(self): self.n=0; self.items=[1,2]
+    def f(self,x):
+        self.n+=1
+        for k in self.items: log.append(k*x)
+a=A(); out=[]
+def heavy(i): return i*i
+for i in parallel(range(12)):
+    if len(log)>3: break
+    y=heavy(i)
+    a.f(i); out.append(y)
+""",
+    "a method that goes by what it has changed: if": """
+log=[]
+class A:
+    def __init__(self): self.n=0; self.items=[1,2]
+    def f(self,x):
+        self.n+=1
+        if self.n>3: log.append(x)
+a=A(); out=[]
+def heavy(i): return i*i
+for i in parallel(range(12)):
+    if len(log)>3: break
+    y=heavy(i)
+    a.f(i); out.append(y)
+""",
+    "a method that goes by what it has changed: while": """
+log=[]
+class A:
+    def __init__(self): self.n=0; self.items=[1,2]
+    def f(self,x):
+        self.n+=1
+        while self.n%3: self.n+=1; log.append(x)
+a=A(); out=[]
+def heavy(i): return i*i
+for i in parallel(range(12)):
+    if len(log)>3: break
+    y=heavy(i)
+    a.f(i); out.append(y)
+""",
+    "a method that goes by what it has changed: with": """
+import os
+log=[]
+class A:
+    def __init__(self): self.n=0; self.items=[1,2]
+    def f(self,x):
+        self.n+=1
+        with open(os.devnull) if self.n else None: log.append(x)
+a=A(); out=[]
+def heavy(i): return i*i
+for i in parallel(range(12)):
+    if len(log)>3: break
+    y=heavy(i)
+    a.f(i); out.append(y)
+""",
+    "a method that goes by what it has changed: match": """
+log=[]
+class A:
+    def __init__(self): self.n=0; self.items=[1,2]
+    def f(self,x):
+        self.n+=1
+        match self.n:
+            case 3: pass
+            case _: log.append(x)
+a=A(); out=[]
+def heavy(i): return i*i
+for i in parallel(range(12)):
+    if len(log)>3: break
+    y=heavy(i)
+    a.f(i); out.append(y)
+""",
+    "a method that goes by what it has changed: try": """
+log=[]
+class A:
+    def __init__(self): self.n=0; self.items=[1,2]
+    def f(self,x):
+        self.n+=1
+        try: log.append(x)
+        finally:
+            if self.n>99: return
+a=A(); out=[]
+def heavy(i): return i*i
+for i in parallel(range(12)):
+    if len(log)>3: break
+    y=heavy(i)
+    a.f(i); out.append(y)
+""",
+    "observers that are methods of objects": """
+class Subject:
+    def __init__(self): self.obs=[]; self.state=0
+    def set(self,v):
+        self.state=v
+        for o in self.obs: o.update(self)
+class Alarm:
+    rung=False
+    def update(self,s):
+        if s.state>30: self.rung=True
+a=Alarm(); s=Subject(); s.obs.append(a); out=[]
+def heavy(i): return i*i
+for i in parallel(range(12)):
+    if a.rung: break
+    y=heavy(i)
+    s.set(y); out.append(y)
+""",
+    "listeners that an object calls": """
+import functools
+class Bus:
+    def __init__(self): self.ls=[]
+    def emit(self,x):
+        for f in self.ls: f(x)
+class Stop: on=False
+def watch(i): Stop.on=Stop.on or i==5
+def hit(d,x): d['hits']+=x
+log={'hits':0}; b=Bus(); b.ls+=[watch, functools.partial(hit,log), lambda x: b.ls]; out=[]
+def heavy(i): return i*i
+for i in parallel(range(12)):
+    if Stop.on: break
+    y=heavy(i)
+    b.emit(i); out.append((y, log['hits']))
+""",
+    "a list of functions that is given": """
+seen=[]
+def note(x): seen.append(x)
+def double(x): return 2*x
+def run_all(fs,x): return [f(x) for f in fs]
+fs=[double,note]; out=[]
+for i in parallel(range(8)):
+    out.append(run_all(fs,i)); out.append(len(seen))
+""",
+    "a function that a called one puts in the place of another": """
+import types
+kit=types.SimpleNamespace(current=lambda: None)
+def patch(v): kit.current=lambda: v
+def use(): return kit.current()
+out=[]
+for i in parallel(range(6)):
+    patch(i); out.append(kit.current()); out.append(use())
+""",
+    "a library's function that a called one replaces": """
+import math
+old=math.sqrt
+def patch(v): math.sqrt=lambda x: v
+def use(i): return math.sqrt(i)
+out=[]
+for i in parallel(range(6)):
+    patch(i); out.append(use(i))
+math.sqrt=old
+""",
+    "a strategy that a method sets": """
+class C:
+    strategy=staticmethod(lambda x: x)
+    def use(self,k): self.strategy=lambda x: x*k
+c=C(); out=[]
+for i in parallel(range(6)):
+    c.use(i); out.append(c.strategy(i))
+""",
+    "an object that a called function replaces": """
+class A:
+    def f(self): return 1
+class B:
+    def f(self): return 2
+def swap(i):
+    global w
+    w=B() if i%3 else A()
+w=A(); out=[]
+for i in parallel(range(6)):
+    swap(i); out.append(w.f())
+""",
 }
 
 
@@ -2031,6 +2201,29 @@ for x in parallel(range(8)):
     n += 1
 told = [line for line in text.getvalue().splitlines() if "File" not in line]
 log.handlers.clear(); del log, text
+""",
+    "functions in a list that change nothing": """
+class Pipe:
+    def __init__(self,*fs): self.fs=list(fs)
+    def run(self,x):
+        for f in self.fs: x=f(x)
+        return x
+p=Pipe(abs, lambda x: x+1, str); out=[]
+for i in parallel(range(8)):
+    out.append(p.run(i))
+""",
+    "a function that is kept, and only that": """
+class Best: fn=None; score=-1
+class M:
+    def __init__(self): self.state=self.idle
+    def idle(self,t): return self.run if t>2 else self.idle
+    def run(self,t): return self.idle if t>5 else self.run
+def score(f): return sum(f(x) for x in range(20))
+m=M()
+for f in parallel([abs, lambda x: -x, lambda x: x+1]*3):
+    s=score(f)
+    m.state=m.state(s)
+    if s>Best.score: Best.score, Best.fn = s, f
 """,
     "a file for each iteration, written by a library": """
 import pandas as pd, os

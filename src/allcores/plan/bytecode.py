@@ -114,6 +114,7 @@ def read_bytecode(function: FunctionType, follow: Follow) -> Summary:
     summary.changes = spelled_out(reader.changes)
     summary.draws = reader.draws
     summary.reads = spelled_out(reader.reads | every)
+    summary.follows = reader.follows
     summary.gives = spelled_out(reader.given)
     summary.gives_itself = spelled_out(reader.given_itself)
     summary.rebinds = reader.rebinds & summary.changes
@@ -145,6 +146,7 @@ class _Reader:
         self.changes: set[str] = set()
         self.draws: set[str] = set()
         self.reads: set[str] = set()
+        self.follows: set[str] = set()
         self.rebinds: set[str] = set()
         self.refusals: list[str] = []
         self.given: Roots = NONE
@@ -639,6 +641,7 @@ class _Reader:
         """Do what a call does to what it is given and to what it shares."""
         self.refusals += summary.refusals
         self.reads |= {r for r in summary.reads if not r.startswith("$")}
+        self.follows |= summary.follows
         self.draws |= {r for r in summary.draws if not r.startswith("$")}
         for root in summary.acts - self.draws:
             head, _, rest = root.partition(".")

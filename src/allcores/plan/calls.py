@@ -112,6 +112,8 @@ class Calls(Operators):
         tainted = False
         args = [*node.args, *(k.value for k in node.keywords)]
         for root in sorted(outer(val.own | val.maybe)):
+            if self.in_function and root[0] == "$":
+                self.calls_held.add(root)
             for summary in self.around.held_functions(root):
                 given, exprs = by_position(node, summary, vals, list(args))
                 where = f"a function of `{in_words(root)}`{summary.place()}"
@@ -258,6 +260,7 @@ class Calls(Operators):
         tainted: bool,
     ) -> Info:
         """A function of an imported module, by its name here and its full name."""
+        tainted |= self.calls_path(node, self.around.canonical(path))
         if dotted.rpartition(".")[0] in fx.RANDOM_MODULES and dotted not in fx.GENERATOR_MAKERS:
             return draws.module_call(self, node, dotted, args, vals, tainted)
         if self.around.live is not None and self.around.summary(path) is not None:

@@ -51,6 +51,7 @@ class Followed(Values):
             given.insert(0, Val(frozenset({self.site(node)})))
             exprs.insert(0, None)
         given, exprs = by_position(node, summary, given, exprs)
+        tainted |= self.calls_path(node, self.around.canonical(path))
         tainted |= self.apply(node, summary, given, exprs, where)
         itself = ATOM if receiver is None or summary.is_class else receiver
         tainted |= self.reads_of(node, summary, itself)
@@ -96,6 +97,8 @@ class Followed(Values):
     def reads_of(self, node: ast.AST, summary: Summary, receiver: Val) -> bool:
         """Note what a call reads of what it shares and of its object; True: the loop changes it."""
         tainted = False
+        for root in summary.follows:
+            tainted |= self.calls_path(node, root)
         for root in summary.reads:
             head, _, rest = root.partition(".")
             if rest and self.reads_class(rest.removesuffix(CALLED).split("."), node):
@@ -124,6 +127,29 @@ class Followed(Values):
                 tainted |= self.reads_of(node, summary, ATOM)
         return tainted
 
+    def apply_held(self, node: ast.AST, summary: Summary, given: list[Val]) -> bool:
+        """Do what the functions do that a function calls which it is given in something."""
+        tainted = False
+        holders: set[str] = set()
+        for root in summary.calls_held:
+            head, dot, rest = root.partition(".")
+            if head[0] != "$":
+                holders.add(root)
+            elif not _missing(given, int(head[1:])):
+                holders |= {bounded(r + dot + rest) for r in outer(given[int(head[1:])].own)}
+        every = joined(given)
+        for holder in sorted(holders - {*self.holding}):
+            if self.in_function and holder[0] == "$":
+                self.calls_held.add(holder)
+                continue
+            self.holding += (holder,)
+            for held in self.around.held_functions(holder):
+                where = f"a function of `{in_words(holder)}`{held.place()}"
+                tainted |= self.apply(node, held, [every] * 4, [], where)
+                tainted |= self.reads_of(node, held, ATOM)
+            self.holding = self.holding[:-1]
+        return tainted
+
     def apply(
         self,
         node: ast.AST,
@@ -144,6 +170,7 @@ class Followed(Values):
         tainted, told = talk.by_function(self, node, summary, given)
         tainted |= self.apply_by_name(node, summary, given, exprs, where)
         tainted |= draws.apply(self, node, summary, given, exprs, where)
+        tainted |= self.apply_held(node, summary, given)
         for root in sorted(summary.changes | told):
             head, _, rest = root.partition(".")
             if root == fx.UNKNOWN:

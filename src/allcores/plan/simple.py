@@ -298,9 +298,12 @@ class Simple(Expressions):
 
     # -- units: compound statements that run in order as a whole
 
+    def in_order(self, node: ast.stmt, tainted: bool) -> bool:
+        """Whether a compound statement is a unit. In a called function none is: all is read there,
+        whether or not the function itself has changed what a header goes by."""
+        return not self.in_function and (tainted or node in self.units)
+
     def unit(self, node: ast.stmt, header: list[ast.expr]) -> None:
-        if self.in_function:
-            return
         self.parent |= bound_names(node)
         outermost = not self.unit_depth
         self.unit_depth += 1

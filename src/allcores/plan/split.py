@@ -166,6 +166,8 @@ def _read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
     summary.shared_defaults = _shared_defaults(node.args)
     summary.rebinds = reader.declared_global & summary.changes
     summary.reads = set(all_bounded(reader.reads | _parameter_reads(node)).values())
+    summary.follows = reader.follows
+    summary.calls_held = set(all_bounded(reader.calls_held).values())
     summary.talks, summary.locks = reader.talks, reader.locks
     return summary
 

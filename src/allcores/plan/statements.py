@@ -27,7 +27,7 @@ class Statements(Simple):
 
     def s_If(self, node: ast.If) -> None:
         test = self.condition(node.test)
-        if test.tainted or node in self.units:
+        if self.in_order(node, test.tainted):
             return self.unit(node, [node.test])
         self.settle_header(node, node.test, test)
         start = self.st.copy()
@@ -51,7 +51,7 @@ class Statements(Simple):
     def s_For(self, node: ast.For) -> None:
         it = self.eval(node.iter)
         it = it._replace(tainted=self.implicit(node, of_node(node), [node.iter]) or it.tainted)
-        if it.tainted or node in self.units:
+        if self.in_order(node, it.tainted):
             for t in target_names(node.target):
                 self.parent.add(t)
             self.effect_of_target(node, it)
@@ -93,7 +93,7 @@ class Statements(Simple):
 
     def s_While(self, node: ast.While) -> None:
         test = self.condition(node.test)
-        if test.tainted or node in self.units:
+        if self.in_order(node, test.tainted):
             return self.unit(node, [])
         self.settle_header(node, node.test, test)
         self.inner_loop(node, test)
@@ -127,7 +127,7 @@ class Statements(Simple):
                 for summary in self.around.methods_named(name):
                     tainted |= self.apply(node, summary, [info.val], [call], f"`{name}`")
                     tainted |= self.reads_of(node, summary, info.val)
-        if tainted or node in self.units:
+        if self.in_order(node, tainted):
             return self.unit(node, [i.context_expr for i in node.items[: not redirects]])
         self.settle_header(node, node.items[0].context_expr, Info(ATOM, False, heavy))
         quiet = any(self.keeps_warnings(item.context_expr) for item in node.items)
@@ -230,7 +230,7 @@ class Statements(Simple):
         return False
 
     def s_Try(self, node: ast.Try) -> None:
-        if node in self.units:
+        if self.in_order(node, False):
             return self.unit(node, [])
         broad = any(h.type is None or "BaseException" in ast.unparse(h.type) for h in node.handlers)
         jumping = any(
@@ -309,7 +309,7 @@ class Statements(Simple):
 
     def s_Match(self, node: ast.Match) -> None:
         subject = self.eval(node.subject)
-        if subject.tainted or node in self.units:
+        if self.in_order(node, subject.tainted):
             return self.unit(node, [node.subject])
         self.settle_header(node, node.subject, subject)
         start = self.st.copy()

@@ -39,6 +39,10 @@ class Summary:
         self.line, self.is_class, self.is_static = line, is_class, is_static
         self.changes: set[str] = changes or set()
         self.reads: set[str] = reads or set()
+        self.follows: set[str] = set()
+        """Where it finds the functions that it calls."""
+        self.calls_held: set[str] = set()
+        """What holds functions that it calls: `for f in self.listeners: f()`."""
         self.rebinds: set[str] = set()
         self.refusals: list[str] = []
         self.stores: set[str] = set()
@@ -112,6 +116,8 @@ class Summary:
         return self.but(
             changes=roots(self.changes),
             reads=roots(self.reads),
+            follows=roots(self.follows),
+            calls_held=roots(self.calls_held),
             draws=roots(self.draws),
             seeds=roots(self.seeds),
             perhaps=roots(self.perhaps),
@@ -152,6 +158,8 @@ def merged(first: Summary, others: list[Summary]) -> Summary:
     return first.but(
         changes={r for s in every for r in s.changes} | entwined,
         reads={r for s in every for r in s.reads},
+        follows={r for s in every for r in s.follows},
+        calls_held={r for s in every for r in s.calls_held},
         rebinds={r for s in every for r in s.rebinds},
         refusals=list(dict.fromkeys(text for s in every for text in s.refusals)),
         # Bound anew only where none of them does more than that.

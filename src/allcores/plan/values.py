@@ -120,6 +120,12 @@ class Values(ItemChanges):
         self.why: dict[tuple[int, str], None] = {}
         self.info: dict[ast.AST, Info] = {}
         self.reads: set[str] = set()
+        self.follows: set[str] = set()
+        """Where the functions are found that a function calls."""
+        self.calls_held: set[str] = set()
+        """Of what a function is given: what holds functions that it calls."""
+        self.holding: tuple[str, ...] = ()
+        """What holds the functions that are being looked at just now."""
         self.talks: set[str] = set()
         """What is only told something: loggers and standard streams."""
         self.locks: set[str] = set()
@@ -287,6 +293,16 @@ class Values(ItemChanges):
         for c in hit:
             shown = in_words(path), in_words(c)
             self.because(node, "`{}` is read here, and the loop changes `{}`".format(*shown))
+        return bool(hit)
+
+    def calls_path(self, node: ast.AST, path: str) -> bool:
+        """Note that what is at this path is called; True when the loop may put another one there."""
+        hit = [c for c in self.changed if path == c or path.startswith(c + ".")]
+        if not hit and self.in_function:
+            self.follows.add(path)
+        for c in hit:
+            shown = in_words(path), in_words(c)
+            self.because(node, "`{}` is called here, and the loop changes `{}`".format(*shown))
         return bool(hit)
 
     def reads_class(self, attrs: Sequence[str], node: ast.AST) -> bool:
