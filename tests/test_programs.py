@@ -11,6 +11,74 @@ import pytest
 from tests.same import assert_same, forced, run
 
 PROGRAMS = {
+    "a function that Python calls for what cannot be raised": """
+import sys
+seen = []
+old = sys.unraisablehook
+sys.unraisablehook = lambda u: seen.append(str(u.exc_value))
+class B:
+    def __init__(self, k): self.k = k
+    def __del__(self): raise ValueError(self.k)
+def f(k):
+    B(k)
+    return k
+out = []
+for k in parallel(range(4)):
+    out.append(f(k))
+sys.unraisablehook = old
+del old
+""",
+    "a function that NumPy calls for errors": """
+import numpy as np
+log = []
+old = np.seterrcall(lambda t, f: log.append(t))
+olde = np.seterr(all="call")
+out = []
+for i in parallel(range(5)):
+    out.append(np.float64(1) / np.float64(i % 2))
+np.seterr(**olde); z = np.seterrcall(old)
+del old, z, olde
+""",
+    "an index that a frame shares with what is worked out from it": """
+import pandas as pd
+df = pd.DataFrame({"a": [3, 1, 2], "b": [1, 2, 3]})
+def f(c):
+    r = df * c
+    r.columns.name = "c%d" % c
+    return r.sum().sum() + len(df.columns.name or "")
+res = []
+for c in parallel(range(9)):
+    res.append(f(c))
+left = df.columns.name
+""",
+    "flags of decimal that are read as the loop goes": """
+import decimal
+decimal.getcontext().clear_flags()
+out = []
+for k in parallel([1, 2, 4, 3, 5, 8]):
+    out.append((decimal.Decimal(1) / k, decimal.getcontext().flags[decimal.Inexact]))
+decimal.getcontext().clear_flags()
+""",
+    "a context of decimal that keeps what was raised": """
+import decimal
+class Money:
+    def __init__(self): self.c = decimal.Context(prec=4)
+    def div(self, a, b): return self.c.divide(a, b)
+m = Money()
+out = []
+for k in parallel([1, 2, 4, 3, 5, 8]):
+    out.append(m.div(1, k))
+left = m.c.flags[decimal.Inexact], m.c.flags[decimal.Rounded]
+""",
+    "generators of random numbers that keep more": """
+import random
+class R(random.Random): pass
+out = []
+for k in parallel(range(3)):
+    r = R(k); r.tag = k
+    out.append(r)
+left = [getattr(o, "tag", None) for o in out]
+""",
     "an array that is changed as its items are counted": """
 import numpy as np
 a = np.arange(8.0)

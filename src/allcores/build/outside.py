@@ -39,7 +39,7 @@ class Outside:
     def roots(self) -> list[tuple[str, Any]]:
         """Names and values."""
         found = [(n, self.values.get(n, self.namespace.get(n))) for n in self.names]
-        return [(n, obj) for n, obj in (*found, *self.beside) if not is_stream(obj)]
+        return [(n, obj) for n, obj in (*found, *self.beside, *hooks()) if not is_stream(obj)]
 
     def look(
         self, apart: frozenset[str], spared: Iterable[Any] = (), loose: Iterable[Any] = ()
@@ -53,6 +53,18 @@ class Outside:
                 self.elsewhere, apart, MOST_ELSEWHERE, spared=spared, loose=loose, home=self.home
             )
         return watch
+
+
+def hooks() -> Iterator[tuple[str, Any]]:
+    """The program's functions that Python and NumPy call by themselves."""
+    for name in ("excepthook", "unraisablehook", "displayhook"):
+        yield f"sys.{name}", getattr(sys, name)
+    collector = sys.modules.get("gc")
+    if collector is not None:
+        yield from (("gc.callbacks", hook) for hook in collector.callbacks)
+    asked = getattr(sys.modules.get("numpy"), "geterrcall", None)
+    if asked is not None:
+        yield "np.geterrcall()", asked()
 
 
 def of_modules(home: dict[str, Any], names: Iterable[str]) -> Iterator[tuple[str, Any]]:

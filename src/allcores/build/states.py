@@ -124,6 +124,9 @@ def _by_type(kind: Any) -> State | None:
         return MEMO
     if full in KNOWN:
         return KNOWN[full]
+    frame = _pandas_state(kind) if kind.__module__.partition(".")[0] == "pandas" else None
+    if frame is not None:
+        return frame
     if _is_buffer(kind):
         return BUFFER
     if is_own_module(kind.__module__):
@@ -523,6 +526,32 @@ def _flat(value: Any) -> list[bytes]:
     return [value.tobytes() if _is_array(value) else repr(value).encode()]
 
 
+def _of_decimal(obj: Any) -> bytes:
+    """A context of decimal; what the thread's own has raised is brought home."""
+    own = obj is sys.modules["decimal"].getcontext()
+    return b"the thread's" if own else repr(obj).encode()
+
+
+def _pandas_state(kind: Any) -> State | None:
+    """How tables and columns of pandas are read, and their indices: what these are called. Their
+    values change through the frame that holds them, whose methods are known."""
+    generic, base = map(sys.modules.get, ("pandas.core.generic", "pandas.core.indexes.base"))
+    if issubclass(kind, getattr(generic, "NDFrame", ())):
+        return FRAME
+    return INDEX if issubclass(kind, getattr(base, "Index", ())) else None
+
+
+def _of_frame(obj: Any) -> list[Any]:
+    held = _dict_of(obj)[0]
+    manager = held.get("_mgr")
+    return [manager, *getattr(manager, "axes", ()), held.get("_attrs")]
+
+
+def _of_index(obj: Any) -> list[Any]:
+    held = _dict_of(obj)[0]
+    return [held.get("_name"), *(held.get("_names") or ())]
+
+
 def _is_enum(kind: type) -> bool:
     """Enums make members when they are first asked for."""
     return type(kind).__name__ in ("EnumType", "EnumMeta")
@@ -559,6 +588,9 @@ NUMPY_RANDOM = State(_state_of_generator, _nameless)
 WITH_KEYS = (DICT, INSTANCE, CLASS, MODULE)
 """Their parts are a number, and so many names or keys, and then what these lead to."""
 
+INDEX = State(_of_index, _nameless)
+FRAME = State(_of_frame, _nameless)
+
 KNOWN: dict[str, State] = {
     **dict.fromkeys(
         """_hashlib.HASH _hashlib.HASHXOF _hashlib.HMAC _md5.md5 _sha1.sha1 _sha256.sha256 _sha2.SHA256Type
@@ -566,6 +598,7 @@ KNOWN: dict[str, State] = {
         """.split(),
         HASH,
     ),
+    "decimal.Context": State(_of_decimal, _nameless),
     "_io.BytesIO": State(_bytes_of_stream, _nameless),
     "_io.StringIO": State(_text_of_stream, _nameless),
     "random.Random": RANDOM,

@@ -224,7 +224,8 @@ def with_attributes(obj: Any) -> Reduced:
     attributes = getattr(obj, "__dict__", None)
     if type(made) is str or not attributes:
         return made
-    if any("__getstate__" in vars(c) for c in type(obj).__mro__[:-1] if not is_own(c)):
+    libraries = [c for c in type(obj).__mro__[:-1] if not is_own(c)]
+    if any("__getstate__" in vars(c) and c.__module__ != "random" for c in libraries):
         return made  # a library that thinks of those who inherit from it
     return attached(made, attributes)
 

@@ -310,11 +310,20 @@ def _read(plan: Plan, chain: list[ast.AST], module: Module, reader: Statements) 
     ending = _fixpoint(node, reader)
     for where, text in stale_looks(reader, node.body):
         reader.refuse(where, text)
+    _refuse_decimal_flags(node, reader)
     _fill(plan, node, reader, ending, reader.live)
     changed = any(MARK in root for root in (*reader.changed, *reader.maybe_changed))
     # Variables that are found by working an iteration again would see what it has written.
     again = plan.temporaries or plan.seeded
     return plan.verdict == "parallel" and not changed and not again and not plan.mirrors
+
+
+def _refuse_decimal_flags(node: ast.For, reader: Statements) -> None:
+    """What iterations raise is brought home, but other iterations have not raised it."""
+    for n in (n for statement in node.body for n in walk(statement)):
+        if isinstance(n, ast.Attribute) and n.attr == "flags" and isinstance(n.value, ast.Call):
+            if reader.around.dotted(path_of(n.value.func) or "") == "decimal.getcontext":
+                reader.refuse(n, f"`{ast.unparse(n)}` tells what all iterations so far have raised")
 
 
 GIVE_MODULES = ("modules", "import_module", "__import__")
