@@ -2207,6 +2207,30 @@ fs=[double,note]; out=[]
 for i in parallel(range(8)):
     out.append(run_all(fs,i)); out.append(len(seen))
 """,
+    "a setter that setattr calls": """
+events=[]
+class A:
+    def __init__(self,x): self.x=self.mood=x
+    @property
+    def happy(self): return self.mood>3
+    @happy.setter
+    def happy(self,v): events.append(self.x); self.mood=10 if v else 0
+agents=[A(i) for i in range(10)]
+for a in parallel(agents):
+    for k,v in {'happy':True}.items(): setattr(a,k,v)
+""",
+    "a setter that a function with keywords calls": """
+events=[]
+class A:
+    def __init__(self,x): self.x=self.mood=x
+    def _set(self,v): events.append(self.x); self.mood=v
+    happy=property(None,_set)
+def configure(a,**kw):
+    for k,v in kw.items(): setattr(a,k,v)
+agents=[A(i) for i in range(10)]
+for a in parallel(agents):
+    configure(a,happy=a.x)
+""",
     "a function that a called one puts in the place of another": """
 import types
 kit=types.SimpleNamespace(current=lambda: None)
@@ -2250,6 +2274,18 @@ for i in parallel(range(6)):
 
 
 PARALLEL = {
+    "a setter that changes its object only": """
+class S:
+    def __init__(self,x): self.x=x
+    def fit(self): return self.x**2
+    @property
+    def name(self): return self._n
+    @name.setter
+    def name(self,v): self._n=v
+ss=[S(i) for i in range(8)]
+for s in parallel(ss):
+    for k in ('a','name'): setattr(s,k,s.fit())
+""",
     "what is logged of the exception that is handled": """
 import logging, io
 text = io.StringIO()

@@ -22,6 +22,7 @@ from allcores.plan.summaries import Reading
 
 DESCRIBES = ("__get__", "__set__", "__delete__")
 """The methods of an object in a class that stands for an attribute."""
+BIND = frozenset(("setattr", "delattr", "__setattr__", "__delattr__"))
 MOST = 1000
 """How many functions are looked at."""
 NOT_CALLED = frozenset(
@@ -39,6 +40,8 @@ class Reached:
         self.clear([cls for cls in classes if is_own_module(cls.__module__)])
         nodes = list(plan.work_nodes())
         words = {n.attr for n in nodes if isinstance(n, ast.Attribute)}
+        if any(isinstance(n, ast.Name) and n.id in BIND for n in nodes):
+            self.binds_by_name = True
         variables = {**namespace, **names}
         heads = {n.id for n in nodes if isinstance(n, ast.Name)} & variables.keys()
         self.follow(words, [variables[name] for name in heads])
@@ -56,6 +59,8 @@ class Reached:
     def clear(self, classes: list[type]) -> None:
         self.functions: dict[int, types.FunctionType] = {}
         self.names: set[str] = set()
+        self.binds_by_name = False
+        """Whether attributes are bound by names that may be worked out, and so any setter called."""
         self.classes = classes
         self.made: dict[int, type] = {}
         """Classes of which the body makes objects."""
@@ -100,9 +105,10 @@ class Reached:
         for name, value in vars(cls).items():
             if name in NOT_CALLED and id(cls) not in self.made:
                 continue
-            if name not in self.names and not name.startswith("__"):
-                continue
-            yield from functions_in(value)
+            if name in self.names or name.startswith("__"):
+                yield from functions_in(value)
+            elif self.binds_by_name and is_a(value, property):
+                yield from (f for f in (value.fset, value.fdel) if is_a(f, types.FunctionType))
 
     def add(self, function: types.FunctionType) -> None:
         if id(function) in self.functions or not is_own_module(
@@ -114,6 +120,7 @@ class Reached:
         for each in code:
             code += [c for c in each.co_consts if isinstance(c, types.CodeType)]
         words = {name for each in code for name in each.co_names}
+        self.binds_by_name |= not BIND.isdisjoint(words)
         inside = [cell.cell_contents for cell in function.__closure__ or () if cell_is_bound(cell)]
         self.follow(words, [*inside, *globals_of(function).values()])
 

@@ -160,6 +160,8 @@ class Calls(Operators):
             )
         if name in ("next", "setattr", "delattr") and args:
             tainted |= self.mutate(vals[0], node, args[0], name)
+            if name != "next" and len(args) > 1:
+                tainted |= self.bound_by_name(node, args[1], vals)
             return Info(self.element(vals[0]), tainted, heavy)
         if name in fx.CONSUMERS:
             # A generator expression is used up here: what is kept are its items at most.
@@ -196,6 +198,18 @@ class Calls(Operators):
                 tainted = True
             return Info(Val(frozenset({self.site(node)})), tainted, True)
         return Info(self.fresh(node, *vals, maybe=True), tainted, True)
+
+    def bound_by_name(self, node: ast.Call, named: ast.expr, vals: list[Val]) -> bool:
+        """`setattr(a, name, value)` may call a setter; True: must run in order."""
+        name = named.value if isinstance(named, ast.Constant) else None
+        names = [name] if isinstance(name, str) else sorted(self.around.module.methods)
+        tainted = False
+        for each in names:
+            for summary in self.around.setters_named(each):
+                where = f"`{each}`{summary.place()}"
+                tainted |= self.apply(node, summary, [vals[0], *vals[2:]], [node.args[0]], where)
+                tainted |= self.reads_of(node, summary, vals[0])
+        return tainted
 
     def attribute_by_name(
         self, node: ast.Call, args: list[ast.expr], vals: list[Val], tainted: bool, heavy: bool
