@@ -11,6 +11,16 @@ import pytest
 from tests.same import assert_same, forced, run
 
 PROGRAMS = {
+    "files that are made once": """
+out = []
+for k in parallel([1, 2, 3, 2]):
+    try:
+        with open(f"f{k}", "x") as f:
+            f.write(str(k))
+    except FileExistsError:
+        out.append(k)
+left = f.closed
+""",
     "a function that Python calls for what cannot be raised": """
 import sys
 seen = []

@@ -233,7 +233,8 @@ class Calls(Operators):
         if not isinstance(mode, str) or not set(mode) & set("wax+"):
             return False
         own = bool(node.args) and self.names_its_iteration(node.args[0])
-        return bool(set(mode) & set("a+")) or not own
+        # A file that is there already cannot be made when an iteration is worked again.
+        return bool(set(mode) & set("ax+")) or not own
 
     def names_its_iteration(self, path: ast.expr) -> bool:
         """Whether a file's name is put together from the loop's target as it is."""
