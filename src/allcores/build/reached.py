@@ -16,8 +16,11 @@ from allcores.build.states import MADE_LATER
 from allcores.engine.functions import global_names
 from allcores.plan.callables import Callables
 from allcores.plan.kinds import is_a
+from allcores.plan.live import lookup
 from allcores.plan.model import Plan
+from allcores.plan.names import path_of
 from allcores.plan.ownership import is_own_module
+from allcores.plan.reach import held_by
 from allcores.plan.summaries import Reading
 
 DESCRIBES = ("__get__", "__set__", "__delete__")
@@ -35,16 +38,32 @@ class Reached:
     """Functions that are reached by name from a loop's body, given the classes of its objects."""
 
     def __init__(
-        self, plan: Plan, names: dict[str, Any], namespace: dict[str, Any], classes: Iterable[type]
+        self,
+        plan: Plan,
+        names: dict[str, Any],
+        namespace: dict[str, Any],
+        classes: Iterable[type],
+        functions: Iterable[Any] = (),
     ) -> None:
-        self.clear([cls for cls in classes if is_own_module(cls.__module__)])
+        """functions: further ones, which may be called."""
+        classes = [cls for cls in classes if is_own_module(cls.__module__)]
+        self.clear(list(classes))
         nodes = list(plan.work_nodes())
         words = {n.attr for n in nodes if isinstance(n, ast.Attribute)}
         if any(isinstance(n, ast.Name) and n.id in BIND for n in nodes):
             self.binds_by_name = True
+        patterns = [n for n in nodes if isinstance(n, ast.MatchClass)]
+        words.update(attr for n in patterns for attr in n.kwd_attrs)
+        if any(n.patterns for n in patterns):
+            words.update(n for cls in classes for n in getattr(cls, "__match_args__", ()))
         variables = {**namespace, **names}
         heads = {n.id for n in nodes if isinstance(n, ast.Name)} & variables.keys()
-        self.follow(words, [variables[name] for name in heads])
+        self.follow(words, [*(variables[name] for name in heads), *functions])
+        for node in nodes:
+            path = path_of(node) if isinstance(node, ast.Attribute) else None
+            if path is not None:
+                for found in called_at(path, names, namespace):
+                    self.add(found)
         self.search()
 
     @classmethod
@@ -181,6 +200,20 @@ class Reached:
                     return f"`{function.__qualname__}` changes `{cls.__name__}.{name}`"
         return None
 
+    def holds(self) -> list[tuple[str, Any]]:
+        """What these functions hold by themselves, and attributes of classes that are named, by name."""
+        found = [
+            (f.__qualname__, each)
+            for f in self.functions.values()
+            for each in held_by(f)
+            if not is_a(each, (types.ModuleType, type))
+        ]
+        for cls in self.all_classes():
+            for name, value in vars(cls).items():
+                if name in self.names and not is_a(value, (types.FunctionType, type, property)):
+                    found.append((f"{cls.__name__}.{name}", value))
+        return found
+
     def sees(self) -> list[tuple[str, Any]]:
         """The objects that they see besides what they are given, by name."""
         found: list[tuple[str, Any]] = []
@@ -195,6 +228,17 @@ class Reached:
                 if name not in MADE_LATER and not is_a(value, code_like):
                     found.append((f"{cls.__name__}.{name}", value))
         return found
+
+
+def called_at(
+    path: str, names: dict[str, Any], namespace: dict[str, Any]
+) -> list[types.FunctionType]:
+    """The function that an object has as an attribute, beside the methods of its class."""
+    try:
+        found = lookup(path, names, namespace)
+    except LookupError:
+        return []
+    return functions_in(found) if is_a(found, (types.FunctionType, types.MethodType)) else []
 
 
 def globals_of(function: types.FunctionType) -> dict[str, Any]:

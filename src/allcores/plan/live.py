@@ -394,11 +394,17 @@ def _imported_root(full: str) -> str:
 
 
 def obstacle(
-    plan: Plan, iterable: Any, plain: bool, names: dict[str, Any], namespace: dict[str, Any]
+    plan: Plan,
+    iterable: Any,
+    plain: bool,
+    names: dict[str, Any],
+    namespace: dict[str, Any],
+    search: Search | None = None,
 ) -> str | None:
     """Why the objects at hand forbid what the source allows, or None.
 
-    plain: the iterable is a sequence, or a zip or enumerate of sequences.
+    plain: the iterable is a sequence, or a zip or enumerate of sequences. search: one for what the
+    loop changes, which is to know afterwards what work reads.
 
     Either the loop changes an object that its work reads under another name, or work uses
     something that processes cannot share.
@@ -417,19 +423,7 @@ def obstacle(
     why = why_not_shared(plan, iterable, names, namespace)
     if why is not None:
         return why
-    read: list[tuple[str, Any]] = []
-    owners: list[tuple[str, Any, str]] = []
-    for full in plan.work_reads:
-        path = full.removesuffix(CALLED)
-        if is_read_property(path, plan.file, names, namespace):
-            continue  # what computing it reads is among the paths
-        obj = nearest(path, names, namespace)
-        code = is_a(obj, (ModuleType, type, FunctionType)) or (
-            path != full and has_been_read(obj, path, plan.file, names, namespace)
-        )
-        if not code:
-            read.append((path, obj))
-        owners += owners_of(path, names, namespace)
+    read, owners = read_by_work(plan, names, namespace)
     from allcores.plan.hearing import heard_and_read
 
     heads = {path.partition(".")[0] for path in plan.work_reads}
@@ -442,8 +436,10 @@ def obstacle(
     others = {p: c for p, c in changed.items() if p not in plan.own_elements}
     used = used_by(iterable)
     owners += used.owners
-    over = [("what the loop runs over", obj) for obj in used.objects] if others else []
-    why = _Search(others).through(over) if others else None
+    over = [("what the loop runs over", obj) for obj in used.objects]
+    if search is None:
+        search = Search(others)
+    why = search.through(over) if search.targets or search.bound else None
     if any(path.startswith("$") for path in plan.changed):
         if not hasattr(type(iterable), "__len__") and not plain:
             return "items are changed in place, and where an iterator has them from is not known"
@@ -451,20 +447,41 @@ def obstacle(
     attributes = {
         (id(owner), attr): path
         for path in plan.changed
-        for _, owner, attr in owners_of(path, names, namespace)[-1:]
+        for _, owner, attr in owners_of(path, names, namespace, True)[-1:]
     }
     for path, owner, attr in owners:
         other = attributes.get((id(owner), attr))
         if other is not None:
             return f"`{other}`, which the loop changes, is also read as `{path}`"
-    if not changed:
-        return None
-    search = _Search(changed)
+    if len(changed) > len(others):
+        items = Search({p: c for p, c in changed.items() if p not in others})
+        why = items.through(read) or why
     for path, owner, _ in owners:
-        if id(owner) in search.targets:
-            other = search.targets[id(owner)]
+        other = search.targets.get(id(owner)) or search.targets.get(id(instance_dict(owner)))
+        if other is not None:
             return f"`{other}`, which the loop changes, is also read as `{path}`"
-    return search.through(read) or why
+    return (search.through(read) if search.targets or search.bound else None) or why
+
+
+def read_by_work(
+    plan: Plan, names: dict[str, Any], namespace: dict[str, Any]
+) -> tuple[list[tuple[str, Any]], list[tuple[str, Any, str]]]:
+    """The objects outside the loop that its work reads, by path; and whose attributes it reads, as
+    `owners_of` gives them."""
+    read: list[tuple[str, Any]] = []
+    owners: list[tuple[str, Any, str]] = []
+    for full in plan.work_reads:
+        path = full.removesuffix(CALLED)
+        if is_read_property(path, plan.file, names, namespace):
+            continue  # what computing it reads is among the paths
+        obj = nearest(path, names, namespace)
+        code = is_a(obj, (ModuleType, type, FunctionType)) or (
+            path != full and has_been_read(obj, path, plan.file, names, namespace)
+        )
+        if not code or type(obj) is FunctionType:
+            read.append((path, obj))
+        owners += owners_of(path, names, namespace, True)
+    return read, owners
 
 
 def _all(
@@ -527,9 +544,12 @@ def is_read_property(
 
 
 def owners_of(
-    path: str, names: dict[str, Any], namespace: dict[str, Any]
+    path: str, names: dict[str, Any], namespace: dict[str, Any], code: bool = False
 ) -> list[tuple[str, Any, str]]:
-    """For each attribute on a path: the path, the object that has it, and its name."""
+    """For each attribute on a path: the path, the object that has it, and its name.
+
+    code: modules and classes count as well.
+    """
     parts = path.split(".")
     found: list[tuple[str, Any, str]] = []
     for k in range(1, len(parts)):
@@ -537,9 +557,17 @@ def owners_of(
             owner = lookup(".".join(parts[:k]), names, namespace)
         except LookupError:
             break
-        if not is_a(owner, (ModuleType, type)):
+        if code or not is_a(owner, (ModuleType, type)):
             found.append((path, owner, parts[k]))
     return found
+
+
+def instance_dict(owner: Any) -> Any:
+    """The dict of an object's attributes, or None."""
+    try:
+        return object.__getattribute__(owner, "__dict__")
+    except AttributeError:
+        return None
 
 
 def changed_objects(
@@ -568,14 +596,30 @@ REACH_OTHERS = frozenset("MaskedArray _iLocIndexer _LocIndexer _AtIndexer _iAtIn
 """Types whose items are those of other objects that they hold."""
 
 
-class _Search:
+NOTHING: dict[str, str] = {}
+
+
+class Search:
     """Looks for changed objects among everything that can be reached from others."""
 
-    def __init__(self, changed: dict[str, tuple[Any, bool]]) -> None:
+    def __init__(
+        self,
+        changed: dict[str, tuple[Any, bool]],
+        bound: dict[int, dict[str, str]] | None = None,
+        owners: list[tuple[Any, str]] | None = None,
+    ) -> None:
+        """bound: of objects to which attributes are bound, by their ids: the path of each attribute.
+        owners: these objects, with a path each."""
         from allcores.plan import reach
 
         self.reach = reach
         self.targets: dict[int, str] = {}
+        self.bound, self.owners = bound or {}, owners or []
+        self.met: dict[str, tuple[str, str]] = {}
+        """Attributes of `bound` whose objects were reached: the path, and from where."""
+        self.classes: set[type] = set()
+        self.functions: list[Any] = []
+        """The classes of what was reached, and functions and methods among it."""
         self.arrays: list[tuple[str, Any]] = []
         self.memory: dict[int, tuple[str, Any]] = {}
         """What owns the memory of changed objects: one may be written to through another."""
@@ -595,14 +639,22 @@ class _Search:
         if self.full:
             return "the objects that the loop changes are too many to be checked for second names"
         for name, obj in read:
-            count = 0
-            for o in self.reach.reachable(obj, BUDGET):
-                count += 1
-                path = self.targets.get(id(o))
-                if path is None and (self.arrays or self.memory) and has_memory(o):
-                    path = self.overlapping(o)
-                if path is not None:
+            for owner, path in self.owners if type(obj) is dict else ():
+                if instance_dict(owner) is obj:
                     return f"`{path}`, which the loop changes, is also reached through {name!r}"
+            count = 0
+            for o in self.reach.reachable(obj, BUDGET, self.functions):
+                count += 1
+                self.classes.add(type(o))
+                if type(o) is MethodType:
+                    self.functions.append(o)
+                for attribute, path in self.bound.get(id(o), NOTHING).items():
+                    self.met[attribute] = path, name
+                changed = self.targets.get(id(o))
+                if changed is None and (self.arrays or self.memory) and has_memory(o):
+                    changed = self.overlapping(o)
+                if changed is not None:
+                    return f"`{changed}`, which the loop changes, is also reached through {name!r}"
             if count >= BUDGET:
                 return f"{name!r} holds too many objects to be checked for what the loop changes"
         return None

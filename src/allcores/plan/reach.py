@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextvars
 import gc
 import io
 import sys
 import threading
 import types
+import weakref
 from collections.abc import Iterator
 from enum import Enum
 from typing import Any
 
 from allcores.plan.kinds import is_a
+from allcores.plan.ownership import is_own
 
 ATOMS = frozenset({int, float, complex, bool, str, bytes, range, type(None)})
 SHELLS = frozenset({"IPython", "ipykernel", "zmq", "traitlets", "logging", "_thread", "asyncio"})
@@ -68,13 +71,53 @@ def memory_of(o: Any) -> list[Any]:
     return found
 
 
-def reachable(obj: Any, budget: int) -> Iterator[Any]:
-    """Objects reachable from `obj`, itself first, at most `budget`; no atoms, code or modules."""
+INDIRECT = frozenset({weakref.ref, contextvars.ContextVar, types.BuiltinFunctionType})
+"""Types whose objects lead to others that they do not hold, as far as the collector is told."""
+
+
+def behind(o: Any) -> Iterator[Any]:
+    """What an object of one of these types leads to."""
+    if type(o) is weakref.ref:
+        yield o()
+    elif type(o) is contextvars.ContextVar:
+        yield o.get(None)
+    elif not is_a(o.__self__, (types.ModuleType, type)):
+        yield o.__self__
+
+
+def held_by(function: types.FunctionType) -> Iterator[Any]:
+    """The values of the variables around a function that it uses, and its parameters' defaults."""
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:
+            continue  # nothing is bound
+    yield from function.__defaults__ or ()
+    yield from (function.__kwdefaults__ or {}).values()
+
+
+def reachable(
+    obj: Any, budget: int, functions: list[types.FunctionType] | None = None
+) -> Iterator[Any]:
+    """Objects reachable from `obj`, itself first, at most `budget`; no atoms, code or modules, but
+    what functions of the program hold by themselves. functions: is given these functions."""
     seen: set[int] = set()
     keep: list[Any] = []
     todo = [obj]
     while todo and len(seen) < budget:
         o = todo.pop()
+        if type(o) is types.FunctionType:
+            if id(o) not in seen and is_own(o):
+                seen.add(id(o))
+                keep.append(o)
+                todo.extend(held_by(o))
+                if functions is not None:
+                    functions.append(o)
+            continue
+        if type(o) in INDIRECT:
+            todo.extend(behind(o))
+            if type(o) is types.BuiltinFunctionType:
+                continue
         if type(o) in ATOMS or is_a(o, CODE) or id(o) in seen or surrounding(o):
             continue
         seen.add(id(o))

@@ -1,0 +1,658 @@
+"""What a loop changes may be known by other names: work that comes by it so sees it changed."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.same import difference, placed, run
+
+PROGRAMS = {
+    "direct": """
+class Star:
+    def __init__(self, n): self.n = n
+stars = [Star(j) for j in range(8)]
+first = stars[0]
+for i in parallel(range(8)):
+    first.n = i + 18
+    mm = max(stars, key=lambda q: q.n).n
+""",
+    "alias": """
+class Star:
+    def __init__(self, n): self.n = n
+stars = [Star(j) for j in range(8)]
+first = stars[0]
+for i in parallel(range(8)):
+    r = first
+    r.n = i + 18
+    mm = max(stars, key=lambda q: q.n).n
+""",
+    "alias match": """
+class Star:
+    def __init__(self, n): self.n = n
+stars = [Star(j) for j in range(8)]
+first = stars[0]
+for i in parallel(range(8)):
+    r = first
+    r.n = 18
+    match max(stars, key=lambda q: q.n):
+        case Star(n=mm):
+            pass
+""",
+    "direct match": """
+class Star:
+    def __init__(self, n): self.n = n
+stars = [Star(j) for j in range(8)]
+first = stars[0]
+for i in parallel(range(8)):
+    first.n = 18
+    match max(stars, key=lambda q: q.n):
+        case Star(n=mm):
+            pass
+""",
+    "direct len match": """
+class Star:
+    def __init__(self, n): self.n = n
+stars = [Star(j) for j in range(8)]
+first = stars[0]
+out = []
+for i in parallel(range(8)):
+    first.n = 18
+    match stars[0]:
+        case Star(n=mm):
+            out.append(mm)
+""",
+    "match dict": """
+d = {"a": {"b": 1}}
+e = d["a"]
+out = []
+for i in parallel(range(8)):
+    e["b"] = i
+    match d:
+        case {"a": {"b": mm}}:
+            out.append(mm)
+""",
+    "match list": """
+d = [[1, 2], 3]
+e = d[0]
+out = []
+for i in parallel(range(8)):
+    e[0] = i
+    match d:
+        case [[mm, _], _]:
+            out.append(mm)
+""",
+    "match list nested name": """
+d = [[1, 2], 3]
+e = d[0]
+out = []
+for i in parallel(range(8)):
+    e[0] = i
+    match d:
+        case [x, _]:
+            out.append(x[0])
+""",
+    "via function": """
+class Star:
+    def __init__(self, n): self.n = n
+stars = [Star(j) for j in range(8)]
+first = stars[0]
+def best(s): return max(q.n for q in s)
+out = []
+for i in parallel(range(8)):
+    first.n = i + 18
+    out.append(best(stars))
+""",
+    "via property": """
+class Star:
+    def __init__(self, n): self.n = n
+    @property
+    def twice(self): return self.n * 2
+stars = {j: Star(j) for j in range(8)}
+first = stars[0]
+out = []
+for i in parallel(range(8)):
+    first.n += i
+    out.append(sum(s.twice for s in stars.values()))
+""",
+    "via operator": """
+class Star:
+    def __init__(self, n): self.n = n
+    def __lt__(self, o): return self.n < o.n
+stars = [Star(8 - j) for j in range(8)]
+first = stars[0]
+out = []
+for i in parallel(range(8)):
+    first.n = i
+    out.append(stars.index(min(stars)))
+""",
+    "via parent pointer": """
+class Node:
+    def __init__(self, v, parent=None): self.v, self.parent, self.total = v, parent, 0
+root = Node(0)
+kids = [Node(k, root) for k in range(8)]
+out = []
+for kid in parallel(kids):
+    root.total += kid.v
+    out.append(kid.parent.total + 1)
+""",
+    "via parent pointer function": """
+class Node:
+    def __init__(self, v, parent=None): self.v, self.parent, self.total = v, parent, 0
+    def up(self): return self.parent.total + self.v
+root = Node(0)
+kids = [Node(k, root) for k in range(8)]
+out = []
+for kid in parallel(kids):
+    root.total += 1
+    out.append(kid.up())
+""",
+    "parent pointer unread": """
+class Node:
+    def __init__(self, v, parent=None): self.v, self.parent, self.total, self.scale = v, parent, 0, 2
+    def up(self): return self.parent.scale + self.v
+root = Node(0)
+kids = [Node(k, root) for k in range(8)]
+out = []
+for kid in parallel(kids):
+    root.total += 1
+    out.append(kid.up())
+""",
+    "setattr": """
+class Star:
+    def __init__(self, n): self.n = n
+stars = [Star(j) for j in range(8)]
+first = stars[0]
+out = []
+for i in parallel(range(8)):
+    setattr(first, "n", i + 18)
+    out.append(stars[0].n + stars[1].n)
+""",
+    "attr of attr": """
+class A: pass
+a = A(); a.b = A(); a.b.n = 1
+c = A(); c.b = a.b
+out = []
+for i in parallel(range(8)):
+    a.b.n = i
+    out.append(c.b.n * 2)
+""",
+    "attr rebinding list": """
+class A: pass
+a = A(); a.xs = [1]
+c = [a]
+out = []
+for i in parallel(range(8)):
+    a.xs = [i, i]
+    out.append(len(c[0].xs) + sum(c[0].xs))
+""",
+    "copy of alias": """
+import copy
+class A: pass
+a = A(); a.n = 1
+c = [a]
+out = []
+for i in parallel(range(8)):
+    a.n = i
+    out.append(copy.copy(c[0]))
+left = [o.n for o in out]
+""",
+    "vars of alias": """
+class A: pass
+a = A(); a.n = 1
+c = [a]
+out = []
+for i in parallel(range(8)):
+    a.n = i
+    out.append(sum(vars(c[0]).values()))
+""",
+    "dict of alias obj": """
+class A: pass
+a = A(); a.n = 1
+d = a.__dict__
+out = []
+for i in parallel(range(8)):
+    a.n = i
+    out.append(d["n"] * 2)
+""",
+    "dict of alias obj 2": """
+class A: pass
+a = A(); a.n = 1
+d = vars(a)
+out = []
+for i in parallel(range(8)):
+    d["n"] = i
+    out.append(a.n * 2)
+""",
+    "repr of alias dataclass": """
+from dataclasses import dataclass
+@dataclass
+class P:
+    n: int
+p = P(0)
+ps = [p, P(3)]
+out = []
+for i in parallel(range(8)):
+    p.n = i
+    out.append(str(ps))
+""",
+    "eq of alias dataclass": """
+from dataclasses import dataclass
+@dataclass
+class P:
+    n: int
+p = P(0)
+ps = [p, P(3)]
+out = []
+for i in parallel(range(8)):
+    p.n = i
+    out.append(P(3) == ps[0])
+""",
+    "class attr via instance": """
+class P:
+    n = 0
+    def get(self): return self.n
+p = P()
+out = []
+for i in parallel(range(8)):
+    P.n = i
+    out.append(p.get() * 2)
+""",
+    "module attr": """
+import math, sys
+m = sys.modules["math"]
+math.foo = 0
+out = []
+for i in parallel(range(8)):
+    math.foo = i
+    out.append(m.foo * 2)
+del math.foo
+""",
+    "bound method holder": """
+class P:
+    def __init__(self): self.n = 0
+    def get(self): return self.n * 2
+p = P()
+get = p.get
+out = []
+for i in parallel(range(8)):
+    p.n = i
+    out.append(get())
+""",
+    "partial holder": """
+import functools
+class P:
+    def __init__(self): self.n = 0
+def val(p, k): return p.n + k
+p = P()
+get = functools.partial(val, p)
+out = []
+for i in parallel(range(8)):
+    p.n = i
+    out.append(get(1))
+""",
+    "closure holder": """
+class P:
+    def __init__(self): self.n = 0
+p = P()
+def mk(q):
+    return lambda k: q.n + k
+get = mk(p)
+out = []
+for i in parallel(range(8)):
+    p.n = i
+    out.append(get(1))
+""",
+    "default holder": """
+class P:
+    def __init__(self): self.n = 0
+p = P()
+def get(k, q=p): return q.n + k
+out = []
+for i in parallel(range(8)):
+    p.n = i
+    out.append(get(1))
+""",
+    "dispatch table holder": """
+class P:
+    def __init__(self): self.n = 0
+    def a(self, k): return self.n + k
+p = P()
+table = {"a": p.a}
+out = []
+for i in parallel(range(8)):
+    p.n = i
+    out.append(table["a"](1))
+""",
+    "list in closure default": """
+log = []
+def get(k, q=log): return len(q) + k
+out = []
+for i in parallel(range(8)):
+    log.append(i)
+    out.append(get(1))
+""",
+    "list in partial": """
+import functools
+log = []
+def val(q, k): return len(q) + k
+get = functools.partial(val, log)
+out = []
+for i in parallel(range(8)):
+    log.append(i)
+    out.append(get(1))
+""",
+    "list in closure": """
+log = []
+def mk(q): return lambda k: len(q) + k
+get = mk(log)
+out = []
+for i in parallel(range(8)):
+    log.append(i)
+    out.append(get(1))
+""",
+    "list in method table": """
+class P:
+    def __init__(self, log): self.log = log
+    def a(self, k): return len(self.log) + k
+log = []
+table = {"a": P(log).a}
+out = []
+for i in parallel(range(8)):
+    log.append(i)
+    out.append(table["a"](1))
+""",
+    "class attr shared list": """
+log = []
+class C:
+    seen = log
+    def count(self): return len(self.seen)
+cs = [C() for _ in range(8)]
+out = []
+for c in parallel(cs):
+    log.append(1)
+    out.append(c.count() * 2)
+""",
+    "class attr shared list via dict": """
+log = []
+class C:
+    seen = log
+    def count(self): return len(self.seen)
+cs = {k: C() for k in range(8)}
+out = []
+for k in parallel(range(8)):
+    log.append(1)
+    out.append(cs[k].count() * 2)
+""",
+    "method default": """
+log = []
+class C:
+    def count(self, q=log): return len(q)
+cs = {k: C() for k in range(8)}
+out = []
+for k in parallel(range(8)):
+    log.append(1)
+    out.append(cs[k].count() * 2)
+""",
+    "method closure": """
+log = []
+def mk(q):
+    class C:
+        def count(self): return len(q)
+    return C
+C = mk(log)
+cs = {k: C() for k in range(8)}
+out = []
+for k in parallel(range(8)):
+    log.append(1)
+    out.append(cs[k].count() * 2)
+""",
+    "closure table": """
+log = []
+def mk(q): return lambda k: len(q) + k
+table = [mk(log)] * 3
+out = []
+for i in parallel(range(8)):
+    log.append(i)
+    out.append(table[i % 3](1))
+""",
+    "closure attr": """
+log = []
+def mk(q): return lambda k: len(q) + k
+class H: pass
+h = H(); h.f = mk(log)
+out = []
+for i in parallel(range(8)):
+    log.append(i)
+    out.append(h.f(1))
+""",
+    "nested closure": """
+log = []
+def mk(q):
+    def inner(): return len(q)
+    return lambda k: inner() + k
+get = mk(log)
+out = []
+for i in parallel(range(8)):
+    log.append(i)
+    out.append(get(1))
+""",
+    "decorated": """
+import functools
+log = []
+def noting(fn, q=log):
+    @functools.wraps(fn)
+    def w(*a): return fn(*a) + len(q)
+    return w
+@noting
+def get(k): return k
+out = []
+for i in parallel(range(8)):
+    log.append(i)
+    out.append(get(1))
+""",
+    "map with closure": """
+log = []
+def mk(q): return lambda k: len(q) + k
+get = mk(log)
+out = []
+for i in parallel(range(8)):
+    log.append(i)
+    out.append(list(map(get, [1, 2])))
+""",
+    "key function closure": """
+ranks = {"a": 1, "b": 2}
+def mk(q): return lambda k: q.get(k, 0)
+by = mk(ranks)
+out = []
+for i in parallel(range(8)):
+    ranks["a"] = i
+    out.append(sorted("ab", key=by))
+""",
+    "global via other module func": """
+class Config:
+    level = 1
+def scale(x): return x * Config.level
+out = []
+for i in parallel(range(8)):
+    Config.level = i
+    out.append(scale(2))
+""",
+    "class alias": """
+class Config:
+    level = 1
+K = Config
+out = []
+for i in parallel(range(8)):
+    Config.level = i
+    out.append(K.level * 2)
+""",
+    "subclass attr": """
+class Config:
+    level = 1
+class Sub(Config): pass
+out = []
+for i in parallel(range(8)):
+    Config.level = i
+    out.append(Sub.level * 2)
+""",
+    "subclass instance attr": """
+class Config:
+    level = 1
+class Sub(Config):
+    def get(self): return self.level
+s = [Sub()]
+out = []
+for i in parallel(range(8)):
+    Config.level = i
+    out.append(s[0].get() * 2)
+""",
+    "type(self) attr": """
+class Config:
+    level = 1
+    def get(self): return type(self).level
+s = {0: Config()}
+out = []
+for i in parallel(range(8)):
+    Config.level = i
+    out.append(s[0].get() * 2)
+""",
+    "iterator reading changed": """
+log = [1, 2]
+class It:
+    def __init__(self, q): self.q = q
+    def __iter__(self): return iter(list(self.q))
+it = It(log)
+out = []
+for i in parallel(range(8)):
+    log.append(i)
+    out.append(sum(it))
+""",
+    "memoryview alias": """
+b = bytearray(8)
+m = memoryview(b)
+out = []
+for i in parallel(range(8)):
+    b[0] = i
+    out.append(m[0] * 2)
+""",
+    "numpy alias closure": """
+import numpy as np
+a = np.zeros(8)
+v = a[2:]
+def mk(q): return lambda: float(q.sum())
+get = mk(v)
+out = []
+for i in parallel(range(8)):
+    a[i] = 1
+    out.append(get())
+""",
+    "bound builtin method": """
+log = []
+cnt = log.__len__
+out = []
+for i in parallel(range(8)):
+    log.append(i)
+    out.append(cnt() * 2)
+""",
+    "dict get bound": """
+d = {"a": 0}
+get = d.get
+out = []
+for i in parallel(range(8)):
+    d["a"] = i
+    out.append(get("a") * 2)
+""",
+    "map object over fixed": """
+d = {"a": 0}
+keys = d.keys()
+out = []
+for i in parallel(range(8)):
+    d[i] = i
+    out.append(len(keys) * 2)
+""",
+    "chainmap": """
+from collections import ChainMap
+d = {"a": 0}
+c = ChainMap(d, {})
+out = []
+for i in parallel(range(8)):
+    d["a"] = i
+    out.append(c["a"] * 2)
+""",
+    "proxy": """
+import types
+d = {"a": 0}
+c = types.MappingProxyType(d)
+out = []
+for i in parallel(range(8)):
+    d["a"] = i
+    out.append(c["a"] * 2)
+""",
+    "weakref call": """
+import weakref
+class A: pass
+a = A(); a.n = 0
+p = weakref.ref(a)
+out = []
+for i in parallel(range(8)):
+    a.n = i
+    out.append(p().n * 2)
+""",
+    "contextvar": """
+import contextvars
+c = contextvars.ContextVar("c")
+d = {"a": 0}
+c.set(d)
+out = []
+for i in parallel(range(8)):
+    d["a"] = i
+    out.append(c.get()["a"] * 2)
+""",
+    "lru of fixed": """
+import functools
+d = {"a": 0}
+@functools.lru_cache
+def get(): return d
+get()
+out = []
+for i in parallel(range(8)):
+    d["a"] = i
+    out.append(get()["a"] * 2)
+""",
+    "singleton accessor": """
+class S:
+    inst = None
+    def __init__(self): self.n = 0
+    @classmethod
+    def get(cls): return cls.inst
+S.inst = S()
+s = S.inst
+out = []
+for i in parallel(range(8)):
+    s.n = i
+    out.append(S.get().n * 2)
+""",
+    "singleton module accessor": """
+class S:
+    def __init__(self): self.n = 0
+_inst = S()
+def inst(): return _inst
+s = inst()
+out = []
+for i in parallel(range(8)):
+    s.n = i
+    out.append(inst().n * 2)
+""",
+}
+IN_WORKERS = {"parent pointer unread"}
+"""Of these some must be done by workers: what they change is not read by work."""
+
+
+@pytest.mark.parametrize("place", ["module", "closure"])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_the_same_as_the_plain_loop(name: str, place: str) -> None:
+    text = placed(PROGRAMS[name], place)
+    plain, ours = run(text, True), run(text, False)
+    assert plain.error is None
+    assert difference(plain, ours) is None
+    assert ours.in_workers or name not in IN_WORKERS
