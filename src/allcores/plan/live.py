@@ -656,7 +656,12 @@ class Search:
                 if changed is not None:
                     return f"`{changed}`, which the loop changes, is also reached through {name!r}"
             if count >= BUDGET:
-                return f"{name!r} holds too many objects to be checked for what the loop changes"
+                if self.targets:
+                    return (
+                        f"{name!r} holds too many objects to be checked for what the loop changes"
+                    )
+                for held in self.bound.values():
+                    self.met.update({attribute: (path, name) for attribute, path in held.items()})
         return None
 
     def overlapping(self, o: Any) -> str | None:
