@@ -560,3 +560,17 @@ def test_an_interrupt(tmp_path: Path) -> None:
     os.killpg(session.process.pid, signal.SIGINT)
     outcome = session.end()
     assert (outcome.code, outcome.out, outcome.err) == (0, "[0, 1]\n", "")
+
+
+@pytest.mark.usefixtures("forced")
+def test_threads_take_nothing_from_the_input() -> None:
+    numbers, letters = iter(range(5)), iter("abc")
+    given = allcores.map(lambda x, y: (x, y), numbers, letters, on="threads", workers=2)
+    assert given == [(0, "a"), (1, "b"), (2, "c")]
+    assert list(numbers) == [4]
+    # Too many to be held, so that they are read as they are needed.
+    many = allcores.imap(
+        lambda x, _: x, range(3_000_000), range(3_000_000), on="threads", workers=2
+    )
+    assert list(itertools.islice(many, 50)) == list(range(50))
+    many.close()

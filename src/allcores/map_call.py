@@ -409,7 +409,7 @@ class Call:
             way=self.choice.way,
             waiting=self.waiting(),
         )
-        job.for_threads = lambda: self.shared_job(job)
+        job.for_threads = lambda: self.shared_job(job, held)
         stuck = 0
         self.contest.goes_there()
         stay = Stay(WORTH_ITERATION)  # of which the worker itself takes 1 or 2 µs
@@ -490,13 +490,15 @@ class Call:
         settings = self.settings
         return waiting_in(self.choice.way, settings.on, settings.most, idle.get(self.key))
 
-    def shared_job(self, job: FunctionJob) -> SharedFunctionJob | None:
+    def shared_job(self, job: FunctionJob, held: Any) -> SharedFunctionJob | None:
         """The job as threads of one process do it, or None where they cannot."""
         if self.tried_threads or self.key in not_in_threads or self.seeded:
             return None
         from allcores.map_threads import SharedFunctionJob, why_not_in_threads
 
-        items = islice(iter(self.iterable), 1) if self.plain else ()
+        items: Iterable[Any] = () if held is None else islice(held, 1)
+        if held is None and self.plain and not hasattr(type(self.iterable), "__next__"):
+            items = islice(iter(self.iterable), 1)  # of an iterator it would be missing
         why = why_not_in_threads(self.fn, items, self.settings)
         return SharedFunctionJob(job) if why is None else None
 
