@@ -596,9 +596,6 @@ REACH_OTHERS = frozenset("MaskedArray _iLocIndexer _LocIndexer _AtIndexer _iAtIn
 """Types whose items are those of other objects that they hold."""
 
 
-NOTHING: dict[str, str] = {}
-
-
 class Search:
     """Looks for changed objects among everything that can be reached from others."""
 
@@ -645,11 +642,13 @@ class Search:
             count = 0
             for o in self.reach.reachable(obj, BUDGET, self.functions):
                 count += 1
-                self.classes.add(type(o))
+                if type(o) not in self.classes:
+                    self.classes.add(type(o))
                 if type(o) is MethodType:
                     self.functions.append(o)
-                for attribute, path in self.bound.get(id(o), NOTHING).items():
-                    self.met[attribute] = path, name
+                if id(o) in self.bound:
+                    for attribute, path in self.bound[id(o)].items():
+                        self.met[attribute] = path, name
                 changed = self.targets.get(id(o))
                 if changed is None and (self.arrays or self.memory) and has_memory(o):
                     changed = self.overlapping(o)

@@ -9,7 +9,7 @@ import sys
 import threading
 import types
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import Any
 
@@ -104,40 +104,72 @@ def reachable(
     seen: set[int] = set()
     keep: list[Any] = []
     todo = [obj]
+    ways: dict[type, Callable[[Any], Iterable[Any]] | None] = {}
     while todo and len(seen) < budget:
         o = todo.pop()
-        if type(o) is types.FunctionType:
-            if id(o) not in seen and is_own(o):
-                seen.add(id(o))
-                keep.append(o)
-                todo.extend(held_by(o))
-                if functions is not None:
-                    functions.append(o)
+        kind = type(o)
+        if kind in ATOMS or id(o) in seen:
             continue
-        if type(o) in INDIRECT:
-            todo.extend(behind(o))
-            if type(o) is types.BuiltinFunctionType:
+        if kind is not list and kind is not tuple:
+            if kind not in ways:
+                ways[kind] = parts_of(kind)
+            way = ways[kind]
+            if way is None or (kind is dict and "__builtins__" in o):
                 continue
-        if type(o) in ATOMS or is_a(o, CODE) or id(o) in seen or surrounding(o):
-            continue
+            if kind is types.FunctionType and not is_own(o):
+                continue
+            todo.extend(way(o))
+        elif not ATOMS.issuperset(map(type, o)):
+            todo.extend(o)
         seen.add(id(o))
         keep.append(o)
-        yield o
-        if is_a(o, (list, tuple, set, frozenset)):
-            if not set(map(type, o)) <= ATOMS:
-                todo.extend(o)
-        elif is_a(o, dict):
-            todo.extend(o.values())
-            if not set(map(type, o)) <= ATOMS:
-                todo.extend(o)
-        elif is_a(o, types.GeneratorType):
-            if o.gi_frame is not None:
-                todo.extend(o.gi_frame.f_locals.values())
-        elif is_array(o):
-            todo.extend(part for part in (o.base, getattr(o, "__dict__", None)) if part is not None)
-        elif type(o) is memoryview:
-            todo.extend(memory_behind(o))
-        elif type(o).__module__ == "numpy" and type(o).__name__ in ("flatiter", "nditer"):
-            todo.extend([o.base] if type(o).__name__ == "flatiter" else o.operands)
-        else:
-            todo.extend(gc.get_referents(o))
+        if kind is types.FunctionType:
+            if functions is not None:
+                functions.append(o)
+        elif kind is not types.BuiltinFunctionType:
+            yield o
+
+
+def parts_of(kind: Any) -> Callable[[Any], Iterable[Any]] | None:
+    """What gives the objects that one of this type leads to; None: they are none of the program's
+    data."""
+    if kind is types.FunctionType:
+        return held_by
+    if kind in INDIRECT:
+        return behind
+    if issubclass(kind, CODE) or kind.__module__.partition(".")[0] in SHELLS:
+        return None
+    if issubclass(kind, (io.IOBase, threading.Thread)):
+        return None
+    if issubclass(kind, (list, tuple, set, frozenset)):
+        return _items
+    if issubclass(kind, dict):
+        return _keys_and_values
+    if issubclass(kind, types.GeneratorType):
+        return _variables
+    np = sys.modules.get("numpy")
+    if np is not None and issubclass(kind, getattr(np, "ndarray", ())):
+        return _of_array
+    if kind is memoryview:
+        return memory_behind
+    if kind.__module__ == "numpy" and kind.__name__ in ("flatiter", "nditer"):
+        return lambda o: [o.base] if kind.__name__ == "flatiter" else o.operands
+    return lambda o: gc.get_referents(o)
+
+
+def _items(o: Any) -> Iterable[Any]:
+    return () if ATOMS.issuperset(map(type, o)) else o
+
+
+def _keys_and_values(o: Any) -> Iterable[Any]:
+    yield from o.values()
+    if not ATOMS.issuperset(map(type, o)):
+        yield from o
+
+
+def _variables(o: Any) -> Iterable[Any]:
+    return () if o.gi_frame is None else o.gi_frame.f_locals.values()
+
+
+def _of_array(o: Any) -> Iterable[Any]:
+    return [part for part in (o.base, getattr(o, "__dict__", None)) if part is not None]
