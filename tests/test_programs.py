@@ -2284,6 +2284,14 @@ for i in parallel(range(6)):
 
 
 PARALLEL = {
+    "a list that counts how often its length is asked": """
+class L(list):
+    n=0
+    def __len__(self): L.n+=1; return 3
+xs=L(range(12)); out=[]
+for v in parallel(xs): out.append(v*v)
+left=L.n
+""",
     "a setter that changes its object only": """
 class S:
     def __init__(self,x): self.x=x

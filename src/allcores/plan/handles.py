@@ -652,7 +652,7 @@ def used_by_function(name: str, function: Any, items: Any) -> Handle | None:
 
 
 def _some(items: Any) -> list[Any]:
-    found: list[Any] = list(items)
+    found: list[Any] = list(iter(items))  # of an iterator's length nothing of the program is asked
     if set(map(type, found)) <= ATOMS:
         return []
     step = max(1, len(found) // MOST_ITEMS)
