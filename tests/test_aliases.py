@@ -643,8 +643,210 @@ for i in parallel(range(8)):
     s.n = i
     out.append(inst().n * 2)
 """,
+    "item: partner": """
+class S:
+    def __init__(self, n): self.n = n
+    def step(self): self.n += self.p.n
+ss = [S(k) for k in range(6)]
+for a, b in zip(ss, ss[1:] + ss[:1]): a.p = b
+for s in parallel(ss):
+    s.step()
+""",
+    "item: partner in closure": """
+class S:
+    def __init__(self, n): self.n = n
+    def step(self): self.n += self.f()
+def mk(o): return lambda: o.n
+ss = [S(k) for k in range(6)]
+for a, b in zip(ss, ss[1:] + ss[:1]): a.f = mk(b)
+for s in parallel(ss):
+    s.step()
+""",
+    "item: partner in weakref": """
+import weakref
+class S:
+    def __init__(self, n): self.n = n
+    def step(self): self.n += self.f().n
+ss = [S(k) for k in range(6)]
+for a, b in zip(ss, ss[1:] + ss[:1]): a.f = weakref.ref(b)
+for s in parallel(ss):
+    s.step()
+""",
+    "item: registry in class": """
+class S:
+    all = []
+    def __init__(self, n): self.n = n; S.all.append(self)
+    def step(self): self.n += S.all[0].n
+ss = [S(k + 1) for k in range(6)]
+for s in parallel(ss):
+    s.step()
+""",
+    "item: registry weak": """
+import weakref
+class S:
+    all = weakref.WeakValueDictionary()
+    def __init__(self, n): self.n = n; S.all[n] = self
+    def step(self): self.n += S.all[1].n
+ss = [S(k + 1) for k in range(6)]
+for s in parallel(ss):
+    s.step()
+""",
+    "item: registry in default": """
+class S:
+    def __init__(self, n): self.n = n
+ss = [S(k + 1) for k in range(6)]
+def first(q=ss): return q[0].n
+for s in parallel(ss):
+    s.n += first()
+""",
+    "item: registry in closure of function": """
+class S:
+    def __init__(self, n): self.n = n
+ss = [S(k + 1) for k in range(6)]
+def mk(q): return lambda: q[0].n
+first = mk(ss)
+for s in parallel(ss):
+    s.n += first()
+""",
+    "item: bound method of another item": """
+class S:
+    def __init__(self, n): self.n = n
+    def get(self): return self.n
+ss = [S(k + 1) for k in range(6)]
+g = ss[0].get
+for s in parallel(ss):
+    s.n += g()
+""",
+    "item: rows views of each other": """
+import numpy as np
+base = np.arange(12.0)
+rows = [base[k:k + 3] for k in range(6)]
+for r in parallel(rows):
+    r += 1
+""",
+    "item: rows overlapping strided": """
+import numpy as np
+base = np.arange(12.0)
+rows = [base[k::3] for k in range(3)] + [base[:2]]
+for r in parallel(rows):
+    r *= 2
+""",
+    "item: dict items share list": """
+shared = [0]
+ds = [{"a": shared, "b": [k]} for k in range(5)]
+for d in parallel(ds):
+    d["b"].append(len(d["a"]))
+    d["a"].append(1)
+""",
+    "item: dict items share unread": """
+shared = [0]
+ds = [{"a": shared, "b": [k]} for k in range(5)]
+for d in parallel(ds):
+    d["b"].append(len(d["a"]))
+""",
+    "item: same item twice": """
+l = [1]
+ls = [l, [2], l]
+for x in parallel(ls):
+    x.append(len(x))
+""",
+    "item: enumerate items and look back": """
+ls = [[k] for k in range(6)]
+for k, x in parallel(enumerate(ls)):
+    x.append(ls[k - 1][-1] if k else 0)
+""",
+    "item: parent holds items": """
+class P: pass
+class C:
+    def __init__(self, p, v): self.p, self.v = p, v
+    def go(self): self.v = sum(c.v for c in self.p.cs)
+p = P(); p.cs = [C(p, k) for k in range(5)]
+for c in parallel(p.cs):
+    c.go()
+""",
+    "item: property item through parent dict": """
+class C:
+    table = {}
+    def __init__(self, k): self.k = k; self.v = 1; C.table[k] = self
+    @property
+    def left(self): return C.table.get(self.k - 1)
+    def go(self):
+        l = self.left
+        self.v += l.v if l else 0
+cs = [C(k) for k in range(6)]
+for c in parallel(cs):
+    c.go()
+""",
+    "item: operator between items": """
+class V:
+    def __init__(self, x): self.x = x
+    def __iadd__(self, o): self.x += o.x; return self
+vs = [V(k) for k in range(5)]
+last = vs[-1]
+for v in parallel(vs):
+    v += last
+""",
+    "item: setattr on item by computed": """
+class V:
+    def __init__(self, x): self.x0 = x; self.x1 = 0
+vs = [V(k) for k in range(5)]
+for k, v in parallel(enumerate(vs)):
+    setattr(v, "x%d" % (k % 2), vs[k - 1].x0)
+""",
+    "item: values of dict": """
+d = {k: [k] for k in range(5)}
+for v in parallel(d.values()):
+    v.append(len(d[0]))
+""",
+    "item: nested items": """
+grid = [[[i, j] for j in range(3)] for i in range(4)]
+cell = grid[1][1]
+for row in parallel(grid):
+    for c in row:
+        c.append(cell[0] + len(cell))
+""",
+    "item: dataframe items": """
+import pandas as pd
+dfs = [pd.DataFrame({"a": [k, k]}) for k in range(4)]
+ref = dfs[0]
+for df in parallel(dfs):
+    df["b"] = df["a"] + ref["a"].sum()
+    df.loc[0, "a"] = 9
+""",
+    "item: items with default dict factory shared": """
+from collections import defaultdict
+log = []
+def fac():
+    log.append(1)
+    return len(log)
+ds = [defaultdict(fac) for _ in range(4)]
+for d in parallel(ds):
+    d["x"]
+left = log
+""",
+    "item: observers": """
+class Subj:
+    def __init__(self): self.obs = []; self.v = 0
+    def set(self, v):
+        self.v = v
+        for o in self.obs: o(self)
+seen = []
+ss = [Subj() for _ in range(4)]
+for s in ss: s.obs.append(lambda q: seen.append(q.v))
+for k, s in parallel(enumerate(ss)):
+    s.set(k)
+left = seen
+""",
+    "item: deque rotate shared": """
+from collections import deque
+q = deque(range(5))
+out = []
+for i in parallel(range(5)):
+    q.rotate(1)
+    out.append(q[0])
+""",
 }
-IN_WORKERS = {"parent pointer unread"}
+IN_WORKERS = {"parent pointer unread", "item: dict items share unread", "item: nested items"}
 """Of these some must be done by workers: what they change is not read by work."""
 
 

@@ -94,9 +94,9 @@ class InPlace:
         self.beside = self.items.fixed
         self.check()
 
-    def fixed(self, classes: Iterable[type]) -> list[tuple[str, Any]]:
-        """What work reads beside its item."""
-        reached = Reached(self.plan, self.names, self.namespace, classes)
+    def fixed(self, classes: Iterable[type], functions: Iterable[Any]) -> list[tuple[str, Any]]:
+        """What work reads beside its item. classes, functions: those of what items hold."""
+        reached = Reached(self.plan, self.names, self.namespace, classes, functions)
         why = reached.changes(self.plan, self.namespace)
         if why is not None:
             raise Entangled(why)

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from time import perf_counter
+from types import FunctionType, MethodType
 from typing import Any, NamedTuple
 
 from allcores.build.contents import (
@@ -70,13 +71,14 @@ class Items:
     def __init__(
         self,
         items: list[Any],
-        fixed: Callable[[Iterable[type]], Iterable[tuple[str, Any]]],
+        fixed: Callable[[Iterable[type], Iterable[Any]], Iterable[tuple[str, Any]]],
         certain: Callable[[Any], Iterable[Any]],
         seconds: float,
         passed: Iterable[tuple[str, Any]] = (),
     ) -> None:
         """fixed: gives what work reads beside them, by name, when the classes of all objects in
-        them are known. certain: gives those arrays of an item that every iteration changes.
+        them are known, and the functions, of which one stands for all that differ by their
+        variables only. certain: gives those arrays of an item that every iteration changes.
         seconds: what looking at the items may take. passed: objects, by name, of which work reads
         an attribute that it may change in an item.
 
@@ -89,6 +91,8 @@ class Items:
         self.owner: dict[int, int] = {}
         self.by_type: dict[type, tuple[Kind, ...] | None] = {}
         self.classes: dict[type, None] = {}
+        self.functions: dict[int, Any] = {}
+        """Functions and methods that they hold, by the ids of their code."""
         self.of_item: list[list[Node]] = [[] for _ in items]
         self.shared: list[Any] = []
         """Objects through which what items share is reached."""
@@ -105,7 +109,7 @@ class Items:
             self.index[id(item)] = i
             self.certain = {id(array) for array in certain(item)}
             self.walk(item, i)
-        self.fixed = list(fixed(list(self.classes)))
+        self.fixed = list(fixed(list(self.classes), self.functions.values()))
         """What work reads beside the items."""
         for _, obj in self.fixed:
             self.walk(obj, FIXED)
@@ -148,6 +152,8 @@ class Items:
         if perf_counter() > self.deadline:
             raise Entangled("telling the items apart would take longer than workers save")
         self.classes[obj if is_a(obj, type) else type(obj)] = None
+        if is_a(obj, (FunctionType, MethodType)):
+            self.functions[id(getattr(obj, "__code__", None))] = obj
         if kinds is None:
             self.odd.append((obj, who))
             return []
