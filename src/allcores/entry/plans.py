@@ -11,7 +11,7 @@ from allcores.engine.interrupts import Interrupts, from_handler
 from allcores.inputs import items_left, plain_source
 from allcores.loop import NotParallel, ParallelWarning
 from allcores.plan.handles import explained
-from allcores.plan.live import Names, looks_the_same, mark_at
+from allcores.plan.live import COUNTS_WARNINGS, Names, looks_the_same, mark_at
 from allcores.plan.ownership import is_own_module
 from allcores.plan.source import Surroundings
 from allcores.plan.split import split
@@ -120,8 +120,6 @@ def say_serial(site: Site, why: str, settings: Settings) -> None:
     text = f"this loop runs serially: {why}{settings.in_vain()}"
     if settings.strict:
         raise NotParallel(f"{site.filename}:{site.line}: {text}")
-    from allcores.plan.hearing import COUNTS_WARNINGS
-
     # Where the body looks at the warnings there were, one of ours would be counted.
     if settings.asked and why not in site.warned and not why.endswith(COUNTS_WARNINGS):
         site.warned.add(why)

@@ -20,7 +20,6 @@ BUDGET = 10_000
 """So many objects are looked at behind each."""
 
 
-COUNTS_WARNINGS = "and hears what is warned of"
 TEXTS = (io.StringIO, list)
 
 

@@ -31,6 +31,8 @@ from allcores.plan.table import changes_its_object
 _DEFINED = (FunctionType, staticmethod, classmethod)
 CONTAINERS = frozenset({list, tuple, dict, set, frozenset, deque})
 _CODE = (ModuleType, type, FunctionType, MethodType, BuiltinMethodType)
+COUNTS_WARNINGS = "and hears what is warned of"
+"""How the reason of a loop ends of which no warning is given, for the body would count that."""
 STANDARD_NAMES = {"posix": "os", "posixpath": "os.path"}
 """The names by which programs know these modules."""
 MOST_SEEN = 10_000
