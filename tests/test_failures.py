@@ -422,15 +422,23 @@ def test_a_worker_that_dies_once_is_made_good(script: Script) -> None:
     assert ours == (0, "True True\n", "")
 
 
-def test_a_worker_that_dies_packing_a_result(script: Script) -> None:
+def test_a_worker_that_dies_packing_a_result(script: Script, tmp_path: Path) -> None:
+    """What a library says of how its objects are pickled is done; what the program says is not."""
+    library = tmp_path / "site-packages"
+    library.mkdir()
+    (library / "fatal.py").write_text(
+        "import os\n"
+        "class Fatal:\n"
+        "    def __init__(self, x):\n"
+        "        self.x = x\n"
+        "    def __reduce__(self):\n"
+        "        os._exit(9)\n"
+    )
     process = script.start("""
-        import os
+        import os, sys
+        sys.path.append(os.path.join(os.getcwd(), "site-packages"))
         from allcores import parallel
-        class Fatal:
-            def __init__(self, x):
-                self.x = x
-            def __reduce__(self):
-                os._exit(9)
+        from fatal import Fatal
         results = []
         for x in parallel(range(10)):
             results.append(Fatal(x) if x == 5 else x)

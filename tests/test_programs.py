@@ -347,6 +347,21 @@ for v in parallel(["x", "q", "y", "r"]):
     out.append(S(v))
 left = S._log
 """,
+    "a signal that a called function sends": """
+import signal
+got = []
+def caught(number, frame):
+    got.append(number)
+before = signal.signal(signal.SIGUSR1, caught)
+def told(k):
+    signal.raise_signal(signal.SIGUSR1)
+    return k + len(got)
+out = []
+for k in parallel(range(5)):
+    out.append(told(k))
+signal.signal(signal.SIGUSR1, before)
+del before
+""",
     "what is written to a stream that is another one": """
 import io, sys, contextlib
 out = []

@@ -671,6 +671,8 @@ class _Reader:
         result = everything
         if dotted in fx.PROCESS_SETTINGS - fx.WATCHED_SETTINGS:
             self.refusals.append(f"sets something for all of this process (`{dotted}`)")
+        if dotted in fx.SIGNALS:
+            self.refusals.append(f"sends this process a signal (`{dotted}`)")
         if module == "builtins":
             if name in ("setattr", "delattr", "next") and args:
                 self.change(args[0])

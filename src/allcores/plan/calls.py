@@ -304,6 +304,8 @@ class Calls(Operators):
             self.refuse(node, text.format(ast.unparse(node)))
         if dotted in fx.PROCESS_SETTINGS:
             self.refuse_setting(node, dotted)
+        if dotted in fx.SIGNALS and self.in_function:
+            self.refusals.append(f"sends this process a signal (`{ast.unparse(node.func)}`)")
         if dotted in fx.PROCESS_ACTS or dotted in fx.PROCESS_SETTINGS:
             for arg in args:
                 # Which process `os.getpid()` means, for one.

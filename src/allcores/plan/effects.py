@@ -184,6 +184,8 @@ FILE_CHANGES: dict[str, tuple[int, ...]]
 PROCESS_SETTINGS: frozenset[str]
 WATCHED_SETTINGS: frozenset[str]
 PROCESS_ACTS: frozenset[str]
+SIGNALS = frozenset({"signal.raise_signal", "signal.pthread_kill", "_thread.interrupt_main"})
+"""Those of them that have the program's handlers called, which change what they like."""
 STATEFUL_MODULES: tuple[str, ...]
 HARMLESS_FUNCTIONS: frozenset[str]
 FRESH_MODULES: tuple[str, ...]
