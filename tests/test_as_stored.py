@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copyreg
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sessions import run as session
 from tests.same import difference, run
 
 OF_ONE = "class One({base}):\n    pass\ndef made(k):\n    one = One({given})\n    {fill}\n    return one\n"
@@ -335,3 +337,24 @@ def test_what_a_map_raises_has_them_as_they_were_made(kind: str) -> None:
     ours = run(CLASSES[kind] + RAISED.replace("NAME", "allcores.map"), False)
     assert difference(plain, ours) is None
     assert ours.names["global found"][1] is ours.names["global found"][0][1]
+
+
+RESUMED = """
+from allcores import loop, parallel
+loop.listeners.append(lambda report: print(report.replayed))
+CLASS
+def loop_over(n):
+    out = []
+    for k in parallel(range(n), resume="journal"):
+        out.append(made(k))
+    return out
+print([(one.k, one.memo) for one in loop_over(6)])
+"""
+
+
+def test_records_have_them_as_they_were_made(tmp_path: Path) -> None:
+    program = RESUMED.replace("CLASS", CLASSES["__reduce__"])
+    told = [session(tmp_path, program, ALLCORES_FORCE="1") for _ in range(2)]
+    assert [(each.code, each.err) for each in told] == [(0, "")] * 2
+    expected = f"{[(k, {k: k}) for k in range(6)]}\n"
+    assert [each.out for each in told] == ["0\n" + expected, "6\n" + expected]

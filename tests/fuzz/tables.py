@@ -277,6 +277,40 @@ def tally():
         return n
     return tick
 """,
+    "weakref": "import weakref",
+    "reader": "def reader(xs):\n    return lambda: len(xs)",
+    "Meter": """\
+class Meter:
+    def __init__(self, kept, hears=()):
+        self.n, self.kept, self.hears = 0, kept, hears
+    def step(self, v):
+        self.n += v
+        if self.n > 4:
+            self.kept.append(v)
+        for hear in self.hears:
+            hear(v)
+        return self.n
+    def size(self):
+        return len(self.kept)
+""",
+    "Plain": """\
+class Plain:
+    def __init__(self, v):
+        self.v, self.memo = v, [v]
+    def __reduce__(self):
+        return Plain, (0,)
+    def __new__(cls, v):
+        return super().__new__(cls)
+""",
+    "Twice": """\
+class Twice(list):
+    def append(self, v):
+        super().append(v)
+        super().append(v)
+    def extend(self, vs):
+        for v in vs:
+            self.append(v)
+""",
     "touch": "def touch(xs, v):\n    xs.append(v)\n    return v",
     "fill": "def fill(a, v):\n    a[0] = v\n    return a",
     "grow": "def grow(v, xs=[]):\n    xs.append(v)\n    return len(xs)",
@@ -395,6 +429,16 @@ DATA = {
     "known": "known = {j: [j, j * j] for j in range(24)}",
     "spare": "spare = slots",
     "square": "square = lambda v: v * v % 19",
+    "len_log": "len_log = reader(log)",
+    "len_out": "len_out = reader(out)",
+    "lens": "lens = {'log': reader(log), 'out': reader(out)}",
+    "since": "def since(v, q=log):\n    return len(q) + v",
+    "of_d": "of_d = d.get",
+    "behind": "behind = weakref.ref(first)",
+    "inside": "inside = vars(first)",
+    "meter": "meter = Meter(other)",
+    "loud": "loud = Meter(other, [log.append, meter.step])",
+    "sizes": "sizes = {'m': meter.size}",
 }
 """Variables that loops use: at the level of the loop. Some are aliases of others."""
 
@@ -948,6 +992,30 @@ HIDDEN = """
     out.append(Sly.tally({n}))
     out.append(Sly.fixed({n}))
     out.append(sly.tally({n}))
+    out.append(len_log() + {n})
+    out.append(len_out() + {n})
+    out.append(lens['log']() + {n})
+    out.append(lens['out']() * 2)
+    out.append(since({n}))
+    out.append(of_d({n}, 0) is None)
+    out.append(behind().n + {n})
+    first.n += {n} ~ out.append(behind().n)
+    first.n = {n} ~ out.append(sum(q.n for q in stars))
+    first.n = {n} ~ out.append(stars[0].n + {n})
+    first.n = {n} ~ match stars[0]: ~     case Star(n=mm): out.append(mm)
+    first.n = {n} ~ out.append(inside['n'] + 1)
+    inside['n'] = {n} ~ out.append(first.n * 2)
+    Shared.notes = [{n}] ~ out.append(shared.add(1))
+    out.append(meter.step({n}))
+    out.append(meter.size() + {n})
+    out.append(sizes['m']() + {n})
+    out.append(loud.step({n}))
+    other.append({n}) ~ out.append(sizes['m']() + 1)
+    out.append(Meter([]).step({n}))
+    out.append(Plain({n}))
+    p4 = Plain({n}) ~ p4.memo.append({n}) ~ out.append(p4)
+    p4 = Twice() ~ p4.append({n}) ~ out.append(p4)
+    out.append([Plain({n}), {n}])
     match sly: ~     case Sly(turn=3): out.append('three') ~     case _: out.append({n})
     out.append(holder.field)
     out.append(holder.free + {n})
