@@ -1,4 +1,5 @@
-"""What a loop changes may be known by other names: work that comes by it so sees it changed."""
+"""What a loop changes may be known by other names: work that comes by it so sees it changed, and what
+work changes so is not lost."""
 
 from __future__ import annotations
 
@@ -844,6 +845,115 @@ out = []
 for i in parallel(range(5)):
     q.rotate(1)
     out.append(q[0])
+""",
+    "changed: closure append": """
+log = []
+def mk(q):
+    def f(k):
+        q.append(k)
+        return k
+    return f
+put = mk(log)
+out = []
+for i in parallel(range(8)):
+    out.append(put(i))
+""",
+    "changed: default append": """
+log = []
+def put(k, q=log):
+    q.append(k)
+    return k
+out = []
+for i in parallel(range(8)):
+    out.append(put(i))
+""",
+    "changed: table of closures append": """
+log = []
+def mk(q):
+    def f(k):
+        q.append(k)
+        return k
+    return f
+table = {"a": mk(log)}
+out = []
+for i in parallel(range(8)):
+    out.append(table["a"](i))
+""",
+    "changed: weakref change": """
+import weakref
+class A: pass
+a = A(); a.n = 0
+r = weakref.ref(a)
+def put(k):
+    r().n += k
+    return k
+out = []
+for i in parallel(range(8)):
+    out.append(put(i))
+left = a.n
+""",
+    "changed: class attr change via instance": """
+log = []
+class C:
+    seen = log
+    def put(self, k):
+        self.seen.append(k)
+        return k
+cs = [C()]
+out = []
+for i in parallel(range(8)):
+    out.append(cs[0].put(i))
+""",
+    "changed: lambda list in object": """
+class H: pass
+h = H(); h.log = []
+h.f = lambda k: h.log.append(k) or k
+out = []
+for i in parallel(range(8)):
+    out.append(h.f(i))
+left = h.log
+""",
+    "changed: partialmethod": """
+import functools
+class C:
+    def __init__(self): self.n = 0
+    def put(self, a, k):
+        self.n += k
+        return a + k
+    put1 = functools.partialmethod(put, 1)
+c = C()
+out = []
+for i in parallel(range(8)):
+    out.append(c.put1(i))
+left = c.n
+""",
+    "changed: methodcaller": """
+import operator
+class C:
+    def __init__(self): self.n = 0
+    def put(self, k): self.n += k; return k
+c = C()
+f = operator.methodcaller("put", 3)
+out = []
+for i in parallel(range(4)):
+    out.append(f(c) + i)
+left = c.n
+""",
+    "changed: property setter in func": """
+class C:
+    log = []
+    @property
+    def v(self): return len(C.log)
+    @v.setter
+    def v(self, x): C.log.append(x)
+def f(i):
+    c = C()
+    c.v = i
+    return c.v
+out = []
+for i in parallel(range(4)):
+    out.append(f(i))
+left = C.log
 """,
 }
 IN_WORKERS = {"parent pointer unread", "item: dict items share unread", "item: nested items"}

@@ -91,6 +91,8 @@ def state_of(obj: Any, room: int) -> State | None:
         return None if issubclass(owner, (types.NoneType, types.ModuleType, type)) else BOUND
     if issubclass(type(obj), types.ModuleType):
         return MODULE if is_own_module(obj.__name__) else None
+    if kind is ReferenceType:
+        return REFERENCE
     if kind is types.SimpleNamespace:
         return INSTANCE
     if issubclass(type(obj), HOLDERS):
@@ -386,6 +388,11 @@ def _held_name(obj: Any, parts: Any, place: int) -> str:
     return next(found, "")
 
 
+def _of_reference(obj: Any) -> list[Any]:
+    target = obj()
+    return [] if target is None else [target]
+
+
 def _of_bound(obj: Any) -> list[Any]:
     return [obj.__self__]
 
@@ -571,6 +578,7 @@ MODULE = State(_of_module, _module_attribute, lambda obj: [vars(obj)])
 INSTANCE = State(_of_instance, _attribute, _with_attributes)
 C_FIELDS = State(_c_fields, _nameless)
 C_OBJECT = State(_of_holder, _nameless, _itself)
+REFERENCE = State(_of_reference, _nameless)
 BOUND = State(_of_bound, _nameless, lambda obj: [])
 MEMO = State(_of_memo, _nameless, lambda obj: [])
 GENERATOR = State(_of_generator, _nameless)
