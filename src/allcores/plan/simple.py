@@ -33,7 +33,7 @@ from allcores.plan.names import (
 )
 from allcores.plan.own_elements import MARK, Distinct
 from allcores.plan.source import Surroundings
-from allcores.plan.values import Guard, Info, State, merge
+from allcores.plan.values import CHANGED_HERE, Guard, Info, State, merge
 
 EAGER = EAGER_BUILTINS | frozenset("bytes bytearray deque Counter".split())
 """What uses a generator up at once."""
@@ -775,7 +775,7 @@ class Simple(Expressions):
             return self.mutate(made, node, target.value, ast.unparse(target))
         for root in changed:
             self.note_change(root, False)
-        self.because(node, f"`{ast.unparse(target)}` outlives the iteration and is changed here")
+        self.because(node, CHANGED_HERE.format(ast.unparse(target)))
         return True
 
 

@@ -54,7 +54,7 @@ from allcores.plan.source import (
 )
 from allcores.plan.statements import Statements
 from allcores.plan.summaries import CALLED, Summary
-from allcores.plan.values import Info, State
+from allcores.plan.values import CHANGED_HERE, READ_AND_CHANGED, Info, State
 
 MAX_PASSES = 40
 
@@ -836,4 +836,15 @@ def _judge(plan: Plan, node: ast.For, reader: Statements) -> None:
     else:
         plan.verdict = "parallel"
         plan.reasons = []
-    plan.reasons = sorted(set(plan.reasons))
+    plan.reasons = telling(sorted(set(plan.reasons)))
+
+
+def telling(reasons: list[Reason]) -> list[Reason]:
+    """Without what would be no reason by itself: that a list which is appended to is changed."""
+
+    def by_itself(reason: Reason) -> bool:
+        name = reason.text.split("`")[1] if "`" in reason.text else ""
+        return reason.text in (READ_AND_CHANGED.format(name, name), CHANGED_HERE.format(name))
+
+    others = {reason.line for reason in reasons if not by_itself(reason)}
+    return [r for r in reasons if r.line not in others or not by_itself(r)]

@@ -31,6 +31,9 @@ from allcores.plan.own_elements import MARK
 from allcores.plan.source import Surroundings
 from allcores.plan.summaries import CALLED
 
+READ_AND_CHANGED = "`{}` is read here, and the loop changes `{}`"
+CHANGED_HERE = "`{}` outlives the iteration and is changed here"
+
 
 class Info(NamedTuple):
     """What evaluating a node comes to."""
@@ -292,7 +295,7 @@ class Values(ItemChanges):
             self.reads.add(full)
         for c in hit:
             shown = in_words(path), in_words(c)
-            self.because(node, "`{}` is read here, and the loop changes `{}`".format(*shown))
+            self.because(node, READ_AND_CHANGED.format(*shown))
         return bool(hit)
 
     def calls_path(self, node: ast.AST, path: str) -> bool:
@@ -414,7 +417,7 @@ class Values(ItemChanges):
                 tainted = True
         if tainted:
             shown = ast.unparse(receiver) if receiver is not None else what
-            self.because(node, f"`{shown}` outlives the iteration and is changed here")
+            self.because(node, CHANGED_HERE.format(shown))
         elif val.maybe:
             tainted = self.guard(node, receiver, val)
         self.touched += [(node, r) for r in val.own if not is_outer(r)]
