@@ -111,7 +111,7 @@ def how_to_send(kind: Any) -> Callable[[Any], Reduced] | None:
             return plainly
         if base is tuple and not asked and hasattr(kind, "_fields"):
             return plainly
-        return None if "__dict__" in asked else lambda obj: stored(obj, shape)
+        return None if "__dict__" in asked else as_it_is(shape)
     numpy = sys.modules.get("numpy")
     array = numpy is not None and issubclass(kind, numpy.ndarray)
     if asked - ({*_LOOKED_UP, "__new__"} if array else _LOOKED_UP):
@@ -190,6 +190,13 @@ def made_by(kind: Any) -> Any:
 # -- taken apart
 
 
+def as_it_is(shape: Shape) -> Callable[[Any], Reduced]:
+    """Takes objects of a class apart, without keeping that class alive, as its slots would."""
+    if shape.slots:
+        return lambda obj: stored(obj, shape_of(type(obj)))
+    return lambda obj: stored(obj, shape)
+
+
 def stored(obj: Any, shape: Shape) -> Reduced:
     """An object of the program's: as it is stored."""
     kind = type(obj)
@@ -256,8 +263,7 @@ def frame(obj: Any) -> Reduced:
 def make_instance(kind: Any, base: Any, content: Any) -> Any:
     if kind not in as_stored:
         # Whoever keeps it sends it on in the same way.
-        shape = shape_of(kind)
-        as_stored[kind] = lambda obj: stored(obj, shape)
+        as_stored[kind] = as_it_is(shape_of(kind))
     if content is not None and base in UNCHANGING:
         return base.__new__(kind, content)
     return base.__new__(kind)
