@@ -216,6 +216,7 @@ for one in parallel(stream()):
         out.append((type(one).__name__, str(object.__getattribute__(one, "__dict__"))))
     except AttributeError:
         out.append((type(one).__name__, str(one)))
+del one
 """
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import sys
 import warnings
+from collections import deque
 from collections.abc import Iterator
 from types import FunctionType
 from typing import Any
@@ -21,6 +22,7 @@ BUDGET = 10_000
 
 
 TEXTS = (io.StringIO, list)
+CHANGING = (list, dict, set, deque, bytearray, io.StringIO, io.BytesIO)
 
 
 def heard_and_read(read: list[tuple[str, Any]]) -> str | None:
@@ -29,6 +31,7 @@ def heard_and_read(read: list[tuple[str, Any]]) -> str | None:
         (text, part)
         for text, listener in _listeners()
         for part in (listener, *reachable(listener, BUDGET))
+        if _may_change(part)
     ]
     if not heard:
         return None
@@ -38,6 +41,12 @@ def heard_and_read(read: list[tuple[str, Any]]) -> str | None:
             if id(part) in ids:
                 return f"`{path}` is read here, and hears what is {ids[id(part)]}"
     return None
+
+
+def _may_change(part: Any) -> bool:
+    """Whether what is told may be put there: texts and paths that a record holds hear nothing."""
+    kind = type(part)
+    return issubclass(kind, CHANGING) or is_own_module(kind.__module__) or issubclass(kind, type)
 
 
 def _listeners() -> Iterator[tuple[str, Any]]:
@@ -72,9 +81,10 @@ def _seen_by(function: FunctionType) -> Iterator[Any]:
 
 def _told_by_loggers(logging: Any) -> Iterator[Any]:
     """Handlers and filters, and the attributes of such as the program has classes for."""
-    handlers = [found for found in (ref() for ref in list(logging._handlerList)) if found]
-    loggers = [logging.root, *logging.root.manager.loggerDict.values()]
-    holders = [*handlers, *(each for each in loggers if isinstance(each, logging.Logger))]
+    every = [logging.root, *logging.root.manager.loggerDict.values()]
+    loggers = [each for each in every if isinstance(each, logging.Logger)]
+    handlers = [handler for logger in loggers for handler in logger.handlers]
+    holders = [*handlers, *loggers]
     for each in (*handlers, *(f for holder in holders for f in holder.filters)):
         held = getattr(each, "__dict__", {})
         if is_own_module(type(each).__module__):
