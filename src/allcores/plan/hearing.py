@@ -81,10 +81,9 @@ def _seen_by(function: FunctionType) -> Iterator[Any]:
 
 def _told_by_loggers(logging: Any) -> Iterator[Any]:
     """Handlers and filters, and the attributes of such as the program has classes for."""
-    every = [logging.root, *logging.root.manager.loggerDict.values()]
-    loggers = [each for each in every if isinstance(each, logging.Logger)]
-    handlers = [handler for logger in loggers for handler in logger.handlers]
-    holders = [*handlers, *loggers]
+    handlers = [found for found in (ref() for ref in list(logging._handlerList)) if found]
+    loggers = [logging.root, *logging.root.manager.loggerDict.values()]
+    holders = [*handlers, *(each for each in loggers if isinstance(each, logging.Logger))]
     for each in (*handlers, *(f for holder in holders for f in holder.filters)):
         held = getattr(each, "__dict__", {})
         if is_own_module(type(each).__module__):
