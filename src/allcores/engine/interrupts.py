@@ -118,9 +118,14 @@ class Interrupts:
                 if callable(handler) and handler is not self.ours:
                     self.before[number] = handler
                     set_signal(number, self.ours)
-        except BaseException:
-            # It came before its handler was ours, and goes its way with the others held back.
+        except BaseException as error:
+            # It came before its handler was ours.
             self.take_over()
+            first = self.before.get(signal.SIGINT) is signal.default_int_handler
+            if first and isinstance(error, KeyboardInterrupt):
+                self.came.append(signal.SIGINT)  # held back as if it had come a moment later
+                return
+            # It goes its way with the others held back.
             raise
 
     def hand_back(self) -> None:
