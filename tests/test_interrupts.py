@@ -362,7 +362,8 @@ def test_while_input_is_read(tmp_path: Path) -> None:
         def numbers():
             yield from range(20)
             open(f"at.{time.monotonic()}", "w").close()
-            time.sleep(1000)
+            for _ in range(100_000):
+                time.sleep(0.01)  # Python misses a signal that comes just before a sleep begins
         def loop():
             for x in parallel(numbers()):
                 out.append(x)

@@ -32,11 +32,13 @@ from allcores.build.conditions import (
 )
 from allcores.build.made_of import BY_COMPUTED_NAME
 from allcores.build.order import seen_at
+from allcores.build.outside import hooks
 from allcores.build.travel import has_hash_of_this_run, keeps_order
 from allcores.engine import errors, wire
 from allcores.engine.functions import global_names
 from allcores.engine.interpreters import same_hashes
 from allcores.engine.shipment import CannotShip, Shipment, along
+from allcores.plan.ownership import is_own_module
 
 if TYPE_CHECKING:
     from allcores.build.items_sent import Sent
@@ -219,6 +221,11 @@ def shipment(
     from allcores.build.items_sent import Sent
     from allcores.build.sender import NanSender, Sender, may_hold_nan
 
+    for name, hook in hooks():
+        if is_own_module(getattr(hook, "__module__", None) or type(hook).__module__):
+            raise CannotShip(
+                f"`{name}` calls a function of the program's, which a clean interpreter has not"
+            )
     try:
         for kind in (Sender, NanSender):
             parcel = Parcel(kind, roots)
