@@ -362,6 +362,19 @@ for k in parallel(range(5)):
 signal.signal(signal.SIGUSR1, before)
 del before
 """,
+    "what is said once an iteration is over": """
+def told(k):
+    print("told", k)
+    return k
+out = []
+for k in parallel(range(5)):
+    try:
+        if k % 2:
+            continue
+        out.append(k)
+    finally:
+        last = told(k)
+""",
     "what is written to a stream that is another one": """
 import io, sys, contextlib
 out = []

@@ -152,6 +152,8 @@ class LoopJob(Shippable):
         self.flags: Flags
         self.loaded, self.imported = 0, list[str]()
         """How many modules there were before the chunk; those of libraries that have come since."""
+        self.stopped = False
+        """Whether an iteration of the chunk is done again: what it has said is dropped."""
         self.forgot = False
         """Whether the chunk has had warnings forgotten that were shown once, and said nothing else."""
         self.code: Code
@@ -282,6 +284,7 @@ class LoopJob(Shippable):
     def after_chunk(
         self, results: list[Any], last: bool, cut: Cut | None
     ) -> tuple[Any, Cut | None]:
+        self.stopped = cut is not None
         extra, more = self.pack(results, last, cut)
         apart: dict[str, Any] = {}
         raised = self.flags.raised_since()
@@ -436,6 +439,9 @@ class LoopJob(Shippable):
                 if any(number != FORGET for number, _ in said):
                     return Cut(0, "spilled")
                 self.forgot = True
+            elif not self.stopped and any(number != FORGET for number, _ in said):
+                # In a `finally` after `continue`, when the record was made already.
+                return Cut(0, "unshippable", "something is said as an iteration ends")
         return None
 
 
