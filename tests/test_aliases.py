@@ -846,6 +846,22 @@ for i in parallel(range(5)):
     q.rotate(1)
     out.append(q[0])
 """,
+    "item: another item by a name": """
+class S:
+    def __init__(self, n): self.n = n
+ss = [S(k + 1) for k in range(6)]
+first = ss[0]
+for s in parallel(ss):
+    s.n += first.n
+""",
+    "item: what no iteration changes of another item": """
+class S:
+    def __init__(self, n): self.n = n; self.m = n
+ss = [S(k + 1) for k in range(6)]
+first = ss[0]
+for s in parallel(ss):
+    s.n += first.m
+""",
     "changed: closure append": """
 log = []
 def mk(q):
@@ -956,7 +972,12 @@ for i in parallel(range(4)):
 left = C.log
 """,
 }
-IN_WORKERS = {"parent pointer unread", "item: dict items share unread", "item: nested items"}
+IN_WORKERS = {
+    "parent pointer unread",
+    "item: dict items share unread",
+    "item: what no iteration changes of another item",
+    "item: nested items",
+}
 """Of these some must be done by workers: what they change is not read by work."""
 
 

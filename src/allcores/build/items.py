@@ -30,7 +30,7 @@ from allcores.build.contents import (
 from allcores.build.travel import ATOMS
 from allcores.engine.mapped import is_received
 from allcores.plan.handles import handle_of
-from allcores.plan.kinds import is_a
+from allcores.plan.kinds import instance_dict, is_a
 from allcores.plan.ownership import is_own_module
 from allcores.plan.reach import surrounding
 
@@ -115,8 +115,11 @@ class Items:
             self.walk(obj, FIXED)
         for name, obj in passed:
             if self.owner.get(id(obj), SHARED) >= 0:
-                # It alone: what else it holds is read by no other iteration.
+                # It alone, with its attributes: what these hold is read by no other iteration.
                 self.owner[id(obj)] = SHARED
+                attributes = instance_dict(obj)
+                if id(attributes) in self.owner:
+                    self.owner[id(attributes)] = SHARED
                 self.fixed.append((name, obj))
         self.part_memory()
         self.keep_own()
