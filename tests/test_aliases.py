@@ -7,6 +7,24 @@ import pytest
 
 from tests.same import difference, placed, run
 
+GETS_AS_LOG_GROWS = """\
+out = []
+for i in parallel(range(8)):
+    log.append(i)
+    out.append(get(1))
+"""
+GETS_AS_P_CHANGES = """\
+out = []
+for i in parallel(range(8)):
+    p.n = i
+    out.append(get(1))
+"""
+COUNTS_AS_LOG_GROWS = """\
+out = []
+for k in parallel(range(8)):
+    log.append(1)
+    out.append(cs[k].count() * 2)
+"""
 PROGRAMS = {
     "direct": """
 class Star:
@@ -286,11 +304,8 @@ class P:
 def val(p, k): return p.n + k
 p = P()
 get = functools.partial(val, p)
-out = []
-for i in parallel(range(8)):
-    p.n = i
-    out.append(get(1))
-""",
+"""
+    + GETS_AS_P_CHANGES,
     "closure holder": """
 class P:
     def __init__(self): self.n = 0
@@ -298,21 +313,15 @@ p = P()
 def mk(q):
     return lambda k: q.n + k
 get = mk(p)
-out = []
-for i in parallel(range(8)):
-    p.n = i
-    out.append(get(1))
-""",
+"""
+    + GETS_AS_P_CHANGES,
     "default holder": """
 class P:
     def __init__(self): self.n = 0
 p = P()
 def get(k, q=p): return q.n + k
-out = []
-for i in parallel(range(8)):
-    p.n = i
-    out.append(get(1))
-""",
+"""
+    + GETS_AS_P_CHANGES,
     "dispatch table holder": """
 class P:
     def __init__(self): self.n = 0
@@ -327,30 +336,21 @@ for i in parallel(range(8)):
     "list in closure default": """
 log = []
 def get(k, q=log): return len(q) + k
-out = []
-for i in parallel(range(8)):
-    log.append(i)
-    out.append(get(1))
-""",
+"""
+    + GETS_AS_LOG_GROWS,
     "list in partial": """
 import functools
 log = []
 def val(q, k): return len(q) + k
 get = functools.partial(val, log)
-out = []
-for i in parallel(range(8)):
-    log.append(i)
-    out.append(get(1))
-""",
+"""
+    + GETS_AS_LOG_GROWS,
     "list in closure": """
 log = []
 def mk(q): return lambda k: len(q) + k
 get = mk(log)
-out = []
-for i in parallel(range(8)):
-    log.append(i)
-    out.append(get(1))
-""",
+"""
+    + GETS_AS_LOG_GROWS,
     "list in method table": """
 class P:
     def __init__(self, log): self.log = log
@@ -379,21 +379,15 @@ class C:
     seen = log
     def count(self): return len(self.seen)
 cs = {k: C() for k in range(8)}
-out = []
-for k in parallel(range(8)):
-    log.append(1)
-    out.append(cs[k].count() * 2)
-""",
+"""
+    + COUNTS_AS_LOG_GROWS,
     "method default": """
 log = []
 class C:
     def count(self, q=log): return len(q)
 cs = {k: C() for k in range(8)}
-out = []
-for k in parallel(range(8)):
-    log.append(1)
-    out.append(cs[k].count() * 2)
-""",
+"""
+    + COUNTS_AS_LOG_GROWS,
     "method closure": """
 log = []
 def mk(q):
@@ -402,11 +396,8 @@ def mk(q):
     return C
 C = mk(log)
 cs = {k: C() for k in range(8)}
-out = []
-for k in parallel(range(8)):
-    log.append(1)
-    out.append(cs[k].count() * 2)
-""",
+"""
+    + COUNTS_AS_LOG_GROWS,
     "closure table": """
 log = []
 def mk(q): return lambda k: len(q) + k
@@ -432,11 +423,8 @@ def mk(q):
     def inner(): return len(q)
     return lambda k: inner() + k
 get = mk(log)
-out = []
-for i in parallel(range(8)):
-    log.append(i)
-    out.append(get(1))
-""",
+"""
+    + GETS_AS_LOG_GROWS,
     "decorated": """
 import functools
 log = []
@@ -446,11 +434,8 @@ def noting(fn, q=log):
     return w
 @noting
 def get(k): return k
-out = []
-for i in parallel(range(8)):
-    log.append(i)
-    out.append(get(1))
-""",
+"""
+    + GETS_AS_LOG_GROWS,
     "map with closure": """
 log = []
 def mk(q): return lambda k: len(q) + k

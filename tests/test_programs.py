@@ -2114,95 +2114,6 @@ out=[]
 for i in parallel(range(5)):
     out.append(touch(i))
 """,
-    "a method that goes by what it has changed: for": """
-log=[]
-class A:
-    def __init__(self): self.n=0; self.items=[1,2]
-    def f(self,x):
-        self.n+=1
-        for k in self.items: log.append(k*x)
-a=A(); out=[]
-def heavy(i): return i*i
-for i in parallel(range(12)):
-    if len(log)>3: break
-    y=heavy(i)
-    a.f(i); out.append(y)
-""",
-    "a method that goes by what it has changed: if": """
-log=[]
-class A:
-    def __init__(self): self.n=0; self.items=[1,2]
-    def f(self,x):
-        self.n+=1
-        if self.n>3: log.append(x)
-a=A(); out=[]
-def heavy(i): return i*i
-for i in parallel(range(12)):
-    if len(log)>3: break
-    y=heavy(i)
-    a.f(i); out.append(y)
-""",
-    "a method that goes by what it has changed: while": """
-log=[]
-class A:
-    def __init__(self): self.n=0; self.items=[1,2]
-    def f(self,x):
-        self.n+=1
-        while self.n%3: self.n+=1; log.append(x)
-a=A(); out=[]
-def heavy(i): return i*i
-for i in parallel(range(12)):
-    if len(log)>3: break
-    y=heavy(i)
-    a.f(i); out.append(y)
-""",
-    "a method that goes by what it has changed: with": """
-import os
-log=[]
-class A:
-    def __init__(self): self.n=0; self.items=[1,2]
-    def f(self,x):
-        self.n+=1
-        with open(os.devnull) if self.n else None: log.append(x)
-a=A(); out=[]
-def heavy(i): return i*i
-for i in parallel(range(12)):
-    if len(log)>3: break
-    y=heavy(i)
-    a.f(i); out.append(y)
-""",
-    "a method that goes by what it has changed: match": """
-log=[]
-class A:
-    def __init__(self): self.n=0; self.items=[1,2]
-    def f(self,x):
-        self.n+=1
-        match self.n:
-            case 3: pass
-            case _: log.append(x)
-a=A(); out=[]
-def heavy(i): return i*i
-for i in parallel(range(12)):
-    if len(log)>3: break
-    y=heavy(i)
-    a.f(i); out.append(y)
-""",
-    "a method that goes by what it has changed: try": """
-log=[]
-class A:
-    def __init__(self): self.n=0; self.items=[1,2]
-    def f(self,x):
-        self.n+=1
-        try: log.append(x)
-        finally:
-            if self.n>99: return
-a=A(); out=[]
-def heavy(i): return i*i
-for i in parallel(range(12)):
-    if len(log)>3: break
-    y=heavy(i)
-    a.f(i); out.append(y)
-""",
     "observers that are methods of objects": """
 class Subject:
     def __init__(self): self.obs=[]; self.state=0
@@ -2309,6 +2220,33 @@ for i in parallel(range(6)):
     swap(i); out.append(w.f())
 """,
 }
+GOES_BY = """
+import os
+log=[]
+class A:
+    def __init__(self): self.n=0; self.items=[1,2]
+    def f(self,x):
+        self.n+=1
+        BODY
+a=A(); out=[]
+def heavy(i): return i*i
+for i in parallel(range(12)):
+    if len(log)>3: break
+    y=heavy(i)
+    a.f(i); out.append(y)
+"""
+BODIES = {
+    "for": "for k in self.items: log.append(k*x)",
+    "if": "if self.n>3: log.append(x)",
+    "while": "while self.n%3: self.n+=1; log.append(x)",
+    "with": "with open(os.devnull) if self.n else None: log.append(x)",
+    "match": "match self.n:\n            case 3: pass\n            case _: log.append(x)",
+    "try": "try: log.append(x)\n        finally:\n            if self.n>99: return",
+}
+PROGRAMS.update(
+    (f"a method that goes by what it has changed: {kind}", GOES_BY.replace("BODY", body))
+    for kind, body in BODIES.items()
+)
 
 
 PARALLEL = {

@@ -6,14 +6,14 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from allcores.build.travel import atoms, reorders_a_set
+from allcores.build import travel
+from allcores.build.travel import reorders_a_set
 from allcores.engine.job import NOT_KEPT, Skipped
 from allcores.engine.memory import passed
 from allcores.engine.own_streams import enter_iteration
 from allcores.engine.randomness import Streams, new_clock_sequence
 from allcores.engine.relay import STDOUT, Piece, Relay
 from allcores.engine.shipment import Shippable
-from allcores.engine.wire import encode
 
 if TYPE_CHECKING:
     from pickle import PickleBuffer
@@ -59,15 +59,6 @@ def _same_again(last: Any, result: Any) -> bool:
     if result is not last or isinstance(result, (int, float, str)):
         return False
     return isinstance(result, (list, dict, set, bytearray)) or type(result).__name__ == "ndarray"
-
-
-def _encoded(message: Any, values: Any, items: bool = False) -> tuple[bytes, list[PickleBuffer]]:
-    """Pickle a message with these values in it."""
-    if type(values) is list and set(map(type, values)) <= atoms():
-        return encode(message, items=items)
-    from allcores.build import stored
-
-    return stored.encode(message, items)
 
 
 class FunctionJob(Shippable):
@@ -193,13 +184,14 @@ class FunctionJob(Shippable):
 
     def encode(self, message: Any) -> tuple[bytes, list[PickleBuffer]]:
         """What a worker gives. Objects of the program's are sent as they are stored."""
-        return _encoded(message, message[0] if type(message) is tuple and message else [message])
+        answer = type(message) is tuple and message and type(message[0]) is list
+        return travel.encode(message, message[0] if answer else [message])
 
     # -- in the user's process
 
     def encode_given(self, message: Any) -> tuple[bytes, list[PickleBuffer]]:
         """What a fork is given that does not have the items."""
-        return _encoded(message, [item.value for item in message[2]], items=True)
+        return travel.encode(message, [item.value for item in message[2]], items=True)
 
     # -- there, for workers that are no forks
 

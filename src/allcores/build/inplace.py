@@ -389,7 +389,7 @@ class ItemsJob(LoopJob):
         self, results: list[Any], last: bool, cut: Cut | None
     ) -> tuple[dict[str, Any] | None, Cut | None]:
         self.take()
-        odd = self.odd_output()
+        odd = self.odd_output(cut is not None)
         if odd is not None:
             return None, odd
         for k, done in enumerate(results):

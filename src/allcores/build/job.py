@@ -8,10 +8,11 @@ from collections.abc import Callable
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from allcores.build import travel
 from allcores.build.outside import Outside
 from allcores.build.runtime import Code, Functions
 from allcores.build.settings import Flags
-from allcores.build.travel import ATOMS, WHY_STUCK, atoms, stuck_ones
+from allcores.build.travel import ATOMS, WHY_STUCK, stuck_ones
 from allcores.build.watch import Watch, watch_items
 from allcores.engine.job import LEFT, NOT_KEPT, Cut, Skipped
 from allcores.engine.memory import passed
@@ -152,8 +153,6 @@ class LoopJob(Shippable):
         self.flags: Flags
         self.loaded, self.imported = 0, list[str]()
         """How many modules there were before the chunk; those of libraries that have come since."""
-        self.stopped = False
-        """Whether an iteration of the chunk is done again: what it has said is dropped."""
         self.forgot = False
         """Whether the chunk has had warnings forgotten that were shown once, and said nothing else."""
         self.code: Code
@@ -284,7 +283,6 @@ class LoopJob(Shippable):
     def after_chunk(
         self, results: list[Any], last: bool, cut: Cut | None
     ) -> tuple[Any, Cut | None]:
-        self.stopped = cut is not None
         extra, more = self.pack(results, last, cut)
         apart: dict[str, Any] = {}
         raised = self.flags.raised_since()
@@ -307,7 +305,7 @@ class LoopJob(Shippable):
             temporaries, self.last_good = self.last_good, {}
         for name in self.not_sent:
             temporaries.pop(name, None)
-        odd = self.odd_output()
+        odd = self.odd_output(cut is not None)
         if odd is not None:
             return None, odd
         if cut is not None and results and not self.noted:
@@ -332,11 +330,7 @@ class LoopJob(Shippable):
 
     def encode_given(self, message: Any) -> tuple[bytes, list[pickle.PickleBuffer]]:
         """What a fork is given that does not have the items."""
-        if set(map(type, message[2])) <= atoms():
-            return encode(message, items=True)
-        from allcores.build import stored
-
-        return stored.encode(message, items=True)
+        return travel.encode(message, message[2], items=True)
 
     def lighten(self, extra: Any, empty: bool) -> Any:
         if not extra:
@@ -413,8 +407,11 @@ class LoopJob(Shippable):
         self.imported = [n for n in new if n not in own]
         return own
 
-    def odd_output(self) -> Cut | None:
-        """What cannot be put in its place: the chunk has to be done in another way."""
+    def odd_output(self, stopped: bool) -> Cut | None:
+        """What cannot be put in its place: the chunk has to be done in another way.
+
+        stopped: an iteration of the chunk is done again, and what it has said is dropped.
+        """
         new = self.modules_since()
         if new:
             return Cut(0, "imported", " and ".join(f"`{name}`" for name in new))
@@ -439,7 +436,7 @@ class LoopJob(Shippable):
                 if any(number != FORGET for number, _ in said):
                     return Cut(0, "spilled")
                 self.forgot = True
-            elif not self.stopped and any(number != FORGET for number, _ in said):
+            elif not stopped and any(number != FORGET for number, _ in said):
                 # In a `finally` after `continue`, when the record was made already.
                 return Cut(0, "unshippable", "something is said as an iteration ends")
         return None

@@ -8,6 +8,7 @@ from collections import deque
 from typing import Any
 
 from allcores.build.travel import ATOMS
+from allcores.plan.kinds import instance_dict
 
 MOST_WALKED = 100_000
 """So many objects are looked at before the collector is asked who holds what was made."""
@@ -31,7 +32,7 @@ def put_in_place(same: dict[int, Any], made: list[Any], temporaries: list[Any]) 
             for other in gc.get_referrers(*made):
                 if other is not made:
                     replace_in(other, same)
-                    replace_in(_attributes(other), same)
+                    replace_in(instance_dict(other), same)
             return
         seen[id(holder)] = holder
         replace_in(holder, same)
@@ -41,7 +42,7 @@ def put_in_place(same: dict[int, Any], made: list[Any], temporaries: list[Any]) 
             todo.append(holder.__dict__)
             continue
         todo += gc.get_referents(holder)
-        todo.append(_attributes(holder))
+        todo.append(instance_dict(holder))
 
 
 def replace_in(holder: Any, same: dict[int, Any]) -> None:
@@ -68,14 +69,6 @@ def replace_in(holder: Any, same: dict[int, Any]) -> None:
             continue
         if id(part) in same:
             slot.__set__(holder, same[id(part)])
-
-
-def _attributes(holder: Any) -> Any:
-    """The dict of an object's attributes; None: it has none."""
-    try:
-        return object.__getattribute__(holder, "__dict__")
-    except AttributeError:
-        return None
 
 
 def _slots(kind: Any) -> list[Any]:

@@ -32,10 +32,9 @@ from allcores.build.made_of import mentioned_in
 from allcores.build.stored import (
     Reduced,
     Remade,
-    fill_attributes,
+    attached,
+    attributes_beside,
     is_whole,
-    new_object,
-    new_object_ex,
     pickled_by_library,
     same,
     stored,
@@ -172,9 +171,9 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
         if is_enum(kind):
             return _default
         if is_own(kind):
-            shape = shape_of(kind)
-            if not pickled_by_library(kind):
-                self.shapes[kind] = shape
+            if pickled_by_library(kind):
+                return own.inherited
+            shape = self.shapes[kind] = shape_of(kind)
             return own.instance if is_whole(kind, shape) else own.inherited
         constants = _constants(kind)
         if constants:
@@ -423,16 +422,9 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
             if not (obj.flags.c_contiguous or obj.flags.f_contiguous):
                 return self.leave_out(obj)
         made = self.other(obj)
-        attributes = getattr(obj, "__dict__", None)
-        if made is NotImplemented or not attributes or made[0] is arrival.Absent:
+        if made is NotImplemented or made[0] is arrival.Absent:
             return made
-        if any("__getstate__" in vars(c) for c in type(obj).__mro__[:-1] if not is_own(c)):
-            return made  # a library that thinks of those who inherit from it
-        if made[0] in (copyreg.__newobj__, copyreg.__newobj_ex__):  # type: ignore[attr-defined]
-            # Pickle knows these by themselves, and would compare classes.
-            ex = made[0] is not copyreg.__newobj__  # type: ignore[attr-defined]
-            made = (new_object_ex if ex else new_object, *made[1:])
-        return same, (Remade(made),), attributes, None, None, fill_attributes
+        return attached(made, attributes_beside(obj))
 
     def other(self, obj: Any) -> Reduced:
         """An object of a library's: as it says itself."""

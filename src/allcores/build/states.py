@@ -21,7 +21,7 @@ from weakref import ReferenceType, WeakKeyDictionary, WeakSet, WeakValueDictiona
 from allcores.build import raw
 from allcores.build.travel import IMMUTABLE
 from allcores.engine.functions import global_names
-from allcores.plan.kinds import is_a
+from allcores.plan.kinds import is_a, is_array, is_frame
 from allcores.plan.ownership import is_own_module
 from allcores.plan.quiet import no_warnings
 
@@ -99,7 +99,7 @@ def state_of(obj: Any, room: int) -> State | None:
         return HOLDER
     if issubclass(type(obj), UNREAD):
         return None
-    if _is_array(obj):
+    if is_array(kind):
         plain = _plain(obj)
         if plain.dtype.hasobject:
             return ARRAY_OF_OBJECTS
@@ -429,11 +429,6 @@ def _is_plain_c(kind: type) -> bool:
 # -- bytes
 
 
-def _is_array(obj: Any) -> bool:
-    np = sys.modules.get("numpy")
-    return np is not None and issubclass(type(obj), getattr(np, "ndarray", ()))
-
-
 def _is_buffer(kind: type) -> bool:
     if issubclass(kind, (bytearray, array)):
         return True
@@ -530,7 +525,7 @@ def _state_of_generator(obj: Any) -> bytes:
 def _flat(value: Any) -> list[bytes]:
     if is_a(value, dict):
         return [part for inner in value.values() for part in _flat(inner)]
-    return [value.tobytes() if _is_array(value) else repr(value).encode()]
+    return [value.tobytes() if is_array(type(value)) else repr(value).encode()]
 
 
 def _of_decimal(obj: Any) -> bytes:
@@ -542,9 +537,9 @@ def _of_decimal(obj: Any) -> bytes:
 def _pandas_state(kind: Any) -> State | None:
     """How tables and columns of pandas are read, and their indices: what these are called. Their
     values change through the frame that holds them, whose methods are known."""
-    generic, base = map(sys.modules.get, ("pandas.core.generic", "pandas.core.indexes.base"))
-    if issubclass(kind, getattr(generic, "NDFrame", ())):
+    if is_frame(kind):
         return FRAME
+    base = sys.modules.get("pandas.core.indexes.base")
     return INDEX if issubclass(kind, getattr(base, "Index", ())) else None
 
 

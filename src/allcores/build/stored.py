@@ -8,8 +8,6 @@ more than the plain loop runs them.
 from __future__ import annotations
 
 import copyreg
-import pickle
-import sys
 import types
 import weakref
 from collections import deque
@@ -17,10 +15,10 @@ from collections.abc import Callable
 from typing import Any
 
 from allcores.build.digest import Shape, is_enum, is_own, shape_of
-from allcores.build.travel import Asking, is_frame
-from allcores.engine import packing
+from allcores.build.travel import ASKED, LOOKED_UP, PICKLING, WHERE_SLOTS
 from allcores.engine.errors import _fields as exception_fields
 from allcores.engine.packing import as_stored
+from allcores.plan.kinds import instance_dict, is_array, is_frame
 from allcores.plan.ownership import is_own_module
 
 Reduced = Any
@@ -29,14 +27,10 @@ Reduced = Any
 UNCHANGING = (int, float, complex, str, bytes, tuple, frozenset)
 MAKERS = (*UNCHANGING, list, dict, set, deque, bytearray)
 """Builtin types that the program's classes inherit from."""
-_PICKLING = frozenset(
-    """__reduce__ __reduce_ex__ __getstate__ __setstate__ __getnewargs__ __getnewargs_ex__""".split()
-)
 _FILLING = frozenset(
     "__init__ append extend add update __setitem__ __ior__ __iadd__ insert setdefault".split()
 )
 """What is called where a copy of a library's container is made."""
-_LOOKED_UP = frozenset({"__getattr__", "__getattribute__"})
 _SLOT = types.MemberDescriptorType
 
 
@@ -83,20 +77,11 @@ def may_be_sent(kind: Any) -> bool:
     return how is not None
 
 
-def encode(message: Any, items: bool = False) -> tuple[bytes, list[pickle.PickleBuffer]]:
-    """As `wire.encode`; objects of the program's are sent as they are stored.
-
-    items: as for `wire.encode`. Raises LeavesOut for objects of which a copy would not be as good, and
-    what pickling raises.
-    """
-    return packing.encode(message, items=items, asking=Asking())
-
-
 def how_to_send(kind: Any) -> Callable[[Any], Reduced] | None:
     """How objects of a class are pickled that a worker has made: `plainly` or another function;
     None: a copy would not be as good, or would have to be made by what the program has written."""
     if is_frame(kind):
-        return None if _asked(kind, shape_of(kind)) - _LOOKED_UP else frame
+        return None if _asked(kind, shape_of(kind)) - LOOKED_UP else frame
     if not is_own(kind):
         # A library's, for which the program may have said how.
         given = copyreg.dispatch_table.get(kind)
@@ -105,16 +90,15 @@ def how_to_send(kind: Any) -> Callable[[Any], Reduced] | None:
         return plainly
     shape = shape_of(kind)
     asked = _asked(kind, shape)
-    base = made_by(kind)
+    base = _made_by(kind)
     if is_whole(kind, shape):
         if base is object and not asked:
             return plainly
         if base is tuple and not asked and hasattr(kind, "_fields"):
             return plainly
         return None if "__dict__" in asked else as_it_is(shape)
-    numpy = sys.modules.get("numpy")
-    array = numpy is not None and issubclass(kind, numpy.ndarray)
-    if asked - ({*_LOOKED_UP, "__new__"} if array else _LOOKED_UP):
+    array = is_array(kind)
+    if asked - (LOOKED_UP | {"__new__"} if array else LOOKED_UP):
         return None
     if kind.__reduce__ is object.__reduce__ and kind.__reduce_ex__ is object.__reduce_ex__:
         return plainly
@@ -126,9 +110,7 @@ def how_to_send(kind: Any) -> Callable[[Any], Reduced] | None:
 
 def _asked(kind: Any, shape: Shape) -> set[str]:
     """What the program has written that pickle would call, or ask, of an object of this class."""
-    names = {*_PICKLING, "__new__", "__getattr__", "__getattribute__", "__dict__"}
-    if shape.slots:
-        names.add("__setattr__")
+    names = ASKED | {WHERE_SLOTS} if shape.slots else ASKED
     found = {
         name
         for cls in kind.__mro__
@@ -163,21 +145,21 @@ def is_whole(kind: Any, shape: Shape) -> bool:
 def pickled_by_library(kind: Any) -> bool:
     """Whether a library's class, which this one inherits from, says how objects are pickled."""
     for cls in kind.__mro__:
-        if not is_own(cls) and cls.__module__ != "builtins" and _PICKLING & vars(cls).keys():
+        if not is_own(cls) and cls.__module__ != "builtins" and PICKLING & vars(cls).keys():
             return True
     return False
 
 
 def _has_hidden_fields(kind: Any) -> bool:
     """Whether objects of a class hold more than attributes, for it was made in C."""
-    if made_by(kind) is not object:
+    if _made_by(kind) is not object:
         return False
     slots = [v for c in kind.__mro__ for v in vars(c).values() if type(v) is _SLOT]
     places = len(slots) + (kind.__dictoffset__ > 0) + (kind.__weakrefoffset__ > 0)
     return bool(kind.__basicsize__ > object.__basicsize__ + 8 * places)
 
 
-def made_by(kind: Any) -> Any:
+def _made_by(kind: Any) -> Any:
     """The builtin type that makes objects of a class, where that is one that can be filled."""
     for cls in kind.__mro__:
         if cls in MAKERS or cls is object:
@@ -200,17 +182,14 @@ def as_it_is(shape: Shape) -> Callable[[Any], Reduced]:
 def stored(obj: Any, shape: Shape) -> Reduced:
     """An object of the program's: as it is stored."""
     kind = type(obj)
-    try:
-        attributes = object.__getattribute__(obj, "__dict__")
-    except AttributeError:
-        attributes = None
+    attributes = instance_dict(obj)
     slots = []
     for name, slot in shape.slots:
         try:
             slots.append((name, slot.__get__(obj)))
         except AttributeError:
             continue
-    base = made_by(kind)
+    base = _made_by(kind)
     content: Any = None
     if base is not object and issubclass(base, BaseException):
         links = obj.__cause__, obj.__context__, obj.__suppress_context__
@@ -228,17 +207,21 @@ def stored(obj: Any, shape: Shape) -> Reduced:
 def with_attributes(obj: Any) -> Reduced:
     """An object of the program's that a library's class makes, with the attributes it has."""
     made = obj.__reduce_ex__(5)
-    attributes = getattr(obj, "__dict__", None)
-    if type(made) is str or not attributes:
-        return made
+    return made if type(made) is str else attached(made, attributes_beside(obj))
+
+
+def attributes_beside(obj: Any) -> dict[str, Any]:
+    """The attributes of such an object, where the library gives no state of those who inherit."""
     libraries = [c for c in type(obj).__mro__[:-1] if not is_own(c)]
     if any("__getstate__" in vars(c) and c.__module__ != "random" for c in libraries):
-        return made  # a library that thinks of those who inherit from it
-    return attached(made, attributes)
+        return {}
+    return getattr(obj, "__dict__", None) or {}
 
 
 def attached(made: Any, attributes: dict[str, Any]) -> Reduced:
-    """What makes an object, and gives it attributes as well."""
+    """What makes an object, and gives it attributes as well, if there are any."""
+    if not attributes:
+        return made
     if made[0] in (copyreg.__newobj__, copyreg.__newobj_ex__):  # type: ignore[attr-defined]
         # Pickle knows these by themselves, and would compare classes.
         ex = made[0] is not copyreg.__newobj__  # type: ignore[attr-defined]
@@ -254,7 +237,7 @@ def frame(obj: Any) -> Reduced:
     made = obj.__reduce_ex__(5)
     known = _OF_A_FRAME.union(obj._metadata)
     more = {name: value for name, value in vars(obj).items() if name not in known}
-    return attached(made, more) if more else made
+    return attached(made, more)
 
 
 # -- made again

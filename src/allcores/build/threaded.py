@@ -69,8 +69,8 @@ class ThreadJob(LoopJob):
         with self.lock:
             return super().after_chunk(results, last, cut)
 
-    def odd_output(self) -> Cut | None:
-        return of_threads(super().odd_output())
+    def odd_output(self, stopped: bool) -> Cut | None:
+        return of_threads(super().odd_output(stopped))
 
 
 def of_threads(cut: Cut | None) -> Cut | None:

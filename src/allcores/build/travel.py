@@ -10,17 +10,18 @@ import copyreg
 import gc
 import operator
 import os
+import pickle
 import re
 import sys
 import types
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from enum import Enum
 from typing import Any
 
 from allcores.engine import packing
 from allcores.engine.packing import LeavesOut, as_stored
 from allcores.engine.wire import travels_as_view
-from allcores.plan.kinds import is_a
+from allcores.plan.kinds import is_a, is_frame
 from allcores.plan.ownership import is_own_module
 from allcores.plan.reach import reachable
 
@@ -150,17 +151,15 @@ def is_order_of_a_set(order: list[Any]) -> bool:
     return all(map(operator.is_, order, set(order)))
 
 
-_ASKED = frozenset(
-    """__reduce__ __reduce_ex__ __getstate__ __setstate__ __getnewargs__ __getnewargs_ex__ __new__
-    __getattr__ __getattribute__ __setattr__ __dict__""".split()
+PICKLING = frozenset(
+    "__reduce__ __reduce_ex__ __getstate__ __setstate__ __getnewargs__ __getnewargs_ex__".split()
 )
+LOOKED_UP = frozenset({"__getattr__", "__getattribute__"})
+ASKED = PICKLING | LOOKED_UP | {"__new__", "__dict__"}
+"""What pickle calls, or asks, of an object and its class."""
+WHERE_SLOTS = "__setattr__"
+"""And this where attributes are slots."""
 _HOLD_NOTHING = ("abc", "typing")
-
-
-def is_frame(kind: Any) -> bool:
-    """Whether this is a class of pandas' tables and columns, or one made of these."""
-    generic = sys.modules.get("pandas.core.generic")
-    return generic is not None and issubclass(kind, getattr(generic, "NDFrame", ()))
 
 
 def is_plain(kind: Any) -> bool:
@@ -176,7 +175,8 @@ def is_plain(kind: Any) -> bool:
             continue
         if not is_own_module(cls.__module__):
             return False
-        if any(type(held[name]) is not types.GetSetDescriptorType for name in _ASKED & held.keys()):
+        asked = (ASKED | {WHERE_SLOTS}) & held.keys()
+        if any(type(held[name]) is not types.GetSetDescriptorType for name in asked):
             return False
     return True
 
@@ -210,6 +210,18 @@ class Asking:
         return NotImplemented
 
 
+def encode(
+    message: Any, values: Iterable[Any], items: bool = False
+) -> tuple[bytes, list[pickle.PickleBuffer]]:
+    """As `wire.encode`; objects of the program's are sent as they are stored.
+
+    values: those in the message. items: as for `wire.encode`. Raises LeavesOut for objects of which a
+    copy would not be as good, and what pickling raises.
+    """
+    plain = atoms().issuperset(map(type, values))
+    return packing.encode(message, items=items, asking=None if plain else Asking())
+
+
 packing.asker = Asking
 """From here on, what is said and raised has the program's objects as they are stored as well."""
 
@@ -236,8 +248,8 @@ class _Walk:
         self.owner: dict[int, int] = {}
         self.held: list[Any] = []
         self.worst: set[int] = set()
-        self.plain: set[Any] = set()
-        """Classes of which pickle gives good copies by itself."""
+        self.may_go: set[Any] = set()
+        """Classes of whose objects there are good copies."""
         self.copied: list[tuple[Any, int]] = []
         """Memory of which a part is sent as a copy."""
         np = sys.modules.get("numpy")
@@ -273,9 +285,11 @@ class _Walk:
             if is_a(obj, (set, frozenset)) and not keeps_order(obj):
                 self.bad(index)
                 continue
-            if kind not in self.plain and not self.may_be_sent(kind):
-                self.bad(index)
-                continue
+            if kind not in self.may_go:
+                if not may_be_sent(kind):
+                    self.bad(index)
+                    continue
+                self.may_go.add(kind)
             edges[key] = 1
             self.owner[key] = index
             self.held.append(obj)
@@ -289,13 +303,6 @@ class _Walk:
             else:
                 todo.extend(gc.get_referents(obj))
             obj = None
-
-    def may_be_sent(self, kind: Any) -> bool:
-        """Whether a copy of an object of this class is as good as the object."""
-        if may_be_sent(kind):
-            self.plain.add(kind)
-            return True
-        return False
 
     def enter_array(self, array: Any, index: int) -> None:
         """A view travels as such, its memory once; `wire` knows how for plain arrays."""

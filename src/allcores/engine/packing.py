@@ -39,6 +39,12 @@ class _Asking(pickle.Pickler):
     """May have a `reducer_override` of its own."""
 
 
+def have_ask(pickler: pickle.Pickler, asking: Callable[[Any], Any] | None) -> None:
+    """Have a pickler ask about each object that is no plain container; None: it asks of none."""
+    if asking is not None:
+        setattr(pickler, "reducer_override", asking)  # noqa: B010  # read when it begins
+
+
 def dumps(value: Any) -> bytes:
     """One pickle, with the program's objects as they are stored.
 
@@ -46,8 +52,7 @@ def dumps(value: Any) -> bytes:
     """
     out = io.BytesIO()
     pickler = _Asking(out, protocol=5)
-    if asker is not None:
-        setattr(pickler, "reducer_override", asker())  # noqa: B010
+    have_ask(pickler, None if asker is None else asker())
     pickler.dump(value)
     return out.getvalue()
 
@@ -104,8 +109,7 @@ def encode(
         assert at_home is not None
         pickler.at_home = at_home
     pickler.dispatch_table = table
-    if asking is not None:
-        setattr(pickler, "reducer_override", asking)  # noqa: B010
+    have_ask(pickler, asking)
     pickler.dump(message)
     body = out.getvalue()
     long_ones.look(len(body))
@@ -186,8 +190,7 @@ class LongOnes:
         big: list[pickle.PickleBuffer] = []
         pickler = _Shortening(out, protocol=5, buffer_callback=apart(big))
         pickler.dispatch_table = table
-        if asking is not None:
-            setattr(pickler, "reducer_override", asking)  # noqa: B010
+        have_ask(pickler, asking)
         pickler.dump(message)
         body = out.getvalue()
         if not pickler.kinds:

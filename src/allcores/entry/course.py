@@ -18,16 +18,15 @@ from allcores.engine.schedule import Batch, Halt, Run, Waiting, waiting_in
 from allcores.engine.shipment import CannotShip, bring_too, send_along
 from allcores.engine.source import Indexed, Streamed
 from allcores.engine.ways import why_serial
+from allcores.entry import plans
 from allcores.entry.looks import HOW_CHANGED
 from allcores.entry.plans import imported_since, say_serial
-from allcores.entry.plans import why_serial as why_the_plan_is_serial
 from allcores.entry.tasting import Tasting
 from allcores.holders import holders
 from allcores.inputs import as_is, as_sequence, copied, items_left, plain_source
 from allcores.loop import listeners
 from allcores.steady import Steady
 from allcores.tracebacks import raises, shows_users_code, trimmed
-from allcores.variables import variables_of
 from allcores.worth import WORTH_ITERATION, Stay
 
 
@@ -140,16 +139,14 @@ class Entry(Tasting):
         if before is None or not imported_since(before):
             return None
         with sites.lock:
-            why = why_the_plan_is_serial(self.site, self.frame, self.settings)
+            why = plans.why_serial(self.site, self.frame, self.settings)
             reading = self.site.reading()
         if why is not None or reading is None:
             return why or ""
         if (reading.plan.draws, reading.plan.seeded) != (before.draws, before.seeded):
             return "what it imports draws from random streams; import that before the loop"
-        self.variables.settle()
-        self.plan, self.code = reading
-        self.place = None
-        self.variables = variables_of(self.plan, self.frame)
+        self.go_by(reading.plan)
+        self.code = reading.code
         return None
 
     def plainly(self, items: Iterator[Any]) -> Iterable[Any]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain, islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from allcores.entry.commits import Commits
 from allcores.entry.looks import parts_of
 from allcores.entry.plans import locals_of
 from allcores.inputs import copied, items_left, read_all
 from allcores.variables import variables_of
+
+if TYPE_CHECKING:
+    from allcores.plan.model import Plan
 
 SHARE_FOR_ITEMS = 0.2
 """Of the time that the rest of a loop may take, so much may be spent on looking at its items."""
@@ -75,9 +78,7 @@ class Items(Commits):
         other = self.plan.alternative
         if other is None:
             return False
-        self.variables.settle()
-        self.plan = other
-        self.variables = variables_of(other, self.frame)
+        self.go_by(other)
         return True
 
     def begins_with_memory(self) -> bool:
@@ -98,7 +99,11 @@ class Items(Commits):
         # What looks before it changes a value would find one that can be changed.
         if other.guards and not self.unchanging:
             return False
-        self.variables.settle()
-        self.plan, self.place = other, None
-        self.variables = variables_of(other, self.frame)
+        self.go_by(other)
         return True
+
+    def go_by(self, plan: Plan) -> None:
+        """Go on by this Plan, with nothing known of the items yet."""
+        self.variables.settle()
+        self.plan, self.place = plan, None
+        self.variables = variables_of(plan, self.frame)

@@ -14,7 +14,7 @@ from allcores.entry.plans import TOO_DEEP, locals_of, names_of
 from allcores.holders import caught_above, caught_by
 from allcores.inputs import done_at_the_end, entangled, holds_iterator, plain_source, side_effect
 from allcores.plan.blind import commits_blindly
-from allcores.plan.live import Search, changed_objects, lookup, obstacle, owners_of
+from allcores.plan.live import Aliases, aliases_of, lookup, obstacle
 from allcores.streams import why_no_stream
 
 COPYING = frozenset("copy deepcopy replace asdict astuple vars __dict__ dump dumps".split())
@@ -83,10 +83,10 @@ class Obstacles(Looks):
         if why is not None:
             return why
         plain = plain_source(self.iterable)
-        search = self.search(names, namespace)
-        why = obstacle(plan, self.iterable, plain, names, namespace, search)
+        aliases = aliases_of(plan, names, namespace)
+        why = obstacle(plan, self.iterable, plain, names, namespace, aliases)
         if why is None:
-            why = self.seen_otherwise(search, names, namespace)
+            why = self.seen_otherwise(aliases, names, namespace)
         if why is None and not plain:
             why = entangled(plan, self.iterable, names, namespace) or self.made_too_early()
         if why is None:
@@ -98,40 +98,27 @@ class Obstacles(Looks):
                 )
         return why
 
-    def search(self, names: dict[str, Any], namespace: dict[str, Any]) -> Search:
-        """Looks for what the loop changes: objects, and those to which it binds attributes."""
-        plan = self.plan
-        bound: dict[int, dict[str, str]] = {}
-        owners: list[tuple[Any, str]] = []
-        for path in plan.changed:
-            for _, owner, attribute in owners_of(path, names, namespace)[-1:]:
-                bound.setdefault(id(owner), {})[attribute] = path
-                owners.append((owner, path))
-        changed = changed_objects(plan, names, namespace)
-        others = {p: c for p, c in changed.items() if p not in plan.own_elements}
-        return Search(others, bound, owners)
-
     def seen_otherwise(
-        self, search: Search, names: dict[str, Any], namespace: dict[str, Any]
+        self, aliases: Aliases, names: dict[str, Any], namespace: dict[str, Any]
     ) -> str | None:
         """Why work may come by what the loop changes in a way that its text does not show: through
         what functions and classes hold, or as an attribute of an object that it gets in another way."""
-        if not search.targets and not search.bound:
+        if not aliases.any_wanted():
             return None
         known: set[int] = set()
         while True:
-            reached = Reached(self.plan, names, namespace, search.classes, search.functions)
+            reached = Reached(self.plan, names, namespace, aliases.classes, aliases.functions)
             more = [pair for pair in reached.holds() if id(pair[1]) not in known]
             if not more:
                 break
             known.update(id(each) for _, each in more)
-            why = search.through(more)
+            why = aliases.through(more)
             if why is not None:
                 return why
-        any_name = bool(search.met) and (
+        any_name = bool(aliases.met) and (
             not COPYING.isdisjoint(reached.names) or self.gets_by_name(names)
         )
-        for attribute, (path, way) in search.met.items():
+        for attribute, (path, way) in aliases.met.items():
             if any_name or attribute in reached.names:
                 way = way if " " in way else f"`{way}`"
                 return f"`{path}`, which the loop changes, may also be read through {way}"

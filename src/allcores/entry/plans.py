@@ -11,7 +11,8 @@ from allcores.engine.interrupts import Interrupts, from_handler
 from allcores.inputs import items_left, plain_source
 from allcores.loop import NotParallel, ParallelWarning
 from allcores.plan.handles import explained
-from allcores.plan.live import COUNTS_WARNINGS, Names, looks_the_same, mark_at
+from allcores.plan.hearing import COUNTS_WARNINGS
+from allcores.plan.live import Names, looks_the_same, mark_at
 from allcores.plan.ownership import is_own_module
 from allcores.plan.source import Surroundings
 from allcores.plan.split import split

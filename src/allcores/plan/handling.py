@@ -28,20 +28,22 @@ def looking_at_the_exception(
     if not handlers:
         return set()
     inside = {n for handler in handlers for n in walk(handler) if isinstance(n, ast.stmt)}
-    return {stmt for stmt, step in steps.items() if stmt in inside and _looks(step, around)}
+    within = {stmt: step for stmt, step in steps.items() if stmt in inside}
+    # What the program's own functions do is not known so exactly.
+    anywhere = bool(within) and _mentions(walk(around.module.tree))
+    return {stmt for stmt, step in within.items() if _looks(step, around, anywhere)}
 
 
-def _looks(step: Step, around: Surroundings) -> bool:
+def _looks(step: Step, around: Surroundings, anywhere: bool) -> bool:
+    """anywhere: whether any code of the module mentions what looks at it."""
     in_workers = {n for lift in step.lifts for n in walk(lift)}
     calls = [n for n in walk(step.node) if isinstance(n, ast.Call) and n not in in_workers]
     for call in calls:
         if _named(call.func) in LOOK or any(map(_asks, call.keywords)):
             return True
-        # What the program's own functions do is not known so exactly.
-        path = path_of(call.func)
-        if path is not None and _mentions(walk(around.module.tree)):
-            if not around.is_builtin(path) and around.summary(path) is not None:
-                return True
+        path = path_of(call.func) if anywhere else None
+        if path is not None and not around.is_builtin(path) and around.summary(path) is not None:
+            return True
     return False
 
 

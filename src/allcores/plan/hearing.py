@@ -15,12 +15,13 @@ from types import FunctionType
 from typing import Any
 
 from allcores.plan.ownership import is_own_module
-from allcores.plan.reach import reachable
+from allcores.plan.reach import held_by, reachable
 
 BUDGET = 10_000
 """So many objects are looked at behind each."""
-
-
+HEARS = "hears what is {}"
+COUNTS_WARNINGS = HEARS.format("warned of")
+"""How the reason of a loop ends of which no warning is given, for the body would count that."""
 TEXTS = (io.StringIO, list)
 CHANGING = (list, dict, set, deque, bytearray, io.StringIO, io.BytesIO)
 
@@ -39,7 +40,7 @@ def heard_and_read(read: list[tuple[str, Any]]) -> str | None:
     for path, obj in read:
         for part in (obj, *reachable(obj, BUDGET)):
             if id(part) in ids:
-                return f"`{path}` is read here, and hears what is {ids[id(part)]}"
+                return f"`{path}` is read here, and {HEARS.format(ids[id(part)])}"
     return None
 
 
@@ -70,11 +71,7 @@ def _told_of_warnings() -> Iterator[Any]:
 
 
 def _seen_by(function: FunctionType) -> Iterator[Any]:
-    for cell in function.__closure__ or ():
-        try:
-            yield cell.cell_contents
-        except ValueError:  # not bound yet
-            pass
+    yield from held_by(function)
     variables = function.__globals__
     yield from (variables[n] for n in function.__code__.co_names if n in variables)
 

@@ -19,20 +19,19 @@ from allcores.plan.callables import (
 from allcores.plan.draws import HIDDEN, Kind, hidden_part, kind_of
 from allcores.plan.effects import ANY, ELEMENTS, ITEM, LOGGING, in_words, module_root
 from allcores.plan.handles import free_lock, why_not_shared
+from allcores.plan.hearing import heard_and_read
 from allcores.plan.implicit import ONLY_ITS_OWN
-from allcores.plan.kinds import is_a
+from allcores.plan.kinds import instance_dict, is_a, is_array
 from allcores.plan.model import Plan
 from allcores.plan.own_elements import shared_elements
 from allcores.plan.ownership import is_own_module
-from allcores.plan.reach import ATOMS
+from allcores.plan.reach import ATOMS, memory_of, reachable
 from allcores.plan.summaries import CALLED, Asked, Reading, Summary
 from allcores.plan.table import changes_its_object
 
 _DEFINED = (FunctionType, staticmethod, classmethod)
 CONTAINERS = frozenset({list, tuple, dict, set, frozenset, deque})
 _CODE = (ModuleType, type, FunctionType, MethodType, BuiltinMethodType)
-COUNTS_WARNINGS = "and hears what is warned of"
-"""How the reason of a loop ends of which no warning is given, for the body would count that."""
 STANDARD_NAMES = {"posix": "os", "posixpath": "os.path"}
 """The names by which programs know these modules."""
 MOST_SEEN = 10_000
@@ -401,12 +400,12 @@ def obstacle(
     plain: bool,
     names: dict[str, Any],
     namespace: dict[str, Any],
-    search: Search | None = None,
+    aliases: Aliases,
 ) -> str | None:
     """Why the objects at hand forbid what the source allows, or None.
 
-    plain: the iterable is a sequence, or a zip or enumerate of sequences. search: one for what the
-    loop changes, which is to know afterwards what work reads.
+    plain: the iterable is a sequence, or a zip or enumerate of sequences. aliases: of what the
+    loop changes; they know afterwards what work reads.
 
     Either the loop changes an object that its work reads under another name, or work uses
     something that processes cannot share.
@@ -426,26 +425,20 @@ def obstacle(
     if why is not None:
         return why
     read, owners = read_by_work(plan, names, namespace)
-    from allcores.plan.hearing import heard_and_read
-
     heads = {path.partition(".")[0] for path in plan.work_reads}
     classes = [(n, o) for n in heads if is_a(o := names.get(n, namespace.get(n)), type)]
     heard = heard_and_read([*read, *classes])
     if heard is not None:
         return heard
-    changed = changed_objects(plan, names, namespace)
-    # The iteration's own item may be changed, but not the others' under another name.
-    others = {p: c for p, c in changed.items() if p not in plan.own_elements}
     used = used_by(iterable)
     owners += used.owners
-    over = [("what the loop runs over", obj) for obj in used.objects]
-    if search is None:
-        search = Search(others)
-    why = search.through(over) if search.targets or search.bound else None
+    why = aliases.through([("what the loop runs over", obj) for obj in used.objects])
+    # The iteration's own item may be changed, but not the others' under another name.
+    own = dict(aliases.own_elements)
     if any(path.startswith("$") for path in plan.changed):
         if not hasattr(type(iterable), "__len__") and not plain:
             return "items are changed in place, and where an iterator has them from is not known"
-        changed["an item"] = (iterable, True)
+        own["an item"] = (iterable, True)
     attributes = {
         (id(owner), attr): path
         for path in plan.changed
@@ -455,14 +448,11 @@ def obstacle(
         other = attributes.get((id(owner), attr))
         if other is not None:
             return f"`{other}`, which the loop changes, is also read as `{path}`"
-    if len(changed) > len(others):
-        items = Search({p: c for p, c in changed.items() if p not in others})
-        why = items.through(read) or why
-    for path, owner, _ in owners:
-        other = search.targets.get(id(owner)) or search.targets.get(id(instance_dict(owner)))
-        if other is not None:
-            return f"`{other}`, which the loop changes, is also read as `{path}`"
-    return (search.through(read) if search.targets or search.bound else None) or why
+    for each in (Aliases(own), aliases):
+        found = each.of_owners(owners) or each.through(read)
+        if found is not None:
+            return found
+    return why
 
 
 def read_by_work(
@@ -564,14 +554,6 @@ def owners_of(
     return found
 
 
-def instance_dict(owner: Any) -> Any:
-    """The dict of an object's attributes, or None."""
-    try:
-        return object.__getattribute__(owner, "__dict__")
-    except AttributeError:
-        return None
-
-
 def changed_objects(
     plan: Plan, names: dict[str, Any], namespace: dict[str, Any]
 ) -> dict[str, tuple[Any, bool]]:
@@ -598,22 +580,35 @@ REACH_OTHERS = frozenset("MaskedArray _iLocIndexer _LocIndexer _AtIndexer _iAtIn
 """Types whose items are those of other objects that they hold."""
 
 
-class Search:
+def aliases_of(plan: Plan, names: dict[str, Any], namespace: dict[str, Any]) -> Aliases:
+    """What leads to the live objects that the loop changes."""
+    changed = changed_objects(plan, names, namespace)
+    bound = [
+        (owner, attribute, path)
+        for path in plan.changed
+        for _, owner, attribute in owners_of(path, names, namespace)[-1:]
+    ]
+    found = Aliases({p: c for p, c in changed.items() if p not in plan.own_elements}, bound)
+    found.own_elements = {p: c for p, c in changed.items() if p in plan.own_elements}
+    return found
+
+
+class Aliases:
     """Looks for changed objects among everything that can be reached from others."""
 
     def __init__(
         self,
         changed: dict[str, tuple[Any, bool]],
-        bound: dict[int, dict[str, str]] | None = None,
-        owners: list[tuple[Any, str]] | None = None,
+        bound: Iterable[tuple[Any, str, str]] = (),
     ) -> None:
-        """bound: of objects to which attributes are bound, by their ids: the path of each attribute.
-        owners: these objects, with a path each."""
-        from allcores.plan import reach
-
-        self.reach = reach
+        """bound: objects to which attributes are bound, with the attribute and its path."""
+        self.own_elements: dict[str, tuple[Any, bool]] = {}
+        """Objects of which each iteration changes elements of its own: they are not looked for."""
         self.targets: dict[int, str] = {}
-        self.bound, self.owners = bound or {}, owners or []
+        self.bound: dict[int, tuple[Any, dict[str, str]]] = {}
+        """By their ids, objects to which attributes are bound, and by attribute its path."""
+        for owner, attribute, path in bound:
+            self.bound.setdefault(id(owner), (owner, {}))[1][attribute] = path
         self.met: dict[str, tuple[str, str]] = {}
         """Attributes of `bound` whose objects were reached: the path, and from where."""
         self.classes: set[type] = set()
@@ -624,36 +619,41 @@ class Search:
         """What owns the memory of changed objects: one may be written to through another."""
         self.full = False
         for path, (obj, deep) in changed.items():
-            found = list(reach.reachable(obj, BUDGET)) if deep else [obj]
+            found = list(reachable(obj, BUDGET)) if deep else [obj]
             if len(found) >= BUDGET:
                 self.full = True
             for o in found:
                 self.targets[id(o)] = path
-                if reach.is_array(o):
+                if is_array(type(o)):
                     self.arrays.append((path, o))
                 if has_memory(o):
-                    self.memory.update((id(m), (path, o)) for m in reach.memory_of(o))
+                    self.memory.update((id(m), (path, o)) for m in memory_of(o))
+
+    def any_wanted(self) -> bool:
+        """Whether there is anything to look for."""
+        return bool(self.targets or self.bound)
+
+    def of_owners(self, owners: list[tuple[str, Any, str]]) -> str | None:
+        """Why work must not read an attribute of one of these, as `owners_of` gives them, or None."""
+        for path, owner, _ in owners if self.targets else ():
+            changed = self.targets.get(id(owner)) or self.targets.get(id(instance_dict(owner)))
+            if changed is not None:
+                return f"`{changed}`, which the loop changes, is also read as `{path}`"
+        return None
 
     def through(self, read: list[tuple[str, Any]]) -> str | None:
+        """Why work must not read one of these, which are given with their paths, or None."""
         if self.full:
             return "the objects that the loop changes are too many to be checked for second names"
-        for name, obj in read:
-            for owner, path in self.owners if type(obj) is dict else ():
+        for name, obj in read if self.any_wanted() else ():
+            for owner, paths in self.bound.values() if type(obj) is dict else ():
                 if instance_dict(owner) is obj:
+                    path = next(iter(paths.values()))
                     return f"`{path}`, which the loop changes, is also reached through {name!r}"
             count = 0
-            for o in self.reach.reachable(obj, BUDGET, self.functions):
+            for o in reachable(obj, BUDGET, self.functions):
                 count += 1
-                if type(o) not in self.classes:
-                    self.classes.add(type(o))
-                if type(o) is MethodType:
-                    self.functions.append(o)
-                if id(o) in self.bound:
-                    for attribute, path in self.bound[id(o)].items():
-                        self.met[attribute] = path, name
-                changed = self.targets.get(id(o))
-                if changed is None and (self.arrays or self.memory) and has_memory(o):
-                    changed = self.overlapping(o)
+                changed = self.looked_at(o, name)
                 if changed is not None:
                     return f"`{changed}`, which the loop changes, is also reached through {name!r}"
             if count >= BUDGET:
@@ -661,21 +661,38 @@ class Search:
                     return (
                         f"{name!r} holds too many objects to be checked for what the loop changes"
                     )
-                for held in self.bound.values():
-                    self.met.update({attribute: (path, name) for attribute, path in held.items()})
+                for _, paths in self.bound.values():
+                    self.meets(paths, name)
         return None
+
+    def looked_at(self, o: Any, name: str) -> str | None:
+        """Note what was reached from here; gives the path of what is changed, if it is that."""
+        if type(o) not in self.classes:
+            self.classes.add(type(o))
+        if type(o) is MethodType:
+            self.functions.append(o)
+        if id(o) in self.bound:
+            self.meets(self.bound[id(o)][1], name)
+        changed = self.targets.get(id(o))
+        if changed is None and (self.arrays or self.memory) and has_memory(o):
+            changed = self.overlapping(o)
+        return changed
+
+    def meets(self, paths: dict[str, str], name: str) -> None:
+        """An object to which these attributes are bound may be reached from here."""
+        self.met.update({attribute: (path, name) for attribute, path in paths.items()})
 
     def overlapping(self, o: Any) -> str | None:
         """What is changed of which this object shares the memory."""
-        array = self.reach.is_array(o)
+        array = is_array(type(o))
         if array:
             np = sys.modules["numpy"]
             for path, other in self.arrays:
                 if np.may_share_memory(o, other):
                     return path
-        for m in self.reach.memory_of(o):
+        for m in memory_of(o):
             path, other = self.memory.get(id(m), ("", None))
-            if path and not (array and self.reach.is_array(other)):
+            if path and not (array and is_array(type(other))):
                 return path
         return None
 

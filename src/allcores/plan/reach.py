@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextvars
 import gc
 import io
-import sys
 import threading
 import types
 import weakref
@@ -13,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import Any
 
-from allcores.plan.kinds import is_a
+from allcores.plan.kinds import is_a, is_array
 from allcores.plan.ownership import is_own
 
 ATOMS = frozenset({int, float, complex, bool, str, bytes, range, type(None)})
@@ -32,17 +31,14 @@ CODE = (
 
 def surrounding(o: Any) -> bool:
     """Streams, threads, namespaces and interactive shells: they lead to everything there is."""
-    if is_a(o, (io.IOBase, threading.Thread)):
-        return True
-    if type(o) is dict and "__builtins__" in o:
-        return True
-    return type(o).__module__.partition(".")[0] in SHELLS
+    return surrounds(type(o)) or (type(o) is dict and "__builtins__" in o)
 
 
-def is_array(o: Any) -> bool:
-    """Whether this is an array of NumPy's, of whatever class."""
-    np = sys.modules.get("numpy")
-    return np is not None and is_a(o, getattr(np, "ndarray", ()))
+def surrounds(kind: type) -> bool:
+    """As `surrounding`, where the type tells."""
+    if issubclass(kind, (io.IOBase, threading.Thread)):
+        return True
+    return kind.__module__.partition(".")[0] in SHELLS
 
 
 def memory_behind(o: Any) -> list[Any]:
@@ -52,7 +48,7 @@ def memory_behind(o: Any) -> list[Any]:
             return [o.obj]
         except ValueError:  # it was released
             return []
-    if is_array(o):
+    if is_array(type(o)):
         return [] if o.base is None else [o.base]
     if type(type(o)).__module__ != "_ctypes":
         return []
@@ -137,9 +133,7 @@ def parts_of(kind: Any) -> Callable[[Any], Iterable[Any]] | None:
         return held_by
     if kind in INDIRECT:
         return behind
-    if issubclass(kind, CODE) or kind.__module__.partition(".")[0] in SHELLS:
-        return None
-    if issubclass(kind, (io.IOBase, threading.Thread)):
+    if issubclass(kind, CODE) or surrounds(kind):
         return None
     if issubclass(kind, (list, tuple, set, frozenset)):
         return _items
@@ -147,14 +141,13 @@ def parts_of(kind: Any) -> Callable[[Any], Iterable[Any]] | None:
         return _keys_and_values
     if issubclass(kind, types.GeneratorType):
         return _variables
-    np = sys.modules.get("numpy")
-    if np is not None and issubclass(kind, getattr(np, "ndarray", ())):
+    if is_array(kind):
         return _of_array
     if kind is memoryview:
         return memory_behind
     if kind.__module__ == "numpy" and kind.__name__ in ("flatiter", "nditer"):
         return lambda o: [o.base] if kind.__name__ == "flatiter" else o.operands
-    return lambda o: gc.get_referents(o)
+    return gc.get_referents
 
 
 def _items(o: Any) -> Iterable[Any]:

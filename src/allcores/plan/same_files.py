@@ -29,21 +29,9 @@ MODES_SECOND = frozenset(name for name in OPENERS if name != "numpy.memmap")
 PATH_WRITERS = frozenset("write_text write_bytes touch".split())
 PATH_CHANGES = frozenset("unlink rename replace symlink_to hardlink_to".split())
 """Methods of paths of which the names say little: other objects have such ones as well."""
-LOOKS = (
-    *(
-        "read",
-        "load",
-        "exists",
-        "stat",
-        "lstat",
-        "lexists",
-        "access",
-        "is_file",
-        "is_dir",
-        "isfile",
-    ),
-    *("isdir", "islink", "getsize", "getmtime", "getctime", "open", "genfromtxt", "fromfile"),
-    *("imread", "memmap", "ZipFile", "File", "samefile"),
+LOOKS = tuple(
+    """read load exists stat lstat lexists access is_file is_dir isfile isdir islink getsize getmtime
+    getctime open genfromtxt fromfile imread memmap ZipFile File samefile""".split()
 )
 """How the names of functions begin that look at the file they are given."""
 NAMES = (ast.Constant, ast.Name, ast.Attribute, ast.JoinedStr, ast.FormattedValue, ast.BinOp)
