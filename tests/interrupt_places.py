@@ -1,9 +1,10 @@
 """Ctrl-C at one place after another in allcores' own code: run by tests/test_interrupts.py.
 
-`python interrupt_places.py FACE HOW FIRST STEP AGAIN`: SIGINT comes at the FIRST call or return in
-allcores' code, at the one STEP later in the next run, and so on, in the last run at none. HOW: what
-handles it: "default", "flag" (it returns) or "raise" (an exception of its own). AGAIN: SIGINT comes
-once more so many calls after the first; 0: it does not. Prints what went wrong.
+`python interrupt_places.py FACE HOW FIRST STEP AGAIN [NAME]`: SIGINT comes at the FIRST call or
+return in allcores' code, at the one STEP later in the next run, and so on, in the last run at none.
+HOW: what handles it: "default", "flag" (it returns) or "raise" (an exception of its own). AGAIN:
+SIGINT comes once more so many calls after the first; 0: it does not. NAME: only what a function of
+this name is called for and returns counts. Prints what went wrong.
 """
 
 from __future__ import annotations
@@ -125,8 +126,9 @@ FACES: dict[str, Callable[[list[int]], None]] = {
 # -- interrupting
 
 
-def interrupted(run: Callable[[], None], places: set[int]) -> tuple[int, str, Any]:
-    """How many places there were, where SIGINT came, and what was raised."""
+def interrupted(run: Callable[[], None], places: set[int], name: str) -> tuple[int, str, Any]:
+    """How many places there were, in the function named if one is, where SIGINT came, and what was
+    raised."""
     seen, where = 0, ""
 
     def look(frame: FrameType, what: str, arg: Any) -> None:
@@ -135,7 +137,8 @@ def interrupted(run: Callable[[], None], places: set[int]) -> tuple[int, str, An
         gives = what == "return" and frame.f_code.co_flags & GENERATOR
         gives = gives or frame.f_code.co_name == "__del__"
         ours = frame.f_code.co_filename.startswith(PACKAGE)
-        if gives or not ours or os.getpid() != HERE:
+        another = name and frame.f_code.co_name != name
+        if gives or another or not ours or os.getpid() != HERE:
             return
         seen += 1
         if seen in places:
@@ -183,12 +186,12 @@ def descriptors() -> list[str]:
 unraisable: list[Any] = []
 
 
-def wrong(face: str, places: set[int], handler: Any) -> tuple[int, str, list[str]]:
+def wrong(face: str, places: set[int], handler: Any, name: str) -> tuple[int, str, list[str]]:
     """One run; gives the number of places, where it was interrupted, and what was wrong."""
     run, out = FACES[face], list[int]()
     end_standby()
     before = descriptors()
-    count, where, raised = interrupted(lambda: run(out), places)
+    count, where, raised = interrupted(lambda: run(out), places, name)
     end_standby()
     came = count >= min(places)
     shown = ""
@@ -226,7 +229,7 @@ def wrong(face: str, places: set[int], handler: Any) -> tuple[int, str, list[str
     return count, where, found
 
 
-def main(face: str, how: str, first: int, step: int, again: int) -> None:
+def main(face: str, how: str, first: int, step: int, again: int, name: str = "") -> None:
     flagged: list[int] = []
 
     def flag(number: int, frame: Any) -> None:
@@ -243,7 +246,7 @@ def main(face: str, how: str, first: int, step: int, again: int) -> None:
     place = first
     while True:
         places = {place, place + again} if again else {place}
-        count, where, found = wrong(face, places, handler)
+        count, where, found = wrong(face, places, handler, name)
         if found:
             print(face, how, sorted(places), where, found, flush=True)
         if count < place:
@@ -253,4 +256,4 @@ def main(face: str, how: str, first: int, step: int, again: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3], *map(int, sys.argv[3:]))
+    main(*sys.argv[1:3], *map(int, sys.argv[3:6]), *sys.argv[6:])

@@ -500,13 +500,13 @@ def test_a_notebook(tmp_path: Path) -> None:
 # -- anywhere
 
 
-def places(face: str, how: str, first: int, step: int, again: int = 0) -> str:
-    """What went wrong with interrupts at many places in our own code."""
+def places(face: str, how: str, first: int, step: int, again: int = 0, name: str = "") -> str:
+    """What went wrong with interrupts at many places in our own code, or in a function named."""
     script = Path(__file__).with_name("interrupt_places.py")
     if os.environ.get("ALLCORES_ON") == "fresh":
-        step *= 7  # each time clean interpreters have to start anew
+        step *= 3 if name else 7  # each time clean interpreters have to start anew
     done = subprocess.run(
-        [sys.executable, str(script), face, how, str(first), str(step), str(again)],
+        [sys.executable, str(script), face, how, str(first), str(step), str(again), name],
         capture_output=True,
         text=True,
         timeout=600,
@@ -533,11 +533,18 @@ def test_anywhere_in_our_own_code(face: str, how: str, first: int, step: int, ag
     assert places(face, how, first, step, again) == ""
 
 
+FACES = ["loop", "stream", "items", "own", "mapped", "one_by_one", "pool", "executor"]
+
+
+@pytest.mark.parametrize("how", ["default", "raise"])
+@pytest.mark.parametrize("face", FACES)
+def test_just_before_signals_are_held_back(face: str, how: str) -> None:
+    assert places(face, how, 1, 1, name="held_back") == ""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["default", "raise", "flag"])
-@pytest.mark.parametrize(
-    "face", ["loop", "stream", "items", "own", "mapped", "one_by_one", "pool", "executor"]
-)
+@pytest.mark.parametrize("face", FACES)
 def test_everywhere_in_our_own_code(face: str, how: str) -> None:
     assert places(face, how, 600, 97) == ""
 

@@ -125,12 +125,24 @@ class Entry(Tasting):
             self.ended_early = True
             raise
         finally:
-            if self.report.workers:
-                with self.interrupts.held_back():
-                    self.variables.settle()
+            ending = not self.report.workers
+            try:
+                if ending:
                     self.finish()
-            else:
-                self.finish()
+                else:
+                    with self.interrupts.held_back():
+                        ending = True
+                        self.settle_and_finish()
+            except BaseException:
+                if not ending:  # a signal came just before they were held back
+                    with self.interrupts.held_back():
+                        self.settle_and_finish()
+                raise
+
+    def settle_and_finish(self) -> None:
+        """All is as it is to be after a loop that was done by workers."""
+        self.variables.settle()
+        self.finish()
 
     def read_again(self) -> str | None:
         """Read the loop anew where the iterations so far have imported modules of the program; gives
