@@ -1134,6 +1134,72 @@ PROCESS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: importlib.import_module("atexit").register(len, ""),
         "atexit._ncallbacks()",
     ),
+    "codecs.register_error": (
+        lambda: importlib.import_module("codecs").register_error("xyz", lambda e: ("", e.end)),
+        "known_errors('xyz')",
+    ),
+    "codecs.unregister": (
+        lambda: importlib.import_module("codecs").unregister(a_codec),
+        "known_codec('a_codec')",
+    ),
+    "sqlite3.register_adapter": (
+        lambda: sqlite3.register_adapter(Key, str),
+        "adapted(Key())",
+    ),
+    "sqlite3.register_converter": (
+        lambda: sqlite3.register_converter("xyz", bytes),
+        "sorted(sqlite3.converters)",
+    ),
+    "sys.set_int_max_str_digits": (
+        lambda: sys_().set_int_max_str_digits(5000),
+        "sys.get_int_max_str_digits()",
+    ),
+    "sys.set_asyncgen_hooks": (
+        lambda: sys_().set_asyncgen_hooks(firstiter=print),
+        "sys.get_asyncgen_hooks()",
+    ),
+    "sys.setdlopenflags": (
+        lambda: sys_().setdlopenflags(sys_().getdlopenflags() ^ os.RTLD_GLOBAL),
+        "sys.getdlopenflags()",
+    ),
+    "sys.addaudithook": (
+        lambda: sys_().addaudithook(lambda *event: HEARD.append(event)),
+        "heard_of(lambda: sys.audit('xyz'))",
+    ),
+    "threading.stack_size": (lambda: threading.stack_size(1 << 20), "threading.stack_size()"),
+    "time.tzset": (lambda: other_zone().tzset(), "time.timezone"),
+    "resource.setrlimit": (
+        lambda: importlib.import_module("resource").setrlimit(7, (64, open_files()[1])),
+        "open_files()",
+    ),
+    "os.register_at_fork": (
+        lambda: os.register_at_fork(before=lambda: HEARD.append("fork")),
+        "heard_of(lambda: (os.fork() or os._exit(0), os.wait()))",
+    ),
+    "faulthandler.disable": (
+        lambda: importlib.import_module("faulthandler").disable(),
+        "faulthandler.is_enabled()",
+    ),
+    "tracemalloc.start": (
+        lambda: importlib.import_module("tracemalloc").start(),
+        "tracemalloc.is_tracing()",
+    ),
+    "tracemalloc.stop": (
+        lambda: importlib.import_module("tracemalloc").stop(),
+        "tracemalloc.is_tracing()",
+    ),
+    "gc.freeze": (lambda: gc_().freeze(), "gc.get_freeze_count() > 0"),
+    "gc.unfreeze": (lambda: gc_().unfreeze(), "gc.get_freeze_count() > 0"),
+    "gc.set_debug": (lambda: gc_().set_debug(1), "gc.get_debug()"),
+    "signal.pthread_sigmask": (
+        lambda: signal_().pthread_sigmask(0, [10]),
+        "signal.pthread_sigmask(0, [])",
+    ),
+    "multiprocessing.set_start_method": (
+        lambda: importlib.import_module("multiprocessing").set_start_method("spawn"),
+        "multiprocessing.get_start_method(True)",
+    ),
+    "signal.setitimer": (lambda: signal_().setitimer(0, 99), "signal.getitimer(0)[0] > 0"),
     "signal.signal": (lambda: signal_().signal(10, print), "signal.getsignal(10)"),
     "signal.alarm": (lambda: signal_().alarm(99), "signal.getitimer(0)[0] > 0"),
     "signal.raise_signal": (lambda: signal_().raise_signal(10), "0"),
@@ -1152,6 +1218,44 @@ PROCESS: dict[str, tuple[Callable[[], Any], str]] = {
         "0",
     ),
 }
+
+
+HEARD: list[Any] = []
+
+
+def heard_of(do: Callable[[], object]) -> bool:
+    """Whether something is heard as this is done."""
+    HEARD.clear()
+    do()
+    return bool(HEARD)
+
+
+def a_codec(name: str) -> Any:
+    return importlib.import_module("codecs").lookup("utf8") if name == "a_codec" else None
+
+
+def known_errors(name: str) -> bool:
+    try:
+        importlib.import_module("codecs").lookup_error(name)
+    except LookupError:
+        return False
+    return True
+
+
+def adapted(key: Key) -> Any:
+    try:
+        return sqlite3.adapt(key) is not key  # type: ignore[attr-defined]
+    except sqlite3.ProgrammingError:
+        return None
+
+
+def open_files() -> Any:
+    return importlib.import_module("resource").getrlimit(7)
+
+
+def other_zone() -> Any:
+    os.environ["TZ"] = "Asia/Tokyo"
+    return importlib.import_module("time")
 
 
 def known_codec(name: str) -> bool:

@@ -225,6 +225,8 @@ def test_what_is_said_to_change_this_process_does(name: str) -> None:
         os.dup2(devnull, 2)
         gc.disable() if name == "gc.enable" else gc.enable()
         faulthandler.disable()
+        if name in FIRST:
+            FIRST[name]()
         before = seen()
         act()
         return seen() != before
@@ -235,8 +237,15 @@ def test_what_is_said_to_change_this_process_does(name: str) -> None:
 MODULES = {
     name: importlib.import_module(name)
     for name in """os sys locale decimal socket csv gc logging warnings faulthandler threading copyreg
-    codecs atexit signal""".split()
+    codecs atexit signal sqlite3 time tracemalloc multiprocessing""".split()
 }
+FIRST: dict[str, Callable[[], object]] = {
+    "faulthandler.disable": lambda: faulthandler.enable(open("example", "w")),
+    "tracemalloc.stop": lambda: MODULES["tracemalloc"].start(),
+    "gc.unfreeze": gc.freeze,
+    "codecs.unregister": lambda: MODULES["codecs"].register(ex.a_codec),
+}
+"""What there has to be, that there is something to change."""
 for _name in ("numpy", "pandas", "matplotlib"):
     if importlib.util.find_spec(_name) is not None:
         MODULES[_name] = importlib.import_module(_name)
