@@ -1188,8 +1188,8 @@ PROCESS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: importlib.import_module("tracemalloc").stop(),
         "tracemalloc.is_tracing()",
     ),
-    "gc.freeze": (lambda: gc_().freeze(), "gc.get_freeze_count() > 0"),
-    "gc.unfreeze": (lambda: gc_().unfreeze(), "gc.get_freeze_count() > 0"),
+    "gc.freeze": (lambda: gc_().freeze(), "gc.get_freeze_count() > 5000"),
+    "gc.unfreeze": (lambda: gc_().unfreeze(), "gc.get_freeze_count() > 5000"),
     "gc.set_debug": (lambda: gc_().set_debug(1), "gc.get_debug()"),
     "signal.pthread_sigmask": (
         lambda: signal_().pthread_sigmask(0, [10]),

@@ -1107,6 +1107,35 @@ out=[]
 for x in parallel(range(9)):
     out.append(f(x))
 """,
+    "registered with a library's object": """
+import functools
+@functools.singledispatch
+def show(x): return "any"
+kinds=[type(f"K{n}",(),{}) for n in range(6)]
+def work(k):
+    show.register(k)(lambda x: k.__name__)
+    return k.__name__
+out=[]
+for k in parallel(kinds):
+    out.append(work(k))
+out+=[show(k()) for k in kinds]
+del kinds, k
+""",
+    "registered by a decorator of a library's object": """
+import functools
+@functools.singledispatch
+def show(x): return "any"
+kinds=[type(f"K{n}",(),{}) for n in range(6)]
+def work(k):
+    @show.register(k)
+    def _(x): return k.__name__
+    return k.__name__
+out=[]
+for k in parallel(kinds):
+    out.append(work(k))
+out+=[show(k()) for k in kinds]
+del kinds, k
+""",
     "itertools.accumulate fn": """
 import itertools
 log=[]

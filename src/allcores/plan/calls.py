@@ -518,7 +518,9 @@ class Calls(Operators):
         info = self.eval(node)
         if self.effects > before or info.tainted:
             return info
-        func = node.func
+        func: ast.expr = node.func
+        while isinstance(func, ast.Call) and isinstance(func.func, (ast.Attribute, ast.Call)):
+            func = func.func  # `show.register(kind)(function)`: the method that is called first
         path = path_of(func)
         head = path.partition(".")[0] if path else ""
         known = path is not None and not self.own(head) and head not in self.shadow
@@ -532,17 +534,8 @@ class Calls(Operators):
             )
         ):
             return info
-        dotted = self.around.dotted(path) if known and path is not None else None
-        if isinstance(func, ast.Attribute) and (
-            dotted is None or self.is_method(path or "", dotted, func.attr)
-        ):
-            base = self.info.get(func.value) or self.eval(func.value)
-            if self.own_method(func) or self.leaves_object(base.val, func.attr):
-                return info
-            tainted = self.mutate(base.val, node, func.value, func.attr)
-            vals = [self.info[a].val for a in node.args if a in self.info]
-            self.put_inside(base.val, vals)
-            return Info(info.val, tainted, info.heavy)
+        if isinstance(func, ast.Attribute) and self.is_of_object(func):
+            return info._replace(tainted=self.changes_by(node, func))
         if known and path is not None and self.around.is_builtin(head):
             return info
         self.effects += 1
@@ -551,6 +544,34 @@ class Calls(Operators):
             f"`{ast.unparse(func)}(·)` is called for what it does, and that cannot be seen from here",
         )
         return Info(info.val, True, info.heavy)
+
+    def is_of_object(self, func: ast.Attribute) -> bool:
+        """Whether it is a method of some object, and no function of a module."""
+        path = path_of(func)
+        head = path.partition(".")[0] if path else ""
+        if path is None or self.own(head) or head in self.shadow:
+            return True
+        dotted = self.around.dotted(path)
+        return dotted is None or self.is_method(path, dotted, func.attr)
+
+    def changes_by(self, node: ast.Call, func: ast.Attribute) -> bool:
+        """A method is called for what it does to its object; True: must run in order."""
+        base = self.info.get(func.value) or self.eval(func.value)
+        if self.own_method(func) or self.leaves_object(base.val, func.attr):
+            return False
+        tainted = self.mutate(base.val, node, func.value, func.attr)
+        self.put_inside(base.val, [self.info[a].val for a in node.args if a in self.info])
+        return tainted
+
+    def decorates(self, node: ast.expr) -> bool:
+        """What a decorator does to the object whose method it is: `@show.register(kind)`."""
+        func = node.func if isinstance(node, ast.Call) else node
+        if not isinstance(func, ast.Attribute) or not self.is_of_object(func):
+            return False
+        path = path_of(func)
+        if path is not None and self.around.summary(path) is not None:
+            return False
+        return self.changes_by(ast.copy_location(ast.Call(node, [], []), node), func)
 
     def leaves_object(self, base: Val, name: str) -> bool:
         """Whether a method is known not to change its object, or somebody who calls will know."""

@@ -632,6 +632,8 @@ class Simple(Expressions):
             path = path_of(e)
             if path is not None and self.around.summary(path) is not None:
                 tainted |= self.eval(ast.copy_location(ast.Call(e, [], []), e)).tainted
+            else:
+                tainted |= self.decorates(e)
         tainted |= self.nested_function(node)
         roots: frozenset[str] = NONE
         for name in read_names(*node.body) & self.st.env.keys():
