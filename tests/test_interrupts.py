@@ -533,18 +533,18 @@ def test_anywhere_in_our_own_code(face: str, how: str, first: int, step: int, ag
     assert places(face, how, first, step, again) == ""
 
 
-FACES = ["loop", "stream", "items", "own", "mapped", "one_by_one", "pool", "executor"]
+LOOPS = ["loop", "stream", "items", "own", "mapped", "one_by_one", "pool", "executor"]
 
 
 @pytest.mark.parametrize("how", ["default", "raise"])
-@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("face", LOOPS)
 def test_just_before_signals_are_held_back(face: str, how: str) -> None:
     assert places(face, how, 1, 1, name="held_back") == ""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["default", "raise", "flag"])
-@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("face", LOOPS)
 def test_everywhere_in_our_own_code(face: str, how: str) -> None:
     assert places(face, how, 600, 97) == ""
 

@@ -59,8 +59,16 @@ def work(x: int) -> int:
     return x * x
 
 
+@pytest.fixture
+def all_imported() -> None:
+    """Where a module cannot be opened no program goes on: what loops need is there."""
+    with forced(WORKERS="3"):
+        for x in parallel(range(30)):
+            work(x)
+
+
 @pytest.mark.parametrize("more", range(13))
-def test_a_loop_with_few_descriptors(more: int) -> None:
+def test_a_loop_with_few_descriptors(more: int, all_imported: None) -> None:
     results: list[int] = []
     with forced(WORKERS="3"), warnings.catch_warnings(), descriptors(more):
         warnings.simplefilter("ignore", ParallelWarning)
@@ -70,7 +78,7 @@ def test_a_loop_with_few_descriptors(more: int) -> None:
 
 
 @pytest.mark.parametrize("more", range(9))
-def test_big_results_with_few_descriptors(more: int) -> None:
+def test_big_results_with_few_descriptors(more: int, all_imported: None) -> None:
     images: list[np.ndarray] = []
     with forced(WORKERS="2"), warnings.catch_warnings(), descriptors(more):
         warnings.simplefilter("ignore", ParallelWarning)

@@ -18,6 +18,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
@@ -34,10 +35,14 @@ from allcores.engine.failures import Ending
 from allcores.engine.job import Job
 from allcores.engine.limits import Limits
 from allcores.engine.serve import Server
-from allcores.engine.slots import REFUSED, Slots
+from allcores.engine.slots import REFUSED, STARTING, Slots
 
 MOST_STACK = 64 << 20
 """Bytes of a thread's stack, where the system sets no limit."""
+LOOKS_UP = 0.05
+"""Seconds after which a host without a descriptor to be woken by sees whether a signal has come."""
+PATIENCE = 2.0
+"""Seconds in which a host has to say that it could not start a thread."""
 END = 0xFFFF
 """In place of a thread's number: there are to be no more."""
 
@@ -164,11 +169,21 @@ class ThreadCrew(Crew):
 
     def gone_with(self, worker: Worker) -> list[Worker]:
         """All threads of its process, which is ended if it has not."""
-        if not isinstance(worker, Thread) or self.slots.at[worker.number] == REFUSED:
+        if not isinstance(worker, Thread) or self.was_refused(worker):
             return [worker]
         worker.kill()
         worker.wait_for_end()
         return [w for w in self.workers if isinstance(w, Thread) and w.host is worker.host]
+
+    def was_refused(self, worker: Thread) -> bool:
+        """Whether a thread is gone because it could not be started."""
+        end = time.monotonic() + PATIENCE
+        # Its socket is closed a moment before its host can say so.
+        while self.slots.at[worker.number] == STARTING and not worker.ended():
+            if time.monotonic() > end:
+                break
+            time.sleep(0.0002)
+        return self.slots.at[worker.number] == REFUSED
 
     def let_close(self, hurried: Callable[[], object]) -> None:
         """Have each thread close what it has of its own, in that thread."""
@@ -200,16 +215,22 @@ class Inside:
         """Start threads until there are to be no more, and wait for them."""
         _room_for_calls()
         # A signal may come to any thread; its handler runs in this one, which has to wake up.
-        awake, waker = socket.socketpair()
-        awake.setblocking(False)
-        waker.setblocking(False)
-        signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
+        patience: float | None = None
+        try:
+            awake, waker = socket.socketpair()
+        except OSError:  # no descriptor is left: it looks up now and then
+            heard, patience = [control], LOOKS_UP
+        else:
+            awake.setblocking(False)
+            waker.setblocking(False)
+            signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
+            heard = [control, awake]
         while True:
-            ready, _, _ = select.select([control, awake], [], [])
-            if awake in ready:
-                awake.recv(4096)
+            ready, _, _ = select.select(heard, [], [], patience)
             if control in ready and not self.hear(control):
                 break
+            if ready and ready[-1] is not control:
+                ready[-1].recv(4096)
         for thread in self.threads:
             thread.join()
 
