@@ -22,6 +22,7 @@ SERIAL = {
     "globals_as_such": "calls `globals(·)`, which looks at every variable at once",
     "identity_as_a_number": "`id`, used at cases.py:",
     "hash_of_a_text": "`hash`, used at cases.py:",
+    "list_of_a_library": "`urllib.parse.uses_netloc` is not what a clean interpreter finds there",
     "dispatched": "`shown` is not what a clean interpreter finds there",
     "memo_of_an_object_in_a_module": "`the_kind` keeps for later what it has given",
     "memo_of_an_object": "kind` keeps for later what it has given",

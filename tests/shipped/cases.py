@@ -26,10 +26,12 @@ import os
 import random
 import re
 import sys
+import tempfile
 import textwrap
 import threading
 import types
 import typing
+import urllib.parse
 import warnings
 import weakref
 import xml.dom.minidom
@@ -631,6 +633,46 @@ def types_of_files():
 def prefixes_of_namespaces():
     ElementTree.register_namespace("svg", "http://s")
     yield lambda x: ElementTree.tostring(ElementTree.Element("{http://s}a", b=str(x)))
+
+
+@case
+def variable_of_a_library():
+    old = tempfile.tempdir
+    tempfile.tempdir = "/var"
+    yield lambda x: (x, tempfile.gettempdir())
+    tempfile.tempdir = old
+
+
+@case
+def private_variable_of_a_library():
+    import http.client as client
+
+    client._MAXHEADERS = 1
+    setattr(client, "_MAXLINE", 100)
+
+    def work(x):
+        try:
+            return len(client.parse_headers(io.BytesIO(b"a: b\nc: d\n\n")))
+        except client.HTTPException as error:
+            return str(error)
+
+    yield work
+
+
+@case
+def attribute_of_a_class_of_a_library():
+    json.JSONEncoder.item_separator = " ; "
+    yield lambda x: json.JSONEncoder().encode([x, 1])
+    json.JSONEncoder.item_separator = ", "
+
+
+@case
+def list_of_a_library():
+    urllib.parse.uses_relative.append("mine")
+    urllib.parse.uses_netloc.append("mine")
+    yield lambda x: urllib.parse.urljoin("mine://a/b", str(x))
+    urllib.parse.uses_relative.remove("mine")
+    urllib.parse.uses_netloc.remove("mine")
 
 
 @case

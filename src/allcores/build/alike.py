@@ -30,6 +30,7 @@ from allcores.build.made_of import (
     name_at_home,
     where,
 )
+from allcores.build.set_in_libraries import Set
 from allcores.engine import orphans
 from allcores.engine.functions import global_names
 from allcores.engine.interpreters import same_hashes
@@ -70,9 +71,12 @@ class Alike(MadeOf):
         """All code of the program that was come by."""
         self.by_value = {id(variables) for variables in by_value}
         self.sent = sent
+        self.missing: set[str] = set()
+        """Parts in libraries that are not imported, so that nothing uses them."""
 
-    def look(self, roots: Roots, variables: Iterable[Variable]) -> None:
+    def look(self, roots: Roots, variables: Iterable[Variable], libraries: Iterable[Set]) -> None:
         """Find all parts. variables: those of modules that go by name, which work may reach.
+        libraries: variables in libraries that the program sets.
 
         Raises CannotShip where that cannot be told.
         """
@@ -84,6 +88,8 @@ class Alike(MadeOf):
                 self.add(f"{k}", words, partial(self.alone, value))
             for module, name in variables:
                 self.reach_variable(module, name)
+            for each in libraries:
+                self.reach_set(each)
             self.finish()
             tops = {name.partition(".")[0] for name in self.libraries}
             for name, value in put_into_libraries(tops - {"allcores", "builtins", "sys"}):
@@ -100,6 +106,20 @@ class Alike(MadeOf):
             return
         full, value = f"{module}.{path}", at(module, path)
         self.later(("attribute", full), full, in_words(full, value), partial(self.alone, value))
+
+    def reach_set(self, each: Set) -> None:
+        """A variable that the program has set in a library."""
+        full = f"{each.module}.{each.path}"
+        # Others in the library may hold the same list, so that one by itself is not sent.
+        part = full if each.whole else f"what {full} holds"
+        if each.module not in sys.modules:
+            self.missing.add(part)
+        elif (each.module, each.path) not in self.sent:
+            try:
+                value = at(each.module, each.path)
+            except CannotShip:
+                value = None
+            self.later(("set", full), part, in_words(full, value), partial(self.alone, value))
 
     def alone(self, value: Any) -> tuple[bytes]:
         return (self.digest(value),)
@@ -266,7 +286,7 @@ def compare(then: dict[str, tuple[str, str]], now: Alike) -> None:
     other = [
         name
         for name, (digest, _) in then.items()
-        if name not in now.found or now.found[name].digest != digest
+        if name not in now.missing and (name not in now.found or now.found[name].digest != digest)
     ]
     if not other:
         return

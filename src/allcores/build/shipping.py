@@ -33,6 +33,7 @@ from allcores.build.conditions import (
 from allcores.build.made_of import BY_COMPUTED_NAME
 from allcores.build.order import seen_at
 from allcores.build.outside import hooks
+from allcores.build.set_in_libraries import Set, set_in_libraries
 from allcores.build.travel import has_hash_of_this_run, keeps_order
 from allcores.engine import errors, wire
 from allcores.engine.functions import global_names
@@ -57,6 +58,8 @@ class About(NamedTuple):
     named: list[Any]
     variables: list[Variable]
     """Variables of modules that go by name, to which the work holds on itself."""
+    libraries: list[Set]
+    """Variables of libraries that the program sets."""
     digests: dict[str, tuple[str, str]]
     """By the names of parts, their digests and what they are in words."""
 
@@ -144,19 +147,23 @@ class Parcel:
         spaces = [space.variables for space in sender.spaces.values()]
         roots = Roots(list(sender.refs.values()), codes)
         here = Alike(spaces, self.sent_along)
-        here.look(roots, sender.of_others)
+        libraries = list(set_in_libraries())
+        here.look(roots, sender.of_others, libraries)
         self.check_absent(here)
         self.check_sets(here.own_codes)
         self.dump(registered_abstractly(sender))
         submodules = submodules_of([*here.modules, *here.libraries], here.mentioned)
+        tops = {name.partition(".")[0] for name in here.libraries}
+        also = {each.module for each in libraries if each.module.partition(".")[0] in tops}
         about = About(
             dict(late()),
             list(context().items()),
-            [*self.imports, *sorted(here.imported), *submodules],
+            [*self.imports, *sorted(here.imported), *submodules, *sorted(also)],
             source_lines(code for code, _ in codes),
             self.sent_along,
             roots.named,
             list(sender.of_others),
+            libraries,
             {name: (part.digest, part.words) for name, part in here.found.items()},
         )
         self.dump(tuple(about))
@@ -294,7 +301,7 @@ def arrive(body: Any, buffers: list[Any], make: Callable[[Any], Any]) -> Any:
         variable.set(value)
     linecache.cache.update(about.sources)
     now = Alike([*here.spaces], about.sent)
-    now.look(Roots(about.named, here.codes), about.variables)
+    now.look(Roots(about.named, here.codes), about.variables, about.libraries)
     compare(about.digests, now)
     set_limit(wanted)
     return job
