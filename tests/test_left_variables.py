@@ -44,3 +44,62 @@ def test_what_earlier_iterations_bound_is_there(seed: int) -> None:
     data = f"out = []\nsink = Sink({rng.randrange(20, 60, 2)})\n"
     # What becomes of a loop that raises is told when its frame is gone, which may be later.
     assert_same(loop, None, helpers=HELPERS, data=data)
+
+
+@pytest.mark.parametrize("stays", ["lock = Lock()", "reader = csv.reader([])", "it = iter(f, 0)"])
+@pytest.mark.parametrize("held", ["{'rows': rows}", "(i, Star(rows))", "[rows[1:], [rows]]"])
+def test_what_a_variable_shares_with_what_a_result_holds(stays: str, held: str) -> None:
+    """It cannot go home with the result, for another variable cannot go at all."""
+    loop = f"""
+for i in parallel(range(6), chunk=2):
+    {stays}
+    rows = [[i], [2 * i]]
+    row = rows[1]
+    out.append({held})
+rows.append(row.append("later"))
+"""
+    helpers = HELPERS + "import csv\nfrom threading import Lock\n"
+    places = ("module", "function")
+    assert_same(loop, "parallel", helpers=helpers, data="out = []\n", places=places)
+
+
+def test_arrays_share_memory_with_what_a_result_holds() -> None:
+    pytest.importorskip("numpy")
+    loop = """
+for i in parallel(range(6)):
+    a = np.arange(i, i + 5)
+    v = a[1:]
+    with open(f"{i}.txt", "w") as file:
+        file.write(str(v))
+    out.append(a)
+v[0] = 99
+"""
+    assert_same(loop, "parallel", helpers="import numpy as np\n", data="out = []\n")
+
+
+@pytest.mark.parametrize("held", ["{'t': perf_counter(), 'rows': rows}", "Star((1, rows))"])
+def test_what_they_share_where_a_commit_raises(held: str) -> None:
+    loop = f"""
+for i in parallel(range(6)):
+    rows = [[i], [2 * i]]
+    row = rows[1]
+    made = {held}
+    out.append(made)
+    left.remove(i)
+"""
+    helpers = HELPERS + "def perf_counter(): return 1.5\n"
+    assert_same(loop, None, helpers=helpers, data="out = []\nleft = {0, 1, 2, 3}\n")
+
+
+def test_a_commit_has_changed_what_was_sent_home() -> None:
+    """What it has put in the place of the iteration's own is not what the variables hold."""
+    loop = """
+for i in parallel(range(6)):
+    rows = [[i], [2 * i]]
+    made = {"rows": rows}
+    out.append(made)
+    made["rows"] = [total, total]
+    total += i
+    left.remove(i)
+"""
+    assert_same(loop, None, data="out = []\ntotal = 0\nleft = {0, 1, 2, 3}\n")

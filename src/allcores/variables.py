@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from allcores.build import frames
 from allcores.build.job import BOUND, UNSURE
-from allcores.build.made_again import put_in_place
-from allcores.build.travel import ATOMS
+from allcores.build.made_again import counterparts, put_in_place
 from allcores.engine.interrupts import Interrupts, from_handler
 from allcores.engine.job import Skipped
 from allcores.engine.said_before import silence
@@ -263,9 +262,9 @@ class Variables:
                 streams.leave()
         values = self.job.take()
         again = self.job.sent(result) if result is not LEFT else []
-        same = {id(new): old for new, old in zip(again, sent) if type(new) not in ATOMS}
+        same, made = counterparts(again, sent)
         if same:
-            put_in_place(same, again, list(values.values()))
+            put_in_place(same, made, list(values.values()))
         return {n: same.get(id(v), v) for n, v in values.items()}
 
 

@@ -318,14 +318,25 @@ class LoopJob(Shippable):
                 return names, Cut(len(results) if extra is not None else 0, "shared")
         extra = ship(results, temporaries, self.simple)
         wanted = self.not_sent and not self.leaves_last
-        if last and results and extra is not None and ("" in extra or wanted):
-            # The last iteration's variables are wanted, and can be had only by doing it at home.
-            good = [k for k, result in enumerate(results) if type(result) is not Skipped]
-            if good:
-                del results[good[-1] :]
-                return self.lighten(extra, True), Cut(len(results), "shared")
         if extra is None:
             return None, Cut(0, "unshippable", WHY_STUCK)
+        if last and ("" in extra or wanted):
+            return self.take_last(results, extra)
+        return extra, None
+
+    def take_last(self, results: list[Any], extra: Any) -> tuple[Any, Cut | None]:
+        """The last iteration's variables are wanted, and can be had only by doing it at home."""
+        good = [k for k, result in enumerate(results) if type(result) is not Skipped]
+        if not good:
+            return extra, None
+        del results[good[-1] :]
+        return self.lighten(extra, True), Cut(len(results), "shared")
+
+    def without_last(self, results: list[Any], extra: Any) -> tuple[Any, Cut | None]:
+        """Take the last result away where variables that cannot be pickled with it may share parts
+        of it: one who works it again finds other objects."""
+        if (extra or {}).get("") and any(not self.simple(r, ATOMS) for r in results[-1:]):
+            return self.take_last(results, extra)
         return extra, None
 
     def encode_given(self, message: Any) -> tuple[bytes, list[pickle.PickleBuffer]]:

@@ -15,6 +15,80 @@ MOST_WALKED = 100_000
 _HOLD_NOTHING = (type, types.ModuleType, types.CodeType, types.FrameType)
 
 
+def counterparts(made: list[Any], sent: list[Any]) -> tuple[dict[int, Any], list[Any]]:
+    """By the id of what was made, what was sent home in its place; and all that was made so.
+
+    What the results hold counts as well (`rows` of `{"rows": rows}`), where both are built alike: a
+    commit may have changed what was sent home since.
+    """
+    tops = [(new, old) for new, old in zip(made, sent) if type(new) not in ATOMS]
+    same = {id(new): old for new, old in tops}
+    all_made = [new for new, _ in tops]
+    for new, old in tops:
+        within = _paired(new, old)
+        for part, home in within or ():
+            if id(part) not in same:
+                same[id(part)] = home
+                all_made.append(part)
+    return same, all_made
+
+
+def _paired(new: Any, old: Any) -> list[tuple[Any, Any]] | None:
+    """All that the one holds, each with what the other holds there; None where they are not alike."""
+    seen: dict[int, Any] = {}
+    found: list[tuple[Any, Any]] = []
+    todo = [(new, old)]
+    while todo:
+        new, old = todo.pop()
+        kind: Any = type(new)
+        if new is old or kind is float is type(old):
+            continue  # a time that was taken is another each time
+        if kind is not type(old):
+            return None
+        if kind in ATOMS:
+            if new != old:
+                return None
+            continue
+        if id(new) in seen:
+            if seen[id(new)] is not old:
+                return None
+            continue
+        if len(seen) >= MOST_WALKED:
+            return None
+        seen[id(new)] = old
+        found.append((new, old))
+        parts = _parts(new, old)
+        if parts is None:
+            return None
+        todo += parts
+    return found
+
+
+def _parts(new: Any, old: Any) -> list[tuple[Any, Any]] | None:
+    """What two objects of one type hold in the same places; None where the old one holds less."""
+    kind: Any = type(new)
+    pairs: list[tuple[Any, Any]] = []
+    for base in (list, tuple, deque):
+        if issubclass(kind, base):
+            if base.__len__(old) < base.__len__(new):
+                return None
+            pairs += zip(base.__iter__(new), base.__iter__(old))
+    tables = [(new, old)] if issubclass(kind, dict) else []
+    for mine, other in [*tables, (instance_dict(new), instance_dict(old))]:
+        if not mine:
+            continue
+        if other is None or dict.__len__(other) < dict.__len__(mine):
+            return None
+        for (name, value), (name_there, value_there) in zip(dict.items(mine), dict.items(other)):
+            pairs += [(name, name_there), (value, value_there)]
+    for slot in _slots(kind):
+        try:
+            pairs.append((slot.__get__(new), slot.__get__(old)))
+        except AttributeError:
+            continue  # it is unset
+    return pairs
+
+
 def put_in_place(same: dict[int, Any], made: list[Any], temporaries: list[Any]) -> None:
     """Have what these temporaries hold of `made` be what was sent home in its place.
 

@@ -70,6 +70,9 @@ class Job(Protocol):
     # left to the caller, who gets a `Cut`.
     # look_at(chunk: list[Any]) -> None, where there is one: the chunk's items, before the first.
     # look_between() -> Cut | None, with it: once, after the first of a chunk's iterations.
+    # without_last(results, extra) -> tuple[Any, Cut | None], where there is one: what goes along with the
+    # loop's last results had to be lightened; takes that away for which the last iteration must be
+    # the caller's, and says so.
     # apart(results, extra) -> list[Any] and together(results, apart) -> Any, where there is a journal:
     # of what came along with results, that which is kept with each; and what it makes together.
     # for_threads() -> SharedJob | None, where there is one, in the user's process: the job as threads

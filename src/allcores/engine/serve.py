@@ -113,7 +113,7 @@ class Server:
             cut = more
         if left and cut is None:
             cut = Cut(len(results), "shared")
-        self.send(results, extra, cut, seconds)
+        self.send(results, extra, cut, seconds, last and cut is None)
         # An item that was changed half way is as it was in other workers.
         crowded = cut is not None and cut.kind == "crowded"
         return not (crowded and getattr(self.job, "changes_items", False))
@@ -195,10 +195,12 @@ class Server:
             packed = pack(error)
         return Cut(done, "raised", worker_traceback(error), detail, packed)
 
-    def send(self, results: list[Any], extra: Any, cut: Cut | None, seconds: float) -> None:
-        """Send a chunk's results, as many as can be pickled."""
+    def send(
+        self, results: list[Any], extra: Any, cut: Cut | None, seconds: float, last: bool = False
+    ) -> None:
+        """Send a chunk's results, as many as can be pickled. last: the loop ends with these."""
         self.spoiled |= cut is not None and cut.kind in SPOILS
-        body, big = packed(self.job, results, extra, cut, seconds)
+        body, big = packed(self.job, results, extra, cut, seconds, last)
         self.is_at(SENDING)
         wire.send_frame(self.sock, body, big)
 
@@ -221,7 +223,7 @@ def worker_traceback(error: BaseException) -> str:
 
 
 def packed(
-    job: Job, results: list[Any], extra: Any, cut: Cut | None, seconds: float
+    job: Job, results: list[Any], extra: Any, cut: Cut | None, seconds: float, last: bool = False
 ) -> tuple[bytes, list[pickle.PickleBuffer]]:
     """A chunk's answer: its results, as many as can be pickled."""
     encode = getattr(job, "encode", wire.encode)
@@ -231,6 +233,8 @@ def packed(
         return encode((results, extra, cut, seconds))
     except Exception:
         extra = job.lighten(extra, False)
+        if last and hasattr(job, "without_last"):
+            extra, cut = job.without_last(results, extra)
         try:
             return encode((results, extra, cut, seconds))
         except Exception as error:
