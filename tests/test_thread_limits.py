@@ -167,6 +167,26 @@ print([pool["num_threads"] for pool in threadpool_info()])
     assert told.stdout == "[1]\n"
 
 
+def test_looking_for_pools_leaves_the_environment_alone() -> None:
+    script = """
+import os
+before = dict(os.environ)
+import numpy
+from allcores.engine.thread_limits import widest_pool
+assert widest_pool() == 2
+print(before == dict(os.environ))
+"""
+    given = {n: v for n, v in os.environ.items() if n != "KMP_DUPLICATE_LIB_OK"}
+    told = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**given, "OPENBLAS_NUM_THREADS": "2"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout == "True\n"
+
+
 def test_numexpr_has_a_pool_that_threadpoolctl_does_not_know() -> None:
     numexpr = pytest.importorskip("numexpr")
     before = numexpr.set_num_threads(2)

@@ -24,6 +24,7 @@ from allcores.engine.crew import Worker
 from allcores.engine.failures import CannotFork
 from allcores.engine.kept import keeper
 from allcores.engine.memory import machine
+from allcores.engine.thread_limits import SET_BY_IT
 
 IDLE_SECONDS = 60.0
 """After so long without work a clean interpreter ends."""
@@ -33,8 +34,8 @@ FAILED_STARTS, TRIED_AGAIN = 3, 60.0
 """So many that do not start, one after the other, and no more are tried for so many seconds."""
 MOST_AT_ONCE = 2
 """So many are started in one go."""
-SET_BY_US = (b"KMP_DUPLICATE_LIB_OK", "KMP_DUPLICATE_LIB_OK")
-"""Variables that are set when we look for pools of threads."""
+SET_BY_LIBRARIES = (SET_BY_IT.encode(), SET_BY_IT)
+"""What importing threadpoolctl or scikit-learn sets: no reason for other interpreters."""
 _BOOT = (
     "sys.path[:] = {path!a}; "
     "from allcores.engine.fresh_worker import boot; boot({sock}, {life}, {idle}, {prefix!a}, {modules!a})"
@@ -58,7 +59,7 @@ class Surroundings(NamedTuple):
         """Those of this process."""
         variables = getattr(os.environ, "_data", None)
         kept = dict(variables) if type(variables) is dict else dict(os.environ)
-        for name in SET_BY_US:
+        for name in SET_BY_LIBRARIES:
             kept.pop(name, None)
         return cls([p for p in sys.path if isinstance(p, str)], kept, sys.executable)
 

@@ -19,6 +19,8 @@ from allcores.engine.cores import usable_cores
 
 _found: list[Any] = [0, None]
 """How many modules there were at the last look, and what was found."""
+SET_BY_IT = "KMP_DUPLICATE_LIB_OK"
+"""A variable of the environment that threadpoolctl sets when it is imported."""
 
 
 def thread_pools() -> Any:
@@ -29,12 +31,20 @@ def thread_pools() -> Any:
     modules = len(sys.modules)
     if _found[0] != modules:
         try:
-            from threadpoolctl import ThreadpoolController
-
-            _found[:] = modules, ThreadpoolController()
+            _found[:] = modules, _controller()()
         except OSError:
             return Unseen()  # looking takes a descriptor, and there may be none left
     return _found[1]
+
+
+def _controller() -> Any:
+    """threadpoolctl's class, without the variable of the environment that importing it sets."""
+    first = "threadpoolctl" not in sys.modules and SET_BY_IT not in os.environ
+    from threadpoolctl import ThreadpoolController
+
+    if first:
+        os.environ.pop(SET_BY_IT, None)
+    return ThreadpoolController
 
 
 class Unseen:
