@@ -172,6 +172,18 @@ def test_callbacks_and_cancelling(tmp_path: Path) -> None:
             waiting[-1].result()
 
 
+def test_what_no_worker_has_begun_can_be_cancelled(tmp_path: Path) -> None:
+    """But for one behind each, as in the standard library: the first answer may be all one needs."""
+    gate = str(tmp_path / "gate")
+    with Executor(2) as executor:
+        assert list(executor.map(square, range(8))) == [k * k for k in range(8)]
+        futures = [executor.submit(until, gate) for _ in range(9)]
+        wait_for(futures[1].running)
+        cancelled = sum([f.cancel() for f in futures])
+        Path(gate).touch()
+    assert cancelled >= 5
+
+
 def test_an_event_set_by_a_callback_is_enough() -> None:
     with Executor(2) as executor:
         event = threading.Event()

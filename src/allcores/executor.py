@@ -231,6 +231,8 @@ def _results(
 class _Task(Job):
     """One submitted call."""
 
+    cancellable = True
+
     def __init__(self, staff: Staff, fn: Any, function: Function, args: Any, kwargs: Any) -> None:
         self.future: Future[Any] = Future()
         self.outcome: Any = None

@@ -46,6 +46,8 @@ class Job:
 
     each = False
     """Whether a chunk goes on after an item raised."""
+    cancellable = False
+    """Whether somebody may wish that what no worker was given is not done any more."""
     done = False
 
     def __init__(self, staff: Staff, call: Any, function: Function | None = None) -> None:

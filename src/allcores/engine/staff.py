@@ -35,6 +35,8 @@ AHEAD, AHEAD_TINY, AHEAD_BYTES = 4, 8, 1 << 20
 Of those with more bytes than this, one waits at a time.
 """
 TINY_SECONDS = 0.0001
+AHEAD_TO_CANCEL, LONG_SECONDS = 2, 0.01
+"""As many where each can be cancelled until a worker has it, unless they are known to be shorter."""
 FALSE_STARTS = 3
 """Workers that die before their first order, one after the other, before the pool gives up."""
 NAP = 0.005
@@ -143,7 +145,10 @@ class Staff(Workforce):
     def free(self, job: Job) -> Member | None:
         """A worker for the job's next order: an idle one, a new one, or one with little to do."""
         older = None
-        most = AHEAD_TINY if self.costs.get(job.function.cost_key, 1.0) < TINY_SECONDS else AHEAD
+        cost = self.costs.get(job.function.cost_key, 1.0)
+        most = AHEAD_TINY if cost < TINY_SECONDS else AHEAD
+        if job.cancellable and cost >= LONG_SECONDS:
+            most = AHEAD_TO_CANCEL
         best = None
         for member in self.members:
             load = len(member.orders)
