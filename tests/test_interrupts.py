@@ -126,14 +126,15 @@ STUCK = {
     "sleeps": "time.sleep(1000)",
     "computes": "while True: pass",
     "holds the interpreter": "ctypes.PyDLL(None).sleep(1000)",
-    "blocks all signals": "block(); time.sleep(1000)",
+    "blocks all signals": "block(signal); time.sleep(1000)",
     "has started a program": "subprocess.run(['sleep', '1000'])",
     "waits for a shell": "os.system('sleep 1000; true')",
 }
 PROGRAM = """
-import allcores, ctypes, os, signal, subprocess, sys, time
+import allcores, ctypes, operator, os, signal, subprocess, sys, time
 from allcores import parallel
-block = lambda: signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+# As a library's own code would: a loop that is seen to do it runs here.
+block = operator.methodcaller("pthread_sigmask", signal.SIG_BLOCK, signal.valid_signals())
 def work(x):
     open(f"at.{{x}}", "w").close()
     {stuck}
