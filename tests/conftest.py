@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,6 +80,15 @@ def _claim(config: pytest.Config, name: str) -> bool:
     except FileExistsError:
         return False
     return True
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_interpreters_of_other_files() -> None:
+    """Clean interpreters that earlier files' loops have left, or could not start, tell nothing."""
+    interpreters: Any = sys.modules.get("allcores.engine.interpreters")
+    if interpreters is not None:
+        interpreters.standby.end_all()
+        interpreters.standby.failed = 0
 
 
 @pytest.fixture

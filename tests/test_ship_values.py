@@ -202,6 +202,13 @@ def test_where_the_order_of_a_set_is_seen(body: str) -> None:
     assert (seen is not None) == ORDERS[body]
 
 
+@pytest.mark.parametrize("body", ["return x in {'a', 'b'}", "for y in {'a', 'b'}: return y"])
+def test_of_code_without_source_a_constant_set_is_only_asked_what_is_in_it(body: str) -> None:
+    space: dict[str, Any] = {}
+    exec(compile(f"def work(x):\n    {body}\n", "<no source>", "exec"), space)
+    assert (seen_at(space["work"].__code__, frozenset(), True) is not None) == ORDERS[body]
+
+
 def test_what_libraries_register_to_pickle_their_own_types() -> None:
     """SciPy's types say that they are of a module that there is not."""
     import copyreg

@@ -266,6 +266,23 @@ def settings() -> dict[str, Any]:
     return found
 
 
+def stand_by(count: int) -> None:
+    """Have clean interpreters ready: the loop would be half over before they are."""
+    from allcores.engine.interpreters import standby
+
+    while len(standby.idle) < count:
+        standby.prepare(count)
+    while not all([worker.is_ready() or worker.gone() for worker in standby.idle]):
+        time.sleep(0.001)
+
+
+def end_standby() -> None:
+    """Clean interpreters may stay after a loop."""
+    interpreters: Any = sys.modules.get("allcores.engine.interpreters")
+    if interpreters is not None:
+        interpreters.standby.end_all()
+
+
 class watched:
     """Marks the part of the program that is compared, and writes down how it ended."""
 
@@ -274,6 +291,8 @@ class watched:
         self.warned: list[str] = []
         self.main: FrameType | None = None
         faulthandler.register(signal.SIGUSR1, all_threads=True)
+        if os.environ.get("ALLCORES_ON") == "fresh":
+            stand_by(3)
         warnings.simplefilter("always")
         warnings.showwarning = self.warn
         self.settings = settings()
@@ -336,6 +355,7 @@ class watched:
             error.__traceback__ = None
         error = None
         gc.collect()
+        end_standby()
         until = time.monotonic() + 2
         while any((leaks := self.leaks()).values()) and time.monotonic() < until:
             time.sleep(0.01)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import linecache
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from types import CodeType
 from typing import Any
 
@@ -67,9 +68,21 @@ def _makes_sets(code: CodeType, mentioned: Iterable[str]) -> bool:
     for each in _codes(code):
         if making.intersection(each.co_code[::2]):
             return True
-        if any(isinstance(const, frozenset) for const in each.co_consts):
+        if any(isinstance(const, frozenset) for const in each.co_consts) and _gives_constant(each):
             return True
     return False
+
+
+def _gives_constant(code: CodeType) -> bool:
+    """Whether a set that is a constant is used for more than asking what is in it, as frozen
+    dataclasses do: the functions that are generated for these have no source to look at."""
+    from dis import get_instructions
+
+    steps = [i for i in get_instructions(code) if i.opname not in ("CACHE", "EXTENDED_ARG")]
+    return any(
+        isinstance(step.argval, frozenset) and following.opname != "CONTAINS_OP"
+        for step, following in pairwise(steps)
+    )
 
 
 def _lines_in(source: str, names: frozenset[str], made: bool) -> list[int]:
