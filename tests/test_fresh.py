@@ -556,6 +556,26 @@ def test_the_lifeline_where_the_kernel_does_not_tell(tmp_path: Path) -> None:
     assert fresh(tmp_path, _flat(source)).out == "-9\n"
 
 
+def test_lines_of_code_that_is_in_no_file(tmp_path: Path) -> None:
+    """They come along with the code, so that one who notes them there is in nobody's way."""
+    source = """
+    import linecache, traceback
+    from allcores import parallel
+    text = "def f(x):\\n    return 1 / x\\n"
+    linecache.cache["<made>"] = len(text), None, text.splitlines(True), "<made>"
+    exec(compile(text, "<made>", "exec"))
+    told = []
+    for x in parallel([1, 0, 2, 0, 3], on="fresh", strict=True):
+        try:
+            told.append(f(x))
+        except ZeroDivisionError:
+            told.append(traceback.format_exc())
+    print(told[1] == told[3], "return 1 / x" in told[1])
+    """
+    ended = fresh(tmp_path, _flat(source))
+    assert ended.out == "True True\n", ended
+
+
 def _flat(source: str) -> str:
     """Without the indentation of the test."""
     import textwrap

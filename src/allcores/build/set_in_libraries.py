@@ -35,8 +35,10 @@ _NAMES = re.compile(
 _CHANGES = frozenset(
     "add append clear discard extend insert pop remove reverse setdefault sort update".split()
 )
-_TOLD = frozenset({"sys", "warnings"})
-"""Modules whose variables are set by themselves (`conditions.py`)."""
+_TOLD = frozenset({"sys", "warnings", "linecache"})
+"""Modules whose variables are set by themselves (`conditions.py`), and that which keeps the lines of
+files: it fills by itself, and code that is in no file is sent with its lines.
+"""
 _PLAIN = frozenset({int, float, complex, bool, str, bytes, type(None)})
 _HOLDERS = frozenset({tuple, list, set, frozenset, dict})
 MANY = 1_000
