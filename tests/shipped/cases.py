@@ -14,6 +14,7 @@ import datetime
 import enum
 import functools
 import gc
+import importlib
 import io
 import json
 import linecache
@@ -762,6 +763,12 @@ def alias_of_a_module():
 
     yield work
     del sys.modules["fast"]
+
+
+@case
+def plugins_of_a_package():
+    importlib.import_module("package.plugin")
+    yield lambda x: [each().run(x) for each in package.registered.values()]
 
 
 @case

@@ -22,6 +22,7 @@ from allcores.build.digest import _NOT_OF_A_CLASS, CannotDigest, is_enum, is_own
 from allcores.build.made_of import (
     VALUE,
     MadeOf,
+    Part,
     _alone,
     annotations_of,
     imported_by,
@@ -278,14 +279,20 @@ def submodules_of(modules: Iterable[str], mentioned: set[str]) -> list[str]:
     return found
 
 
-def compare(then: dict[str, tuple[str, str]], now: Alike) -> None:
-    """Raises CannotShip where a part is not what it was where the work comes from.
+Known = tuple[str, str, Variable | None]
+"""A part where the work comes from: its digest, what it is in words, and the variable that it is."""
 
-    then: by the names of parts, their digests and what they are in words.
-    """
+
+def known(found: dict[str, Part]) -> dict[str, Known]:
+    """All parts, by their names. Which variable one is can be told where its module is imported."""
+    return {n: (part.digest, part.words, _variable(n)) for n, part in found.items()}
+
+
+def compare(then: dict[str, Known], now: Alike) -> None:
+    """Raises CannotShip where a part is not what it was where the work comes from."""
     other = [
         name
-        for name, (digest, _) in then.items()
+        for name, (digest, _, _) in then.items()
         if name not in now.missing and (name not in now.found or now.found[name].digest != digest)
     ]
     if not other:
@@ -293,8 +300,8 @@ def compare(then: dict[str, tuple[str, str]], now: Alike) -> None:
     # What is no variable itself may differ for what it holds.
     inner = [n for n in other if not n.isdigit()] or other
     # What is missing may be come by through variables that are, and be found with these.
-    inner = [n for n in inner if n in now.found or _variable(n)] or inner
-    variables = [found for found in map(_variable, inner) if found is not None]
+    inner = [n for n in inner if n in now.found or then[n][2]] or inner
+    variables = [found for n in inner if (found := then[n][2]) is not None]
     name = min(inner, key=lambda n: (not then[n][1].startswith(VALUE), n))
     what = then[name][1].removeprefix(VALUE)
     raise CannotShip(

@@ -19,7 +19,16 @@ from types import CodeType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from allcores.build import arrival
-from allcores.build.alike import Alike, Roots, Variable, compare, imports_of, submodules_of
+from allcores.build.alike import (
+    Alike,
+    Known,
+    Roots,
+    Variable,
+    compare,
+    imports_of,
+    known,
+    submodules_of,
+)
 from allcores.build.conditions import (
     Early,
     apply_early,
@@ -60,8 +69,8 @@ class About(NamedTuple):
     """Variables of modules that go by name, to which the work holds on itself."""
     libraries: list[Set]
     """Variables of libraries that the program sets."""
-    digests: dict[str, tuple[str, str]]
-    """By the names of parts, their digests and what they are in words."""
+    digests: dict[str, Known]
+    """By the names of parts."""
 
 
 def found_at(module: str, path: str) -> tuple[Any] | None:
@@ -164,7 +173,7 @@ class Parcel:
             roots.named,
             list(sender.of_others),
             libraries,
-            {name: (part.digest, part.words) for name, part in here.found.items()},
+            known(here.found),
         )
         self.dump(tuple(about))
         home = [(number, id(obj)) for number, obj in sent.local.items()]

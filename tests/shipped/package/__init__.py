@@ -1,1 +1,3 @@
 """A package, which does not import what is in it."""
+
+registered = {}
