@@ -14,6 +14,7 @@ import os
 import symtable
 import sys
 import tempfile
+import time
 import types
 import warnings
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from typing import Any
 
 import allcores.loop as loop
 from allcores import ParallelWarning, parallel
+from allcores.engine.interpreters import standby
 from tests.compare import Comparer, without_addresses
 
 MODULE = "__same__"
@@ -101,6 +103,15 @@ def forced(on: bool = True, **others: str) -> Iterator[None]:
         # All of it, for what a program puts there must not be there when it is run again.
         os.environ.clear()
         os.environ.update(before)
+
+
+def stand_by() -> None:
+    """Where loops are to have clean interpreters: short ones would be over before they are ready."""
+    if os.environ.get("ALLCORES_ON") != "fresh":
+        return
+    standby.prepare(2)
+    while not all([worker.is_ready() or worker.gone() for worker in standby.idle]):
+        time.sleep(0.001)
 
 
 # -- placing a loop
@@ -223,6 +234,8 @@ def run(
             _directory(outcome.files) if "open(" in source else contextlib.nullcontext(),
         ):
             warnings.simplefilter("always")
+            if not plain and not force:
+                stand_by()
             try:
                 exec(compile(source, filename, "exec"), namespace)
             except BaseException as e:

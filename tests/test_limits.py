@@ -127,11 +127,13 @@ def test_timings_are_taken_in_the_worker() -> None:
     assert all(t >= 0 for t in times)
 
 
-def test_workers_share_the_cores_among_their_thread_pools() -> None:
+@pytest.mark.parametrize("on", ["fork", "fresh", "threads"])
+def test_workers_share_the_cores_among_their_thread_pools(on: str) -> None:
+    pytest.importorskip("sklearn.cluster")  # whose OpenMP keeps a number for each thread
     from threadpoolctl import threadpool_info
 
     pools: list[Any] = []
-    with forced():
+    with forced(ON=on):
         for i in parallel(range(2), workers=64):
             pools.append((i * 1, [p["num_threads"] for p in threadpool_info()]))
     assert all(n == 1 for _, counts in pools for n in counts)

@@ -21,6 +21,7 @@ import pytest
 import allcores
 from allcores import ParallelWarning, parallel
 from allcores.engine import thread_limits, wire
+from allcores.engine.interpreters import standby
 from allcores.engine.thread_limits import thread_pools
 from tests.same import forced
 
@@ -32,6 +33,7 @@ def open_now() -> set[str]:
 @contextmanager
 def descriptors(more: int) -> Iterator[None]:
     """So many more than are open; afterwards none may have been left open."""
+    standby.end_all()  # clean interpreters come and go by themselves
     before = open_now()
     top = max(map(int, before))
     holes = [os.dup(0) for _ in range(top + 1 - len(before))]
@@ -43,6 +45,8 @@ def descriptors(more: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         for fd in holes:
             os.close(fd)
+        standby.end_all()
+        standby.failed = 0
     assert open_now() == before
 
 

@@ -18,7 +18,6 @@ import time
 from collections.abc import Iterator
 
 from allcores import worth
-from allcores.engine.interpreters import standby
 from allcores.entry import course, plans, tasting
 from tests.fuzz import in_place
 from tests.fuzz.grammar import Program, build
@@ -54,8 +53,6 @@ def verdict_of(outcome: Outcome) -> str:
 def quick_taste() -> Iterator[None]:
     """A loop gets workers as soon as its first iteration has run, whatever that cost."""
     names = ("TASTE_SECONDS", "WORTH_SECONDS", "WORTH_ITERATION", "FEW")
-    if os.environ.get("ALLCORES_ON") == "fresh":
-        stand_by()
     before = {
         (where, name): getattr(where, name)
         for where in (course, plans, tasting, worth)
@@ -69,13 +66,6 @@ def quick_taste() -> Iterator[None]:
     finally:
         for (where, name), value in before.items():
             setattr(where, name, value)
-
-
-def stand_by() -> None:
-    """Have clean interpreters ready: short loops would be over before they are."""
-    standby.prepare(2)
-    while not all([worker.is_ready() or worker.gone() for worker in standby.idle]):
-        time.sleep(0.001)
 
 
 def check_source(source: str, tasted: bool = False) -> tuple[str | None, str, list[str]]:

@@ -137,6 +137,14 @@ def _limit(each: int) -> list[Callable[[], object]]:
     return lift
 
 
+def of_this_thread() -> list[Callable[[], object]]:
+    """What gives another thread the limits that this one has: OpenMP keeps them for each by itself."""
+    if not may_have_pools():
+        return []
+    libraries = [each for each in thread_pools().lib_controllers if each.user_api == "openmp"]
+    return [partial(each.set_num_threads, each.num_threads) for each in libraries]
+
+
 thread_limits = ThreadLimits()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=thread_limits.is_forked)

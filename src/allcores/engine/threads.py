@@ -36,6 +36,7 @@ from allcores.engine.job import Job
 from allcores.engine.limits import Limits
 from allcores.engine.serve import Server
 from allcores.engine.slots import REFUSED, STARTING, Slots
+from allcores.engine.thread_limits import of_this_thread
 
 MOST_STACK = 64 << 20
 """Bytes of a thread's stack, where the system sets no limit."""
@@ -210,6 +211,7 @@ class Inside:
         self.name = threading.current_thread().name
         self.threads: list[threading.Thread] = []
         self.numpy_errors = _numpy_errors()
+        self.set_limits = of_this_thread()
 
     def live(self, control: socket.socket) -> None:
         """Start threads until there are to be no more, and wait for them."""
@@ -276,6 +278,8 @@ class Inside:
             decimal.setcontext(decimal.getcontext().copy())
         if self.numpy_errors is not None:
             sys.modules["numpy"].seterr(**self.numpy_errors)
+        for set_limit in self.set_limits:
+            set_limit()
         job = self.job.in_thread()
         Server(job, self.items, sock, self.slots, number, self.limits).live(_nothing)
 
