@@ -79,8 +79,8 @@ class Resuming:
         what = " and ".join(changes[:3])
         if len(changes) > 3:
             what += f" and {len(changes) - 3} more"
-        are = "are" if len(changes) > 1 else "is"
-        text = f"{many} of an earlier run must be done again, for {what} {are} not as it was then"
+        are = "are not as they were then" if len(changes) > 1 else "is not as it was then"
+        text = f"{many} of an earlier run must be done again, for {what} {are}"
         self.say(text, ResumeWarning)
 
     def refuse(self, why: str) -> None:
