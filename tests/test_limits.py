@@ -71,6 +71,20 @@ def test_what_is_made_in_a_worker_comes_home_as_a_copy() -> None:
     assert [a for _, a in made] == [[0], [2], [4]]
 
 
+@pytest.mark.parametrize("size", [4, 100_000])
+def test_arrays_that_come_home_cannot_be_resized_in_place(size: int) -> None:
+    np = pytest.importorskip("numpy")
+    made: list[Any] = []
+    with forced():
+        for i in parallel(range(3)):
+            a = np.full(size, i * 2.0)
+            made.append(a)
+    made[1] += 1
+    assert made[1][-1] == 3 and made[1].base is not None
+    with pytest.raises(ValueError, match="own"):
+        made[1].resize(2 * size, refcheck=False)
+
+
 def test_process_ids_are_the_workers() -> None:
     pids: set[int] = set()
     with forced():
