@@ -323,6 +323,36 @@ def test_programs(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "commit",
+    [
+        "d[say(x) + 10] = d[x]",
+        "d[say(x) + 10] = d[x] + say(-x)",
+        "d[say(x) + 10], d[say(x) + 20] = d[x], say(-x)",
+        "objects[say(x)].v = d[x]",
+        "d[say(x)] += say(-x)",
+        "lists[x].append(say(x))",
+        "out.append((d[x], list(once(x))))",
+    ],
+)
+def test_nothing_is_said_of_what_comes_after_what_raises(commit: str) -> None:
+    """Of an assignment, the value is worked out first, though its targets stand before it."""
+    text = f"""
+class Thing: pass
+def say(v):
+    print('made', v)
+    return v
+def once(v):
+    print('made', v)
+    yield v
+d, objects, out = {{k: k for k in range(8)}}, [Thing() for _ in range(20)], []
+lists = dict.fromkeys(d, out)
+for x in parallel(range(12)):
+    {commit}
+"""
+    assert_same(text, "parallel", at_least=8)
+
+
+@pytest.mark.parametrize(
     "body",
     [
         "log.setLevel(logging.ERROR) if x == 5 else None",

@@ -425,13 +425,18 @@ def speaks_late(step: Step) -> bool:
     if not calls:
         return False
     sent = {n for e in step.lifts for n in walk(e)}
-    if isinstance(step.node, (ast.Assign, ast.AnnAssign)):
-        # Targets stand before the value, and come after it.
-        targets = step.node.targets if isinstance(step.node, ast.Assign) else [step.node.target]
-        sent |= {n for t in targets for n in walk(t)}
-    first = max((e.lineno, e.col_offset) for e in calls)
+    targets: list[ast.expr] = []
+    if isinstance(step.node, ast.Assign):
+        targets = step.node.targets
+    elif isinstance(step.node, ast.AnnAssign):
+        targets = [step.node.target]
+    # They stand before the value, and come after it.
+    behind = {n for t in targets for n in walk(t)}
+    last = max((e in behind, e.lineno, e.col_offset) for e in calls)
     return any(
-        isinstance(n, MAY_RAISE) and n not in sent and (n.end_lineno, n.end_col_offset) <= first
+        isinstance(n, MAY_RAISE)
+        and n not in sent
+        and (n in behind, n.end_lineno, n.end_col_offset) <= last
         for n in walk(step.node)
         if not (isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name))
     )
