@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import gc
+import pickle
 from collections import deque
+from functools import partial
 from typing import Any
 
 import pytest
 
 from allcores.build import made_again
-from allcores.build.made_again import put_in_place
+from allcores.build.made_again import counterparts, put_in_place
 
 
 class Star:
@@ -75,3 +78,11 @@ def test_the_collector_is_asked_for_none_of_it(monkeypatch: pytest.MonkeyPatch) 
     held = {"a": [made], "b": lambda: 1}
     put_in_place({id(made): home}, [made], [held])
     assert held["a"][0] is home
+
+
+@pytest.mark.parametrize("made", [partial(int, base=2), LookupError({"a": 1}), {1: partial(int)}])
+def test_nothing_is_given_attributes_that_has_none(made: Any) -> None:
+    before = pickle.dumps(made)
+    counterparts([made], [copy.copy(made)])
+    put_in_place({}, [], [made])
+    assert pickle.dumps(made) == before

@@ -8,7 +8,7 @@ from collections import deque
 from typing import Any
 
 from allcores.build.travel import ATOMS
-from allcores.plan.kinds import instance_dict
+from allcores.plan.kinds import held_dict
 
 MOST_WALKED = 100_000
 """So many objects are looked at before the collector is asked who holds what was made."""
@@ -74,7 +74,7 @@ def _parts(new: Any, old: Any) -> list[tuple[Any, Any]] | None:
                 return None
             pairs += zip(base.__iter__(new), base.__iter__(old))
     tables = [(new, old)] if issubclass(kind, dict) else []
-    for mine, other in [*tables, (instance_dict(new), instance_dict(old))]:
+    for mine, other in [*tables, (held_dict(new), held_dict(old))]:
         if not mine:
             continue
         if other is None or dict.__len__(other) < dict.__len__(mine):
@@ -106,7 +106,7 @@ def put_in_place(same: dict[int, Any], made: list[Any], temporaries: list[Any]) 
             for other in gc.get_referrers(*made):
                 if other is not made:
                     replace_in(other, same)
-                    replace_in(instance_dict(other), same)
+                    replace_in(held_dict(other), same)
             return
         seen[id(holder)] = holder
         replace_in(holder, same)
@@ -116,7 +116,7 @@ def put_in_place(same: dict[int, Any], made: list[Any], temporaries: list[Any]) 
             todo.append(holder.__dict__)
             continue
         todo += gc.get_referents(holder)
-        todo.append(instance_dict(holder))
+        todo.append(held_dict(holder))
 
 
 def replace_in(holder: Any, same: dict[int, Any]) -> None:

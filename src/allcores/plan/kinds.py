@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+from functools import partial
+from types import FunctionType
 from typing import Any, TypeGuard, TypeVar, overload
 
 T = TypeVar("T")
@@ -28,6 +31,16 @@ def instance_dict(obj: Any) -> dict[str, Any] | None:
     except AttributeError:
         return None
     return found if is_a(found, dict) else None
+
+
+def held_dict(obj: Any) -> dict[str, Any] | None:
+    """As `instance_dict`, of an object that is not to be given one: partials and exceptions that have
+    an empty one pickle otherwise than those that have none."""
+    if getattr(type(obj), "__dictoffset__", 0) > 0 and not is_a(obj, FunctionType):
+        keywords = obj.keywords if is_a(obj, partial) else None
+        if not any(type(p) is dict and p is not keywords for p in gc.get_referents(obj)):
+            return None
+    return instance_dict(obj)
 
 
 def is_frame(kind: type) -> bool:
