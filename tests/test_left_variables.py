@@ -103,3 +103,24 @@ for i in parallel(range(6)):
     left.remove(i)
 """
     assert_same(loop, None, data="out = []\ntotal = 0\nleft = {0, 1, 2, 3}\n")
+
+
+@pytest.mark.parametrize("ends", ["raises", "breaks"])
+@pytest.mark.parametrize("place", ["module", "function"])
+def test_what_an_iteration_binds_that_does_not_come_so_far(place: str, ends: str) -> None:
+    """Worked before its commits are, the fourth binds `left` and stops behind that; done here, it
+    stops before it, at the commit."""
+    stop = "brittle(x + 1)" if ends == "raises" else "if x == 3: break"
+    program = f"""
+def brittle(x):
+    if x == 4:
+        raise ValueError(x)
+    return x
+table = {{k: k for k in range(8) if k != 3}}
+out = []
+for x in parallel(range(8), chunk=4, workers=1):
+    out.append(table[x])
+    left = x * x
+    {stop}
+"""
+    assert_same(program, "parallel", places=(place,))

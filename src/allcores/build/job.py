@@ -139,8 +139,10 @@ class LoopJob(Shippable):
         self.kept = kept
         self.not_sent: frozenset[str] = frozenset()
         """Temporaries that cannot be sent; the last iteration is done where they are wanted."""
+        self.bound_late: frozenset[str] = frozenset()
+        """Those that an iteration binds first after a commit."""
         self.leaves_last: frozenset[str] = frozenset()
-        """The same, where the last iteration need not be done in a worker before."""
+        """As `not_sent`, where the last iteration need not be done in a worker before."""
         self.traced = traced
         self.watched = watched
         self.outside = outside
@@ -309,9 +311,11 @@ class LoopJob(Shippable):
         if odd is not None:
             return None, odd
         if cut is not None and results and not self.noted:
-            # The iteration that stopped has put its own variables over those of the last good
-            # one; where a result may share objects with these, that one is done natively as well.
-            if any(type(v) not in ATOMS for v in temporaries.values()):
+            # The iteration that stopped has put its own variables over those of the last good one,
+            # and binds them again at home unless a commit raises there before. In that case, and
+            # where a result may share objects with them, the good one is done natively as well.
+            late = not self.bound_late.isdisjoint(temporaries)
+            if late or any(type(v) not in ATOMS for v in temporaries.values()):
                 results.pop()
                 names = {"": list(temporaries), UNSURE: True}
                 extra = ship(results, {}, self.simple)

@@ -51,8 +51,8 @@ class Parts(NamedTuple):
     items: Any
     """Those that work changes."""
     also: Sequence[Any]
-    leaves: tuple[list[str], list[str], bool]
-    """The job's `not_sent` and `leaves_last`; whether what is bound is noted."""
+    leaves: tuple[list[list[str]], bool]
+    """The names of the job's `not_sent`, `leaves_last` and `bound_late`; whether what is bound is noted."""
 
 
 def ship_loop(job: LoopJob) -> tuple[Shipment, Sent]:
@@ -103,7 +103,7 @@ def parts_of(job: LoopJob, sender: Sender) -> Parts:
         job.on_error,
         None if place is None else tuple(parts_of_items(place.items)),
         job.also,
-        (sorted(job.not_sent), sorted(job.leaves_last), job.bound is not None),
+        ([*map(sorted, (job.not_sent, job.leaves_last, job.bound_late))], job.bound is not None),
     )
 
 
@@ -165,8 +165,8 @@ def made_of(sent: tuple[Any, ...]) -> LoopJob:
         from allcores.build.ship_items import decode_items
 
         meet(job, partial(decode_items, cast("ItemsJob", job)))
-    not_sent, leaves_last, notes = parts.leaves
-    job.not_sent, job.leaves_last = frozenset(not_sent), frozenset(leaves_last)
+    found, notes = parts.leaves
+    job.not_sent, job.leaves_last, job.bound_late = (frozenset(each) for each in found)
     if notes:
         job.note_bound()
     return job

@@ -78,6 +78,8 @@ class Plan:
         """Names bound by work that may be read when the loop is over."""
         self.kept: set[str] = set()
         """Those of the temporaries that some iterations leave unbound."""
+        self.bound_late: frozenset[str] = frozenset()
+        """Those of the temporaries that are first bound after a commit, which may raise before."""
         self.own_streams = False
         """Whether iterations may draw from random streams of their own."""
         self.draws: dict[str, tuple[int, str]] = {}

@@ -7,6 +7,7 @@ carried and changed, and may find more; when a pass finds nothing new, its readi
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,6 +34,7 @@ from allcores.plan.model import Commit, Plan, Reason, Step
 from allcores.plan.names import (
     FUNCTIONS,
     LOOKS_AT_NAMES,
+    binds,
     bound_names,
     captured_names,
     free_names,
@@ -604,6 +606,7 @@ def _fill(
         unit = isinstance(stmt, (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.Match))
         several = unit or _several(stmt, lifts, reader.acting)
         plan.steps[stmt] = Step(stmt, _distinct(lifts), several)
+    plan.bound_late = _bound_late(node, plan)
     plan.look_at_exception = looking_at_the_exception(node.body, plan.steps, reader.around)
     _describe(plan, node, reader)
     _judge(plan, node, reader)
@@ -611,6 +614,17 @@ def _fill(
         plan.draws = draws.own_streams(reader)
         plan.seeded = draws.seeded_streams(reader)
         plan.work_reads |= plan.draws.keys() | plan.seeded
+
+
+def _bound_late(node: ast.For, plan: Plan) -> frozenset[str]:
+    first = min(((s.lineno, s.col_offset) for s in plan.steps), default=(sys.maxsize, 0))
+    early = {
+        name
+        for n in walk_scope(*node.body)
+        if (getattr(n, "lineno", 0), getattr(n, "col_offset", 0)) < first
+        for name in binds(n)
+    }
+    return frozenset(plan.temporaries) - early - {*plan.varying}
 
 
 def _unbound_by(node: ast.For) -> set[str]:
