@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 from allcores import parallel
 from allcores.engine import schedule
 from allcores.engine.source import Indexed
-from tests.same import assert_same
+from allcores.inputs import gives_atoms
+from tests.same import assert_same, difference, run
 
 
 class Held:
@@ -127,3 +129,57 @@ def test_an_iterator_is_left_where_the_plain_loop_leaves_it(kind: str) -> None:
         "for x in parallel(it):\n    found.append(x)\n    if x == 12:\n        break\nleft = list(it)\n"
     )
     assert_same(program, places=("module",))
+
+
+class Text(str):
+    """It may have attributes."""
+
+
+@pytest.mark.parametrize(
+    "made, expected",
+    [
+        (lambda: ["a", 1, None, 2.5, b"c"], True),
+        (lambda: {"a": 1}.items(), True),
+        (lambda: enumerate(zip("abc", (1.5, 2.5, 3.5))), True),
+        (lambda: iter([(1, ("a", (2, "b")))]), True),
+        (lambda: NUMBERS, True),
+        (lambda: io.StringIO("a\nb\n"), True),
+        (lambda: [], True),
+        (lambda: [1, [2]], False),
+        (lambda: {"a": []}.items(), False),
+        (lambda: [Text("a")], False),
+        (lambda: zip([1], [HELD]), False),
+        (lambda: np.zeros((3, 2)), False),
+        (lambda: np.zeros(3, "i4, f8"), False),
+        (lambda: [(1, [2]), 3], False),
+        (lambda: (x for x in "abc"), False),
+        (lambda: map(str, range(3)), False),
+        (lambda: [0] * 100_000, False),
+    ],
+)
+def test_which_items_nothing_can_change(made: Any, expected: bool) -> None:
+    iterable = made()
+    assert gives_atoms(iterable) is expected
+    assert expected is False or len(list(iterable)) == len(list(made()))  # none is used up
+
+
+def test_items_that_nothing_can_change_and_others_the_next_time() -> None:
+    """A list that is put away and changed later on is an item itself, and a number is not."""
+    source = """\
+def look(pairs):
+    put, out = {}, []
+    for k, v in parallel(pairs):
+        w = k * 2
+        put.setdefault(k % 3, []).append(v)
+        last = put[k % 3][0]
+        if type(last) is list:
+            last.append(w)
+        out.append((w, repr(v)))
+    return out, put
+numbers = [(i, i + 1) for i in range(9)]
+lists = [(i, [i]) for i in range(9)]
+results = [look(numbers), look(lists), look(numbers), look(lists[:3])]
+"""
+    plainly, ours = run(source, True), run(source, False, WORKERS="2")
+    assert difference(plainly, ours) is None
+    assert [report.in_workers for report in ours.reports] == [9, 0, 9, 0]

@@ -2460,6 +2460,24 @@ with tempfile.NamedTemporaryFile("w") as f:
     left = lengths(f.name)
 del f
 """,
+    "items that nothing can change are put where the loop changes something": """
+import collections, re
+docs = {f"d{i}": " ".join(f"w{(i * k) % 17}" for k in range(1, 20)) for i in range(12)}
+index, lengths = collections.defaultdict(list), collections.Counter()
+for name, text in parallel(docs.items()):
+    words = re.findall(r"\\w+", text)
+    for w in sorted(set(words)):
+        index[w].append(name)
+    lengths[name] += len(words)
+""",
+    "numbers that are put away and taken out again": """
+stack, out = [], []
+for k, (a, b) in parallel(enumerate([(3, 1), (2, 5), (4, 7), (6, 2), (9, 1)])):
+    y = a * a + k
+    stack.append(b)
+    while len(stack) > 2 and stack[0] < y % 5:
+        out.append(stack.pop(0) + b)
+""",
 }
 """Programs that must run in parallel."""
 

@@ -9,10 +9,11 @@ import operator
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 from types import CodeType, FunctionType, GeneratorType, ModuleType
 from typing import Any, cast
 
+from allcores.build.travel import atoms
 from allcores.engine.functions import global_names
 from allcores.plan.closing import done_when_closed
 from allcores.plan.generators import used_by
@@ -212,6 +213,36 @@ def copied(iterator: Any) -> Any:
         state: Any = iterator.__reduce__()[1]
         return enumerate(copied(state[0]), state[1])
     return copy.copy(iterator)
+
+
+MOST_TYPES = 50_000
+"""So many values are asked for their types."""
+OF_ATOMS = (io.TextIOWrapper, io.StringIO, range, str, bytes)
+"""What gives lines, numbers or characters."""
+
+
+def gives_atoms(iterable: Any) -> bool:
+    """Whether all items are numbers, texts and the like, which nothing can change, or tuples of these.
+
+    Only of what can be looked at without using it up; none of the program's code is run.
+    """
+    if type(iterable) in OF_ATOMS:
+        return True
+    if not plain_source(iterable):
+        return False
+    iterator = copied(iterable) if hasattr(type(iterable), "__next__") else iter(iterable)
+    left = items_left(iterator)
+    known = atoms()
+    parts: list[Any] = list(islice(iterator, MOST_TYPES)) if left is not None else []
+    while left is not None and left <= MOST_TYPES:
+        kinds = set(map(type, parts))
+        if tuple not in kinds:
+            return kinds <= known
+        if not kinds <= known | {tuple}:
+            return False
+        parts = [part for item in parts if type(item) is tuple for part in item]
+        left = len(parts)
+    return False
 
 
 # -- whether the loop changes what its items are made of

@@ -80,7 +80,7 @@ def read(
     if may_be_small and surely_small(site, iterable):
         return site, ""
     with collector_paused():
-        return site, why_serial(site, frame, settings)
+        return site, why_serial(site, frame, iterable, settings)
 
 
 def outlook(
@@ -88,7 +88,7 @@ def outlook(
 ) -> tuple[Plan | None, str]:
     """The Plan of a loop with the live objects at hand, and why it would stay serial now, or ""."""
     with sites.lock:
-        why = why_serial(site, frame, settings)
+        why = why_serial(site, frame, iterable, settings)
         reading = site.reading()
     if why is None and reading is not None:
         why = Entry(site, reading, frame, iterable, settings).why_not_now()

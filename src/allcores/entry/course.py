@@ -151,7 +151,7 @@ class Entry(Tasting):
         if before is None or not imported_since(before):
             return None
         with sites.lock:
-            why = plans.why_serial(self.site, self.frame, self.settings)
+            why = plans.why_serial(self.site, self.frame, self.iterable, self.settings)
             reading = self.site.reading()
         if why is not None or reading is None:
             return why or ""

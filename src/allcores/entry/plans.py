@@ -8,7 +8,7 @@ from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
 from allcores.engine.interrupts import Interrupts, from_handler
-from allcores.inputs import items_left, plain_source
+from allcores.inputs import gives_atoms, items_left, plain_source
 from allcores.loop import NotParallel, ParallelWarning
 from allcores.plan.handles import explained
 from allcores.plan.hearing import COUNTS_WARNINGS
@@ -29,7 +29,7 @@ MOST_PLANS = 4
 TOO_DEEP = "the program is too deep in calls here for the loop to be read"
 
 
-def why_serial(site: Site, frame: FrameType, settings: Settings) -> str | None:
+def why_serial(site: Site, frame: FrameType, iterable: Any, settings: Settings) -> str | None:
     """None: go on. Otherwise why the loop runs serially; "" where nothing need be said."""
     if site.problem:
         return site.problem
@@ -37,10 +37,10 @@ def why_serial(site: Site, frame: FrameType, settings: Settings) -> str | None:
     try:
         if site.plan is None or site.node is not site.plan.node or site.running is None:
             with Interrupts().held_back():
-                make_plan(site, frame, own)
-        elif site.plan.own_streams != own or not _still_holds(site.plan, frame):
+                make_plan(site, frame, iterable, own)
+        elif site.plan.own_streams != own or not _still_holds(site.plan, frame, iterable):
             with Interrupts().held_back():
-                _plan_again(site, frame, own)
+                _plan_again(site, frame, iterable, own)
     except RecursionError:
         return TOO_DEEP
     except Exception as error:
@@ -61,26 +61,42 @@ def why_serial(site: Site, frame: FrameType, settings: Settings) -> str | None:
     return "; ".join(f"line {r.line}: {r.text}" for r in plan.reasons[:3])
 
 
-def make_plan(site: Site, frame: FrameType, own_streams: bool) -> None:
+def make_plan(site: Site, frame: FrameType, iterable: Any, own_streams: bool) -> None:
     """Read the loop with the live objects at hand."""
     assert site.node is not None and site.module is not None
     module_level = not any(not hasattr(n, "bases") for n in site.chain)
     names = {} if module_level else locals_of(frame)
-    live = Names(names, frame.f_globals, of_loop=True)
-    around = Surroundings(site.module, site.chain, live)
-    around.reading.mark = mark_at
-    site.plan = plan = split(site.node, site.chain, site.module, around, own_streams)
-    plan.asked = tuple(around.reading.asked.values())
-    plan.modules = len(sys.modules), own_modules()
+
+    def plan_of(of_atoms: bool) -> Plan:
+        assert site.node is not None and site.module is not None
+        live = Names(names, frame.f_globals, of_loop=True)
+        around = Surroundings(site.module, site.chain, live)
+        around.reading.mark = mark_at
+        plan = split(site.node, site.chain, site.module, around, own_streams, of_atoms)
+        plan.asked = tuple(around.reading.asked.values())
+        plan.modules = len(sys.modules), own_modules()
+        return plan
+
+    # What is done to the items, or to what holds them, may be of no matter.
+    of_atoms = gives_atoms(iterable)
+    plan = plan_of(of_atoms)
+    if of_atoms and plan.verdict != "parallel":
+        plan = plan_of(False)
+        plan.tried_of_atoms = True
     if plan.verdict == "serial":
         plan.reasons = explained(plan.reasons, names, frame.f_globals)
+    site.plan = plan
     site.running = frame.f_code
     site.code = {}
 
 
-def _still_holds(plan: Plan, frame: FrameType) -> bool:
+def _still_holds(plan: Plan, frame: FrameType, iterable: Any) -> bool:
     """Whether the functions and objects at hand look as they did when the loop was read."""
     if imported_since(plan):
+        return False
+    if plan.of_atoms and not gives_atoms(iterable):
+        return False
+    if not (plan.of_atoms or plan.tried_of_atoms) and gives_atoms(iterable):
         return False
     local = any(asked.namespace is None for asked in plan.asked)
     return looks_the_same(plan.asked, locals_of(frame) if local else {}, frame.f_globals)
@@ -103,18 +119,18 @@ def own_modules() -> frozenset[str]:
     return frozenset(filter(is_own_module, list(sys.modules)))
 
 
-def _plan_again(site: Site, frame: FrameType, own_streams: bool) -> None:
+def _plan_again(site: Site, frame: FrameType, iterable: Any, own_streams: bool) -> None:
     """The Plan for other objects than the last ones: one of those made before, or a new one."""
     assert site.plan is not None
     others = site.earlier
     others.insert(0, (site.plan, site.code))
     for k, (plan, code) in enumerate(others):
-        if plan.own_streams == own_streams and _still_holds(plan, frame):
+        if plan.own_streams == own_streams and _still_holds(plan, frame, iterable):
             site.plan, site.code = plan, code
             del others[k]
             return
     del others[MOST_PLANS - 1 :]
-    make_plan(site, frame, own_streams)
+    make_plan(site, frame, iterable, own_streams)
 
 
 def say_serial(site: Site, why: str, settings: Settings) -> None:

@@ -37,6 +37,8 @@ class ItemChanges:
     touched: list[tuple[ast.AST, str]]
 
     def __init__(self) -> None:
+        self.of_atoms = False
+        """Whether items are nothing that could be changed."""
         self.in_place = False
         """Whether changes of the item are work."""
         self.item_changes: dict[str, Change] = {}

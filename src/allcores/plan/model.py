@@ -133,6 +133,10 @@ class Plan:
         """Parts of the item and the methods called on them for what they do."""
         self.item_refusals: list[Reason] = []
         """Why work cannot change the item."""
+        self.of_atoms = False
+        """True when this holds for items only that nothing can change."""
+        self.tried_of_atoms = False
+        """True when such items make no difference."""
         self.otherwise: Plan | None = None
         """How the loop runs where work cannot change its items."""
         self.alternative: Plan | None = None

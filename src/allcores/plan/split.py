@@ -232,11 +232,13 @@ def split(
     module: Module,
     around: Surroundings | None = None,
     own_streams: bool = False,
+    of_atoms: bool = False,
 ) -> Plan:
     """The Plan of one loop.
 
     `chain` holds the scopes around it, outermost first. `around` may carry live objects.
     `own_streams`: iterations that draw random numbers may draw each from a stream of its own.
+    `of_atoms`: the items are nothing that can be changed, nor hold such a thing.
     """
     plan = _unread(node, chain, module)
     if isinstance(node, ast.AsyncFor):
@@ -260,12 +262,15 @@ def split(
     if own and distinct is not None:
         theirs = _unread(node, chain, module)
         theirs.own_streams = own_streams
-        if _read(theirs, chain, module, Statements(around, body_names, live, own, distinct)):
+        reader = Statements(around, body_names, live, own, distinct)
+        reader.of_atoms = theirs.of_atoms = of_atoms
+        if _read(theirs, chain, module, reader):
             theirs.own_elements = dict.fromkeys(own, distinct.keys_of)
             return theirs
     reader = Statements(around, body_names, live)
+    reader.of_atoms = plan.of_atoms = of_atoms
     _read(plan, chain, module, reader)
-    return _with_items(plan, reader, chain, module)
+    return plan if of_atoms else _with_items(plan, reader, chain, module)
 
 
 def _with_items(plan: Plan, reader: Statements, chain: list[ast.AST], module: Module) -> Plan:
@@ -518,7 +523,7 @@ def _one_pass(node: ast.For, reader: Statements) -> State | None:
         )
     roots = reader.element(it.val)
     item = Val(outer(roots.own) | {ITEM}, NONE, NONE, outer(roots.possible))
-    if not roots.possible:
+    if not roots.possible or reader.of_atoms:
         item = Val()
     reader.reads = set()
     reader.draws.start_pass()  # the input's own draws come in order, whoever does the iterations

@@ -76,7 +76,7 @@ class Watch:
             return plain
         settings = self.settings_of(marked)
         frame = sys._getframe(1)
-        why = self.why_serial(frame, settings)
+        why = self.why_serial(frame, plain, settings)
         if why:
             self.verdict.serial = why
             return plain
@@ -98,12 +98,12 @@ class Watch:
         random = own.random or "streams"
         return settings._replace(on=own.on, chunk=own.chunk, workers=workers, random=random)
 
-    def why_serial(self, frame: FrameType, settings: Settings) -> str:
+    def why_serial(self, frame: FrameType, iterable: Any, settings: Settings) -> str:
         from allcores.engine.forkable import why_not_forkable
 
         if settings.on == "serial":
             return 'it says on="serial"'
-        why = why_serial(self.site, frame, settings)
+        why = why_serial(self.site, frame, iterable, settings)
         if why is not None:
             return why or "there is nothing to gain"
         return why_not_forkable() or ""
