@@ -1136,6 +1136,46 @@ for k in parallel(kinds):
 out+=[show(k()) for k in kinds]
 del kinds, k
 """,
+    "functions that items keep": """
+log=[]
+class Task:
+    def __init__(self,k): self.done=lambda x: (log.append(x+k),x)[1]
+tasks=[Task(k) for k in range(6)]
+out=[]
+for t in parallel(tasks):
+    out.append(t.done(1))
+del tasks, t
+""",
+    "functions that items keep, called in a function": """
+log=[]
+class Task:
+    def __init__(self,k): self.done=lambda x: (log.append(x+k),x)[1]
+def work(task,x): return task.done(x)
+tasks=[Task(k) for k in range(6)]
+out=[]
+for i,t in parallel(enumerate(tasks)):
+    out.append(work(t,i))
+del tasks, t
+""",
+    "functions in lists of items, by a default": """
+log=[]
+tasks=[[k,lambda x,memo=log: (memo.append(x),len(memo))[1]] for k in range(6)]
+out=[]
+for t in parallel(tasks):
+    out.append(t[1](t[0]))
+del tasks, t
+""",
+    "functions in tuples of a dict's values": """
+log=[]
+def made(k):
+    def f(x): log.append(x); return x*k
+    return f
+tasks={k:(k,made(k)) for k in range(6)}
+out=[]
+for k,f in parallel(tasks.values()):
+    out.append(f(k))
+del tasks, f
+""",
     "itertools.accumulate fn": """
 import itertools
 log=[]
@@ -3053,6 +3093,22 @@ for x in parallel(range(9)):
 }
 
 CLEAN = {
+    "functions that items keep, and change nothing": """
+class Task:
+    def __init__(self,k): self.k,self.f=k,lambda x: x*k
+tasks=[Task(k) for k in range(9)]
+out=[]
+for t in parallel(tasks):
+    out.append(t.f(t.k))
+del tasks, t
+""",
+    "functions in tuples, and change nothing": """
+tasks=[(k,[lambda x: [x]*k]) for k in range(9)]
+out=[]
+for k,f in parallel(tasks):
+    out.append(f[0](k))
+del tasks, f
+""",
     "method named step, pure": """
 class M:
     def __init__(self): self.k=3

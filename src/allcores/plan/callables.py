@@ -8,6 +8,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from types import BuiltinMethodType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
 
@@ -27,6 +28,9 @@ from allcores.plan.table import changes_its_object
 _modules: Bounded[str, Module | None] = Bounded(300)
 MOST_HELD = 64
 """So many of the functions that an object holds are read."""
+MOST_WITHIN = 8
+"""So many of those that a container in it holds."""
+_CONTAINERS = (dict, list, tuple, set, frozenset, deque)
 FILLED_IN = ("__init__", "__post_init__", "__del__")
 """Methods that Python calls of the object that a class makes."""
 
@@ -40,6 +44,27 @@ def attributes_of(obj: Any) -> dict[str, Any]:
     except AttributeError:
         return {}
     return own if isinstance(own, dict) else {}
+
+
+def within(obj: Any) -> Iterator[Any]:
+    """What a container holds, and what containers in it hold, as far as they are looked at."""
+    for part in islice(elements_of(obj), MOST_HELD):
+        yield part
+        yield from islice(elements_of(part), MOST_WITHIN)
+
+
+def elements_of(obj: Any) -> Iterable[Any]:
+    """What a container holds; nothing where it is none."""
+    kind: Any = next((k for k in _CONTAINERS if is_a(obj, k)), None)
+    if kind is None:
+        return ()
+    return dict.values(obj) if kind is dict else kind.__iter__(obj)
+
+
+def attributes_within(obj: Any, name: str) -> list[Any]:
+    """What objects in a container have as an attribute of their own, where that can be called."""
+    own = (attributes_of(part) for part in within(obj))
+    return [held[name] for held in own if callable(held.get(name))]
 
 
 class Callables:
@@ -195,16 +220,18 @@ class Callables:
 
     def held_by(self, path: str, obj: Any) -> list[Summary]:
         """What calling the functions does that an object holds."""
-        if is_a(obj, dict):
-            parts: Iterable[Any] = obj.values()
-        elif is_a(obj, (list, tuple, set, frozenset, deque)):
-            parts = obj
-        elif is_a(obj, (FunctionType, MethodType)):
+        parts: Iterable[Any] = within(obj)
+        if is_a(obj, (FunctionType, MethodType)):
             parts = (obj,)
-        else:
+        elif not is_a(obj, _CONTAINERS):
             parts = attributes_of(obj).values()
-        found = [part for part in parts if callable(part)][:MOST_HELD]
-        return [s for part in found if (s := self.of_part(path, part)) is not None]
+        return self.of_parts(path, parts)
+
+    def of_parts(self, path: str, parts: Iterable[Any]) -> list[Summary]:
+        """What calling those of these does that can be called: one of each piece of code."""
+        found = {id(getattr(p, "__code__", p)): p for p in parts if callable(p)}
+        each = islice(found.values(), MOST_HELD)
+        return [s for part in each if (s := self.of_part(path, part)) is not None]
 
     def of_part(self, path: str, part: Any) -> Summary | None:
         """What calling something does that the object at a path holds."""

@@ -12,6 +12,8 @@ from allcores.plan.effects import (
     NONE,
     Roots,
     Val,
+    bounded,
+    comes_from,
     in_words,
     join,
     outer,
@@ -22,6 +24,12 @@ from allcores.plan.operators import Operators
 from allcores.plan.summaries import Summary
 from allcores.plan.values import Info
 
+BUILT_IN_METHODS = frozenset(
+    name
+    for kind in (str, bytes, bytearray, int, float, complex, list, tuple, dict, set, frozenset)
+    for name in dir(kind)
+)
+"""What these are called of is most often none of the program's objects."""
 WHY_IN_ORDER = "what is written to one file must come in order; write to a file for each iteration"
 
 
@@ -111,7 +119,7 @@ class Calls(Operators):
         object from outside holds."""
         tainted = False
         args = [*node.args, *(k.value for k in node.keywords)]
-        for root in sorted(outer(val.own | val.maybe)):
+        for root in sorted(comes_from(val)):
             if self.in_function and root[0] == "$":
                 self.calls_held.add(root)
             for summary in self.around.held_functions(root):
@@ -467,6 +475,8 @@ class Calls(Operators):
         tainted |= self.implicit(node, implicit.READING, args)
         for summary in self.around.methods_named(name):
             tainted |= self.any_method(node, func, base.val, vals, summary)
+        if name not in BUILT_IN_METHODS:
+            tainted |= self.called_attribute(node, name, base.val, vals, args)
         if name in fx.ATOM_METHODS:
             return Info(ATOM, tainted, heavy)
         if name in fx.DRAWS and self.around.all_streams(base.val.own):
@@ -481,6 +491,22 @@ class Calls(Operators):
         if name in fx.VIEW_METHODS:
             return Info(join(base.val, self.element(base.val)), tainted, heavy)
         return Info(self.fresh(node, base.val, *vals, maybe=True), tainted, heavy)
+
+    def called_attribute(
+        self, node: ast.Call, name: str, base: Val, vals: list[Val], args: list[ast.expr]
+    ) -> bool:
+        """A function that objects keep may be called, as `task.done(·)` of each task in a list."""
+        tainted = False
+        for root in sorted(comes_from(base) - {ITEM}):
+            if self.in_function and root[0] == "$":
+                self.calls_held.add(bounded(f"{root}.{name}{fx.KEPT}"))
+                continue
+            for summary in self.around.held_functions(f"{root}.{name}{fx.KEPT}"):
+                given, exprs = by_position(node, summary, vals, list(args))
+                where = f"`{name}` of what `{in_words(root)}` holds{summary.place()}"
+                tainted |= self.apply(node, summary, given, exprs, where)
+                tainted |= self.reads_of(node, summary, ATOM)
+        return tainted
 
     def changes_object(self, base: Val, func: ast.Attribute) -> bool:
         """Whether a method may change the object that it is called of."""

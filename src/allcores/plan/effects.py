@@ -48,6 +48,8 @@ PROCESS_ROOTS = ("@os.environ", "@decimal.context")
 """What any code of this process may go by."""
 ELEMENTS = ".<elements>"
 """At the end of a path: what the object holds, as far as its types go."""
+KEPT = "<kept>"
+"""At the end of a path: a function that the object, or one that it holds, keeps as this attribute."""
 CLASS = "@its class"
 """The root of the class of an object."""
 
@@ -78,10 +80,18 @@ def module_root(name: str) -> str:
 
 def in_words(root: str) -> str:
     """A root as people write it."""
-    head, dot, rest = root.replace(".~", ".").partition(".")
+    head, dot, rest = root.replace(".~", ".").replace(KEPT, "").partition(".")
     if is_item(root):
         return head.partition(":")[2] + dot + rest
     return head[1:].replace("/", ".") + dot + rest if head[:1] == "@" else head + dot + rest
+
+
+def comes_from(val: Val) -> Roots:
+    """What from outside a value may be or be a part of; of an item, what the loop runs over too."""
+    roots = val.own | val.maybe
+    if any(r.startswith(ITEM) for r in val.own):
+        roots |= val.inner | val.inner_maybe
+    return outer(roots)
 
 
 LONGEST_PATH = 4
@@ -92,6 +102,9 @@ def bounded(root: str, longest: int = LONGEST_PATH) -> str:
 
     Functions that call each other would make ever longer paths.
     """
+    if root.endswith(KEPT):
+        owner, _, last = root.rpartition(".")
+        return f"{bounded(owner, longest)}.{last}"
     parts = root.split(".")
     for k in range(1, len(parts)):
         if k == longest or parts[k] in parts[:k]:

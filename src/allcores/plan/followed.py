@@ -15,6 +15,7 @@ from allcores.plan.effects import (
     Roots,
     Val,
     bounded,
+    comes_from,
     in_words,
     is_outer,
     join,
@@ -136,7 +137,8 @@ class Followed(Values):
             if head[0] != "$":
                 holders.add(root)
             elif not _missing(given, int(head[1:])):
-                holders |= {bounded(r + dot + rest) for r in outer(given[int(head[1:])].own)}
+                owners = comes_from(given[int(head[1:])])
+                holders |= {bounded(r + dot + rest) for r in owners}
         every = joined(given)
         for holder in sorted(holders - {*self.holding}):
             if self.in_function and holder[0] == "$":

@@ -10,14 +10,15 @@ from types import BuiltinFunctionType, BuiltinMethodType, FunctionType, MethodTy
 from typing import Any
 
 from allcores.plan.callables import (
-    MOST_HELD,
     Callables,
     attributes_of,
+    attributes_within,
     cells_of,
     is_per_worker,
+    within,
 )
 from allcores.plan.draws import HIDDEN, Kind, hidden_part, kind_of
-from allcores.plan.effects import ANY, ELEMENTS, ITEM, LOGGING, in_words, module_root
+from allcores.plan.effects import ANY, ELEMENTS, ITEM, KEPT, LOGGING, in_words, module_root
 from allcores.plan.handles import free_lock, why_not_shared
 from allcores.plan.hearing import heard_and_read
 from allcores.plan.implicit import ONLY_ITS_OWN
@@ -112,10 +113,7 @@ def mark_of(obj: Any, inner: bool = True) -> object:
         return obj.__name__, id(obj.__self__)
     if is_a(obj, (type, ModuleType)):
         return id(obj)
-    if inner and is_a(obj, (list, tuple, set, frozenset, deque, dict)) and len(obj) <= MOST_HELD:
-        parts = obj.values() if is_a(obj, dict) else obj
-        return type(obj), tuple(mark_of(part, False) for part in parts if callable(part))
-    stored = attributes_of(obj).values() if inner else ()
+    stored = (*within(obj), *attributes_of(obj).values()) if inner else ()
     return type(obj), tuple(mark_of(part, False) for part in stored if callable(part))
 
 
@@ -128,12 +126,26 @@ def _mark_of_cell(cell: Any) -> object:
 
 def mark_at(path: str, namespace: dict[str, Any], names: dict[str, Any] | None = None) -> object:
     """How the object at a path looks; None: there is none."""
+    if path.endswith(KEPT):
+        kept = kept_at(path, names or {}, namespace)
+        return tuple(mark_of(part, False) for part in kept) or None
     at = path.removesuffix(ANY).removesuffix(ELEMENTS)
     try:
         obj = lookup(at, names or {}, namespace)
     except LookupError:
         return None
     return frozenset(map(id, kinds_at(obj))) if path.endswith(ELEMENTS) else mark_of(obj)
+
+
+def kept_at(path: str, names: dict[str, Any], namespace: dict[str, Any]) -> list[Any]:
+    """The functions that an object, or those that it holds, keeps as an attribute."""
+    owner, _, attr = path.removesuffix(KEPT).rpartition(".")
+    try:
+        obj = lookup(owner, names, namespace)
+    except LookupError:
+        return []
+    own = attributes_of(obj).get(attr)
+    return [own] if callable(own) else attributes_within(obj, attr)
 
 
 def kinds_at(obj: Any) -> set[type]:
@@ -233,12 +245,15 @@ class Names:
 
     def held_functions(self, path: str, depth: int, reading: Reading) -> list[Summary]:
         """What calling the functions does that the object at a path holds."""
+        reader = Callables(self.namespace, depth, reading)
+        if path.endswith(KEPT):
+            kept = kept_at(path, self.names, self.namespace)
+            return reader.of_parts(path.removesuffix(KEPT), kept)
         owner = path.removesuffix(ANY)
         try:
             obj = lookup(owner, self.names, self.namespace)
         except LookupError:
             return []
-        reader = Callables(self.namespace, depth, reading)
         return reader.held_by(path, obj) if owner == path else reader.methods_of(owner, obj)
 
     def stored_function(self, path: str, depth: int, reading: Reading) -> Summary | None:
