@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copyreg
 import io
+import linecache
 import pickle
 import sys
 import weakref
@@ -281,7 +282,43 @@ def travels_as_view(array: Any, received: bool = False) -> bool:
 
 
 def _reduce_array(array: Any) -> Any:
-    return _as_view(array) if travels_as_view(array) else array.__reduce_ex__(5)
+    if travels_as_view(array):
+        return _as_view(array)
+    made = array.__reduce_ex__(5)
+    return (_owner, made) if len(made) == 2 else made
+
+
+def _owner(make: Any, given: Any) -> Any:
+    """A result's array, which has memory of its own where that costs little, or may count.
+
+    Else it looks at what was received, and cannot be made larger in place.
+    """
+    array = make(*given)
+    if array.nbytes >= APART and not memory.counts:
+        return array
+    own = array.copy("K")
+    if not array.flags.writeable:
+        own.flags.writeable = False
+    return own
+
+
+class Memory:
+    """Whether the program may look at whose the memory of an array is, or make an array larger."""
+
+    def __init__(self) -> None:
+        self.counts = False
+        self.seen: set[str] = set()
+
+    def look(self, filename: str, namespace: dict[str, Any]) -> None:
+        """See what the source of a loop's module says."""
+        if filename not in self.seen and not self.counts and "numpy" in sys.modules:
+            self.seen.add(filename)
+            lines = linecache.getlines(filename, namespace)
+            self.counts = any(said in line for line in lines for said in _OF_MEMORY)
+
+
+memory = Memory()
+_OF_MEMORY = (".resize(", "owndata", "OWNDATA", ".base is ", ".base.")
 
 
 def _reduce_item(array: Any) -> Any:

@@ -15,6 +15,7 @@ from allcores.build.runtime import compile_plan
 from allcores.build.settings import raise_decimal_flags
 from allcores.engine.interrupts import from_handler
 from allcores.engine.job import LEFT, Skipped
+from allcores.engine.packing import memory
 from allcores.engine.relay import FORGET, put_out
 from allcores.engine.schedule import Batch, Halt
 from allcores.entry.raising import HALF_DONE, Raising
@@ -49,6 +50,7 @@ class Commits(Raising):
     def prepare(self, traced: bool) -> None:
         """Compile the Plan for this entry's variables."""
         plan = self.plan
+        memory.look(self.site.filename, self.frame.f_globals)
         code = self.code_for(traced)
         values = self.fixed_values()
         self.functions = code.bind(self.frame.f_globals, values, self.helpers())
