@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from allcores.engine.packing import memory
 from allcores import ParallelWarning, RandomStreamWarning, parallel
+from allcores.engine.packing import memory
 from tests.same import difference, forced, run
 
 
@@ -75,7 +75,6 @@ def test_what_is_made_in_a_worker_comes_home_as_a_copy() -> None:
 def test_big_arrays_that_come_home_cannot_be_resized_in_place(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    np = pytest.importorskip("numpy")
     # As in a file that says nothing of all this.
     monkeypatch.setattr(memory, "counts", False)
     monkeypatch.setattr(memory, "seen", {__file__})
