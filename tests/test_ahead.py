@@ -253,3 +253,32 @@ def made(n):
     for end in ("break", "raise LookupError(i)", "out.append(log)"):
         loop = f"for i in parallel(made(20)):\n    if i == 7:\n        {end}\n    out.append(i * i)"
         assert_same(f"{loop}\nout.append(list(log))", None, helpers=helpers, data="out = []\n")
+
+
+@pytest.mark.parametrize(
+    "body, reads",
+    [
+        ("log.append(x + k)\n        return x", "log.append(0)"),
+        ("return x * k + len(log)", "log.append(y)"),
+        ("return x * k + total", "total += y"),
+    ],
+)
+@pytest.mark.parametrize("item", ["f", "[f]", "Task(f)"])
+def test_functions_that_items_hold_are_read(body: str, reads: str, item: str) -> None:
+    """Of items that are made as the loop goes nothing is known when it is read."""
+    call = {"f": "t(3)", "[f]": "t[0](3)", "Task(f)": "t.done(3)"}[item]
+    source = f"""
+class Task:
+    def __init__(self, done): self.done = done
+log, total, out = [], 0, []
+def made(k):
+    def f(x):
+        {body}
+    return {item}
+for t in parallel(made(k) for k in range(12)):
+    y = {call}
+    {reads}
+    out.append(y)
+del t
+"""
+    assert_same(source, "serial", places=("module",))

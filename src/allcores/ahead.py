@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pickle
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from time import perf_counter
 from typing import Any
@@ -93,8 +93,11 @@ LOOK, LOOK_BYTES, LOOK_SECONDS = 8, 1 << 20, 0.005
 """Items that are read to see what becomes of those before; no more than so many bytes or seconds."""
 
 
-def first_read(iterator: Iterator[Any]) -> tuple[Iterator[Any], str | None]:
-    """Read a few items, to see whether reading on leaves the earlier ones alone.
+def first_read(
+    iterator: Iterator[Any], look: Callable[[list[Any]], str | None] | None = None
+) -> tuple[Iterator[Any], str | None]:
+    """Read a few items, to see whether reading on leaves the earlier ones alone. look: given these,
+    says what else keeps workers away, if anything does.
 
     Gives an iterator over all items, each as it was when it was read, and why no more of them may
     be read before they are used; None when they may. Readers fill one buffer again and again, and
@@ -126,6 +129,8 @@ def first_read(iterator: Iterator[Any]) -> tuple[Iterator[Any], str | None]:
         if data is not None and _pickled(items[k]) != data:
             items[k] = pickle.loads(data)
             why = "reading its input changes the items read before; have each item be a copy"
+    if why is None and look is not None:
+        why = look(items)
     return chain(items, rest), why
 
 

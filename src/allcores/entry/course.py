@@ -106,7 +106,7 @@ class Entry(Tasting):
                         why = self.why_not_now()
                 if why is None and not plain and self.ahead is None:
                     self.ahead = Ahead(rest.items, self.done)
-                    items, why = first_read(self.ahead)
+                    items, why = first_read(self.ahead, self.functions_in)
                     if why is None and self.settings.only_in_workers:
                         items, why = sendable(items)
                     rest = Rest(items, "workers")

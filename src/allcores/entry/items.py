@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain, islice
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from allcores.entry.commits import Commits
 from allcores.entry.looks import parts_of
 from allcores.entry.plans import locals_of
 from allcores.inputs import copied, items_left, read_all
+from allcores.plan.callables import attributes_of, within
+from allcores.plan.kinds import is_a
+from allcores.plan.live import changed_objects
+from allcores.plan.ownership import is_own
 from allcores.variables import variables_of
 
 if TYPE_CHECKING:
@@ -24,6 +29,14 @@ LOOK_AT_ITEMS = 0.05
 """Seconds that this may take in any case."""
 MOST_FOR_MEMORY = 0.4
 """Of that time, so much may be spent on bringing home the memory of arrays."""
+
+
+def functions_kept_by(items: list[Any]) -> list[Any]:
+    """The functions of the program that items, or what they hold, keep; one of each piece of code."""
+    parts = [part for item in items for part in (item, *within(item))]
+    kept = [*parts, *(value for part in parts for value in attributes_of(part).values())]
+    found = {part.__code__: part for part in kept if is_a(part, FunctionType) and is_own(part)}
+    return list(found.values())
 
 
 class Items(Commits):
@@ -65,6 +78,28 @@ class Items(Commits):
             self.unchanging = True
             return left, ""
         return left, None
+
+    def functions_in(self, items: list[Any]) -> str | None:
+        """Why functions that items hold keep workers away, or None: of items that are made as the
+        loop goes, nothing was known when it was read."""
+        functions = functions_kept_by(items)
+        if not functions:
+            return None
+        from allcores.build.reached import Reached
+
+        reached = Reached.by_values(functions)
+        why = reached.changes(self.plan, self.frame.f_globals)
+        if why is not None:
+            return f"{why}, and the items hold it"
+        names = {} if self.plan.module_level else locals_of(self.frame)
+        changed = changed_objects(self.plan, names, self.frame.f_globals)
+        paths = {id(obj): path for path, (obj, _) in changed.items()}
+        bound = self.plan.parent_names if self.plan.module_level else self.plan.declared_global
+        for name, seen in [*reached.sees(), *reached.holds()]:
+            if id(seen) in paths or name in bound:
+                path = paths.get(id(seen), name)
+                return f"`{path}`, which the loop changes, may be read by a function of its items"
+        return None
 
     def begins_with_atoms(self) -> bool:
         """Whether the next items are nothing that could be changed in place."""
