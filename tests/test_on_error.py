@@ -480,7 +480,7 @@ def test_a_loop_without_workers_says_so(monkeypatch: pytest.MonkeyPatch) -> None
         raise Odd(x, 2)
 
     done = []
-    loop = parallel(range(6), on_error="skip", workers=2)
+    loop = parallel((x for x in range(6)), on_error="skip", workers=2)
     with pytest.warns(ParallelWarning, match="on_error") as caught, pytest.raises(Odd):
         for x in loop:
             if x % 2:
