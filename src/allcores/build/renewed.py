@@ -13,12 +13,12 @@ import itertools
 import pickle
 import sys
 import types
-import warnings
 import weakref
 from collections.abc import Callable
 from typing import Any
 
 from allcores.plan.kinds import is_a, is_array
+from allcores.plan.quiet import no_warnings
 
 _EMPTY: dict[Any, Any] = {}
 _KEYS, _VALUES, _ITEMS = type(_EMPTY.keys()), type(_EMPTY.values()), type(_EMPTY.items())
@@ -57,7 +57,7 @@ def _iterator(holder: Any, same: dict[int, Any]) -> Any:
     file = io.BytesIO()
     taking = _Parts(file)
     try:
-        with warnings.catch_warnings(action="ignore"):
+        with no_warnings():  # iterators of itertools lose their `__reduce__` in Python 3.14
             taking.dump(holder)
             if not any(id(part) in same for part in taking.parts):
                 return None
