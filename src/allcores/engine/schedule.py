@@ -31,6 +31,7 @@ from allcores.engine.source import Indexed, Streamed, as_sent
 from allcores.engine.waits import MOST_INTERPRETERS, MOST_PROCESSES, Growth, use_of_more
 from allcores.engine.ways import Way, crew_of
 from allcores.engine.wire import Lost
+from allcores.plan.quiet import no_warnings
 
 CHUNK_SECONDS = 0.010
 CHUNK_BYTES = 4 << 20
@@ -687,7 +688,9 @@ class Run:
                 raise buffers
             chunk.size = len(body) + sum(b.nbytes for b in buffers)
             self.held += chunk.size
-            chunk.answer = self.decode(body, buffers=buffers)
+            # Iterators of itertools that are sent warn of a later Python.
+            with no_warnings():
+                chunk.answer = self.decode(body, buffers=buffers)
         except Exception as error:
             chunk.stopped("unshippable", f"a result cannot be unpickled: {error}")
         assert chunk.answer is not None

@@ -14,6 +14,7 @@ from allcores.engine.job import LEFT, Cut, Job
 from allcores.engine.limits import Limits
 from allcores.engine.slots import BESIDE, IDLE, SENDING, Slots
 from allcores.engine.waits import WaitClock
+from allcores.plan.quiet import no_warnings
 
 ANSWER_SECONDS = 0.1
 """After so long a worker sends what it has of a chunk, lest much be lost if it dies."""
@@ -200,7 +201,8 @@ class Server:
     ) -> None:
         """Send a chunk's results, as many as can be pickled. last: the loop ends with these."""
         self.spoiled |= cut is not None and cut.kind in SPOILS
-        body, big = packed(self.job, results, extra, cut, seconds, last)
+        with no_warnings():
+            body, big = packed(self.job, results, extra, cut, seconds, last)
         self.is_at(SENDING)
         wire.send_frame(self.sock, body, big)
 
