@@ -107,3 +107,16 @@ for array in out:
 same = [view.base is whole and whole.base is None for whole, view in views]
 """
     assert_same(loop, "parallel", helpers="import numpy as np\n", data="out = []\nviews = []\n")
+
+
+@pytest.mark.parametrize("kept", ["it", "i"])
+def test_what_itertools_makes_comes_home_without_a_warning(kept: str) -> None:
+    """From Python 3.12 on pickling it warns."""
+    loop = f"""
+for i in parallel(range(6), chunk=2):
+    it = itertools.islice(itertools.chain([i], [5, 6]), 3)
+    it.__next__()
+    out.append({kept})
+"""
+    after = "rest = [*it, list(map(list, out)) if out[0] != 0 else out]\n"
+    assert_same(loop + after, helpers=HELPERS, data="out = []\n", places=("module", "function"))
