@@ -183,8 +183,6 @@ def is_plain(kind: Any) -> bool:
 
 def may_be_sent(kind: Any) -> bool:
     """Whether a copy of an object of this class is as good as the object."""
-    if kind.__module__ == "itertools" and sys.version_info >= (3, 12):
-        return False  # pickling it warns, which the program would hear, and ends with Python 3.14
     if is_plain(kind):
         return True
     # Few need it, and each worker would import it.
