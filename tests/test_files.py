@@ -106,3 +106,37 @@ def test_functions_that_write_other_files_do_not(body: str) -> None:
 def in_loop(body: str) -> str:
     lines = "".join(f"    {line}\n" for line in body.splitlines())
     return f"# open(\nfor i in parallel(range(9)):\n{lines}"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "os.write(f, b'%d\\n' % k)",
+        "put(f, k)",
+        "out.append(os.read(f, 1))",
+        "with os.fdopen(f, 'w', closefd=False) as g:\n        g.write(str(k))",
+        "ctypes.memset(address, 65 + k, 1)",
+    ],
+)
+def test_numbers_that_stand_for_files_and_memory(body: str) -> None:
+    """A number is nothing that could be changed, but what it stands for is."""
+    source = f"""
+import ctypes, os, tempfile
+def put(f, k):
+    os.write(f, b'%d\\n' % k)
+file, name = tempfile.mkstemp()
+os.write(file, b'abcdefghijklm')
+os.lseek(file, 0, 0)
+memory = ctypes.create_string_buffer(12)
+begin = ctypes.addressof(memory)
+out = []
+for k, f, address in parallel([(k, file, begin + k) for k in range(9)]):
+    {body}
+os.close(file)
+with open(name) as again:
+    held = again.read()
+os.remove(name)
+del name, file, f, begin, address, again
+g = None
+"""
+    assert_same(source, places=("module",))

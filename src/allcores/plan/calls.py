@@ -260,10 +260,6 @@ class Calls(Operators):
         names = {n.id for n in nodes if isinstance(n, ast.Name)} & self.body_names
         return any(self.is_target(n) or self.named_by.get(n, False) for n in names)
 
-    def is_target(self, name: str) -> bool:
-        """Whether the name is what the loop hands out, untouched."""
-        return False
-
     def refuse_setting(self, node: ast.Call, dotted: str) -> None:
         """What is set for all of the process would be set in a worker alone."""
         shown = ast.unparse(node.func)
@@ -330,6 +326,8 @@ class Calls(Operators):
                 node, f"`{ast.unparse(node.func)}` works on something that all iterations share"
             )
             return Info(self.fresh(node, *vals), True, False)
+        if dotted in fx.DESCRIPTOR_MAKERS and args:
+            self.stands_for_more(args[0])
         if dotted in fx.DESCRIPTOR_FUNCTIONS and args:
             tainted |= self.mutate(vals[0], node, args[0], dotted)
             return Info(ATOM, tainted, False)

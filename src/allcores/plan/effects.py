@@ -257,6 +257,8 @@ DESCRIPTOR_FUNCTIONS = frozenset(
     os.sendfile os.splice os.dup2 fcntl.flock fcntl.lockf""".split()
 )
 """What moves or changes the file that stands behind its first argument, a number."""
+DESCRIPTOR_MAKERS = frozenset("os.fdopen os.dup io.open io.FileIO socket.fromfd mmap.mmap".split())
+"""What gives something that stands for the file behind its first argument as well."""
 WARNING_FILTERS = frozenset(
     "warnings.filterwarnings warnings.simplefilter warnings.resetwarnings".split()
 )

@@ -39,6 +39,8 @@ class ItemChanges:
     def __init__(self) -> None:
         self.of_atoms = False
         """Whether items are nothing that could be changed."""
+        self.atoms_changed = False
+        """Whether one of these stands for something that is changed."""
         self.in_place = False
         """Whether changes of the item are work."""
         self.item_changes: dict[str, Change] = {}

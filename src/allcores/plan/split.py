@@ -264,12 +264,14 @@ def split(
         theirs.own_streams = own_streams
         reader = Statements(around, body_names, live, own, distinct)
         reader.of_atoms = theirs.of_atoms = of_atoms
-        if _read(theirs, chain, module, reader):
+        if _read(theirs, chain, module, reader) and not reader.atoms_changed:
             theirs.own_elements = dict.fromkeys(own, distinct.keys_of)
             return theirs
     reader = Statements(around, body_names, live)
     reader.of_atoms = plan.of_atoms = of_atoms
     _read(plan, chain, module, reader)
+    if reader.atoms_changed:
+        plan.verdict = "serial"  # it is read again, without this knowledge
     return plan if of_atoms else _with_items(plan, reader, chain, module)
 
 

@@ -405,6 +405,7 @@ class Values(ItemChanges):
     def mutate(self, val: Val, node: ast.AST, receiver: ast.expr | None, what: str) -> bool:
         """Something changes this value; True when that must be done in order."""
         self.effects += 1
+        self.stands_for_more(receiver)
         outside = self.but_items(node, outer(val.own))
         tainted = False
         deep = receiver is not None and path_of(receiver) not in val.own
@@ -422,6 +423,16 @@ class Values(ItemChanges):
             tainted = self.guard(node, receiver, val)
         self.touched += [(node, r) for r in val.own if not is_outer(r)]
         return tainted
+
+    def stands_for_more(self, node: ast.expr | None) -> None:
+        """Where the item is a number that is said to be changed, as that of an open file or the address
+        of something, it is no item that nothing can change."""
+        if self.of_atoms and isinstance(node, ast.Name) and self.is_target(node.id):
+            self.atoms_changed = True
+
+    def is_target(self, name: str) -> bool:
+        """Whether the name is what the loop hands out, untouched."""
+        return False
 
     def change_sent(self, site: str) -> None:
         """What a commit was given is changed later: it lives in the user's process from the start."""
