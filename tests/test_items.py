@@ -192,6 +192,12 @@ def test_items_changed_by_workers(name: str) -> None:
 
 
 SERIAL = {
+    "numbers first, then what is changed": (
+        "class Star:\n    def __init__(self, n):\n        self.n = n\n    def fit(self):\n        self.n += 1\n"
+        "def grown(x):\n    return x * x if isinstance(x, int) else (x.fit(), x)[1]\n"
+        "mixed = [1, 2, 3, Star(4), 5, Star(6)]\nout = []\n",
+        "for x in parallel(mixed):\n    y = grown(x)\n    out.append(y)\n",
+    ),
     # Seed 20005735 of the fuzzer: the commit would see its own item as it is in the end.
     "looked at through the list before it changes": (
         DATA,

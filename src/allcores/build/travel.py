@@ -44,9 +44,12 @@ ATOMS: frozenset[type] = frozenset(
 IMMUTABLE = frozenset(
     """datetime.date datetime.datetime datetime.time datetime.timedelta datetime.timezone decimal.Decimal
     fractions.Fraction uuid.UUID pathlib.PurePosixPath pathlib.PosixPath pathlib._local.PosixPath
-    pathlib._local.PurePosixPath""".split()
+    pathlib._local.PurePosixPath pandas.StringDtype pandas.core.arrays.string_.StringDtype
+    pandas._libs.internals.BlockPlacement""".split()
 )
 """Types whose objects never change, by name: most programs do not import them."""
+COPIES_ON_WRITE = "BlockValuesRefs"
+"""By these pandas knows which frames share memory, to copy it before it writes: copies have none."""
 BY_NAME = (
     type,
     types.FunctionType,
@@ -237,6 +240,21 @@ def reorders_a_set(value: Any) -> bool:
     return any(is_a(o, (set, frozenset)) and not keeps_order(o) for o in reached)
 
 
+def held_by_array(array: Any) -> list[Any]:
+    """What an array of objects holds, unless that is nothing but atoms: texts, mostly, such as the
+    names of a table's columns. The garbage collector does not see it."""
+    held: list[Any] = array.ravel("K").tolist()
+    return [] if ATOMS.issuperset(map(type, held)) else held
+
+
+def labels_of_texts_or_numbers(index: Any) -> bool:
+    """Whether the labels of a table's rows or columns are such as nobody can change: pandas writes to
+    none that it has made, and hands them on from frame to frame."""
+    if is_own_module(type(index).__module__) or type(index).__name__ == "MultiIndex":
+        return False
+    return index.dtype.kind != "O" or ATOMS.issuperset(map(type, index))
+
+
 class _Nothing:
     """A type that nothing has."""
 
@@ -255,6 +273,8 @@ class _Walk:
         np = sys.modules.get("numpy")
         self.ndarray: Any = getattr(np, "ndarray", ()) if np is not None else ()
         self.generic: Any = getattr(np, "generic", _Nothing) if np is not None else _Nothing
+        self.dtype: Any = getattr(np, "dtype", _Nothing) if np is not None else _Nothing
+        self.index: Any = getattr(sys.modules.get("pandas"), "Index", _Nothing)
 
     def enter(self, root: Any, index: int) -> None:
         todo = [root]
@@ -280,6 +300,8 @@ class _Walk:
                 pass  # a method of an object, which has to travel with it
             elif is_a(obj, (*BY_NAME, self.generic)):
                 continue
+            elif is_a(obj, self.dtype) and obj.fields is None and not obj.metadata:
+                continue
             if f"{kind.__module__}.{kind.__qualname__}" in IMMUTABLE:
                 continue
             if is_a(obj, (set, frozenset)) and not keeps_order(obj):
@@ -296,10 +318,14 @@ class _Walk:
             if kind is list or kind is tuple or kind is set or kind is frozenset:
                 if not set(map(type, obj)) <= ATOMS:
                     todo.extend(obj)
+            elif is_a(obj, self.index) and labels_of_texts_or_numbers(obj):
+                pass  # what it holds is shared with the frames that this one was made of
             elif self.ndarray and is_a(obj, self.ndarray):
                 self.enter_array(obj, index)
                 if obj.base is not None:
                     todo.append(obj.base)
+                elif obj.dtype.kind == "O":
+                    todo.extend(held_by_array(obj))
             else:
                 todo.extend(gc.get_referents(obj))
             obj = None
@@ -309,7 +335,7 @@ class _Walk:
         base = array.base
         if type(array) is not self.ndarray and "_mask" in getattr(array, "__dict__", ()):
             self.enter(array._mask, index)
-        if array.dtype.hasobject:
+        if array.dtype.hasobject and array.dtype.kind != "O":
             self.bad(index)
         elif base is not None and not travels_as_view(array):
             if not (array.flags.c_contiguous or array.flags.f_contiguous):
@@ -333,6 +359,8 @@ class _Walk:
                 continue
             # Beside what is sent: the list `held`, the variable, the argument.
             if sys.getrefcount(obj) > self.edges[id(obj)] + 3:
+                self.bad(self.owner[id(obj)])
+            elif self.edges[id(obj)] > 1 and type(obj).__name__ == COPIES_ON_WRITE:
                 self.bad(self.owner[id(obj)])
             obj = None
         return self.worst

@@ -42,6 +42,8 @@ MOST_IMPORTS = 8
 """So many times workers are made anew, for work has imported a module of the program."""
 HOW_IMPORTED = "is first imported within the loop; import it before, at the top of the file"
 
+NOT_SENT = ", so results cannot be sent from workers"
+
 
 class Entry(Tasting):
     """One run through a loop, from its first item to its end."""
@@ -116,6 +118,7 @@ class Entry(Tasting):
                     rest = Rest(items, "workers")
                     if why is not None and self.without_items():
                         continue
+                    why = self.why_serial_anyway() if why == "" and self.unchanging else why
                 if why is not None:
                     yield self.plainly(self.give_up(rest.items, why).items)
                     return
@@ -245,7 +248,7 @@ class Entry(Tasting):
         with collector_paused():
             run = self.run_of(rest, plain)
         base = self.done
-        stuck = 0
+        stuck, why_stuck = 0, ""
         self.variables.interrupts = self.interrupts
         if self.place is not None:
             self.place.interrupts = self.interrupts
@@ -258,6 +261,8 @@ class Entry(Tasting):
                 try:
                     event, *waited = run.next_timed()
                 except StopIteration:
+                    if stuck > 1 and not self.report.in_workers:
+                        say_serial(self.site, f"{why_stuck}{NOT_SENT}", self.settings)
                     return None
                 except CannotShip as error:
                     if send_along(error.variables) or bring_too(self.also, error.also):
@@ -321,7 +326,8 @@ class Entry(Tasting):
                     if self.imports > MOST_IMPORTS:
                         return self.give_up(run.rest(), f"{event.text} {HOW_IMPORTED}")
                     return Rest(run.rest(), "workers")
-                stuck += event.kind == "unshippable"
+                if event.kind == "unshippable":
+                    stuck, why_stuck = stuck + 1, event.text
                 # Where an item could not be sent, no worker has looked at what its iteration does.
                 around = self.look_around() if event.kind == "unshippable" else None
                 before = around() if around is not None else None
@@ -330,8 +336,7 @@ class Entry(Tasting):
                 if why is not None:
                     return self.give_up(run.rest(), why)
                 if stuck > (64 if self.settings.force else 8):
-                    why = f"{event.text}, so results cannot be sent from workers"
-                    return self.give_up(run.rest(), why)
+                    return self.give_up(run.rest(), f"{why_stuck}{NOT_SENT}")
         except KeyboardInterrupt:
             run.interrupted = True
             raise

@@ -137,6 +137,12 @@ class Items(Commits):
         self.go_by(other)
         return True
 
+    def why_serial_anyway(self) -> str:
+        """Why a loop of which no item can be changed is none for workers: it may write to the files
+        that its items name, for instance."""
+        other = self.plan.otherwise
+        return other.why_not() if other is not None and other.verdict == "serial" else ""
+
     def go_by(self, plan: Plan) -> None:
         """Go on by this Plan, with nothing known of the items yet."""
         self.variables.settle()

@@ -58,7 +58,7 @@ def why_serial(site: Site, frame: FrameType, iterable: Any, settings: Settings) 
         return None
     if plan.verdict == "nothing to gain" and not settings.strict:
         return ""
-    return "; ".join(f"line {r.line}: {r.text}" for r in plan.reasons[:3])
+    return plan.why_not()
 
 
 def make_plan(site: Site, frame: FrameType, iterable: Any, own_streams: bool) -> None:

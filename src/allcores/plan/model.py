@@ -96,6 +96,8 @@ class Plan:
         self.declared_global: set[str] = set()
         self.changed: dict[str, bool] = {}
         """Paths such as "self.results" that commits change; True: things inside them, too."""
+        self.perhaps_changed: set[str] = set()
+        """Paths to what commits change if it is part of a result that they have been given."""
         self.work_reads: set[str] = set()
         """Paths outside the loop that work reads."""
         self.talks: set[str] = set()
@@ -146,6 +148,10 @@ class Plan:
 
     gets_by_name: bool | None = None
     """Whether work gets at attributes by names that are worked out; None: nobody has looked."""
+
+    def why_not(self) -> str:
+        """The first reasons, each with its line."""
+        return "; ".join(f"line {r.line}: {r.text}" for r in self.reasons[:3])
 
     def work_nodes(self) -> Iterator[ast.AST]:
         """The nodes of the body that workers run."""

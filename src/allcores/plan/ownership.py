@@ -11,6 +11,9 @@ from typing import Any
 
 _libraries = tuple({os.path.join(os.path.dirname(m.__file__ or ""), "") for m in (os, linecache)})
 """The standard library, and the site-packages within it."""
+OF_COMPILERS = ("_cython_", "pybind11_builtins", "nanobind")
+"""Modules without a file, in which compiled libraries have the types of their functions and the like:
+pandas' frames are pickled by such a function."""
 _package = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
 
 
@@ -35,6 +38,8 @@ def is_own_module(module: Any) -> bool:
         return False
     top = module.partition(".")[0]
     if (top in sys.stdlib_module_names and top != "__main__") or top == "allcores":
+        return False
+    if top.startswith(OF_COMPILERS):
         return False
     file = getattr(sys.modules.get(module), "__file__", None) or ""
     return "site-packages" not in file and "dist-packages" not in file
