@@ -810,6 +810,17 @@ for d in parallel(ds):
     d["x"]
 left = log
 """,
+    "what a function gives of a list with another name": """
+data = [[0] for _ in range(12)]
+view = data
+def get(x): return view[x]
+groups, out = {0: [], 1: [], 2: []}, []
+for x in parallel(range(12)):
+    g = get(x)
+    out.append(sum(r[0] for r in data))
+    groups[x % 3].append(g)
+    groups[x % 3][0][0] += 1
+""",
     "item: observers": """
 class Subj:
     def __init__(self): self.obs = []; self.v = 0

@@ -243,6 +243,19 @@ class Names:
             return False
         return type(obj) in (int, float, complex, bool, str, bytes, type(None))
 
+    def is_overridden(self, cls: str, name: str) -> bool:
+        """Whether a subclass of the class of this name may have another method of this name."""
+        found = self.names.get(cls, self.namespace.get(cls))
+        if not is_a(found, type):
+            return True
+        todo = [found]
+        while todo:
+            below: list[type] = type.__subclasses__(todo.pop())
+            if any(name in c.__dict__ for c in below):
+                return True
+            todo += below
+        return False
+
     def held_functions(self, path: str, depth: int, reading: Reading) -> list[Summary]:
         """What calling the functions does that the object at a path holds."""
         reader = Callables(self.namespace, depth, reading)
@@ -570,11 +583,15 @@ def owners_of(
 
 
 def changed_objects(
-    plan: Plan, names: dict[str, Any], namespace: dict[str, Any]
+    plan: Plan, names: dict[str, Any], namespace: dict[str, Any], perhaps: bool = False
 ) -> dict[str, tuple[Any, bool]]:
-    """The live objects that commits change: path -> (object, things inside it as well)."""
+    """The live objects that commits change: path -> (object, things inside it as well).
+
+    perhaps: those as well of which it is not sure.
+    """
     found: dict[str, tuple[Any, bool]] = {}
-    for path, deep in plan.changed.items():
+    paths = dict.fromkeys(plan.perhaps_changed, True) if perhaps else {}
+    for path, deep in {**paths, **plan.changed}.items():
         if path.startswith("$"):
             continue
         try:
@@ -597,7 +614,7 @@ REACH_OTHERS = frozenset("MaskedArray _iLocIndexer _LocIndexer _AtIndexer _iAtIn
 
 def aliases_of(plan: Plan, names: dict[str, Any], namespace: dict[str, Any]) -> Aliases:
     """What leads to the live objects that the loop changes."""
-    changed = changed_objects(plan, names, namespace)
+    changed = changed_objects(plan, names, namespace, perhaps=True)
     bound = [
         (owner, attribute, path)
         for path in plan.changed

@@ -587,6 +587,7 @@ def _fill(
         _check_leaving(node, plan, reader)
     plan.declared_global = reader.declared_global & reader.body_names
     plan.changed = {r: d for r, d in reader.changed.items() if is_outer(r)}
+    plan.perhaps_changed = {r for r in reader.maybe_changed if is_outer(r) and r[0] != "$"}
     plan.work_reads = set(reader.reads)
     plan.bound = set(reader.body_names)
     plan.talks, plan.locks = set(reader.talks), set(reader.locks)
