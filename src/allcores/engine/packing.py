@@ -294,7 +294,7 @@ def _owner(make: Any, given: Any) -> Any:
     Else it looks at what was received, and cannot be made larger in place.
     """
     array = make(*given)
-    if array.nbytes >= APART and not memory.counts:
+    if not array.size or (array.nbytes >= APART and not memory.counts):
         return array
     own = array.copy("K")
     if not array.flags.writeable:
