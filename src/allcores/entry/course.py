@@ -42,6 +42,8 @@ MOST_IMPORTS = 8
 """So many times workers are made anew, for work has imported a module of the program."""
 HOW_IMPORTED = "is first imported within the loop; import it before, at the top of the file"
 
+FEW_STUCK = 3
+"""Of a loop of so few iterations that could not be sent nobody needs to be told."""
 NOT_SENT = ", so results cannot be sent from workers"
 
 
@@ -261,7 +263,7 @@ class Entry(Tasting):
                 try:
                     event, *waited = run.next_timed()
                 except StopIteration:
-                    if stuck > 1 and not self.report.in_workers:
+                    if stuck > FEW_STUCK and not self.report.in_workers:
                         say_serial(self.site, f"{why_stuck}{NOT_SENT}", self.settings)
                     return None
                 except CannotShip as error:
