@@ -1165,6 +1165,27 @@ for t in parallel(tasks):
     out.append(t[1](t[0]))
 del tasks, t
 """,
+    "functions in lists in tuples, in a generator": """
+log=[]
+tasks=[(k,[lambda v,k=k: log.append((k,v)) or v]) for k in range(9)]
+out=[]
+for k,fs in parallel(tasks):
+    r=sum(f(k*2) for f in fs)
+    out.append(r)
+del tasks, fs
+""",
+    "functions in a list that items have": """
+log=[]
+class Task:
+    def __init__(self,k): self.then=[lambda x: (log.append(x+k),x)[1]]
+tasks=[Task(k) for k in range(6)]
+out=[]
+for t in parallel(tasks):
+    y=0
+    for f in t.then: y+=f(1)
+    out.append(y)
+del tasks, t, f
+""",
     "functions in tuples of a dict's values": """
 log=[]
 def made(k):

@@ -30,6 +30,8 @@ MOST_HELD = 64
 """So many of the functions that an object holds are read."""
 MOST_WITHIN = 8
 """So many of those that a container in it holds."""
+DEEPEST = 3
+"""So many containers lie in each other in which they are looked for."""
 _CONTAINERS = (dict, list, tuple, set, frozenset, deque)
 FILLED_IN = ("__init__", "__post_init__", "__del__")
 """Methods that Python calls of the object that a class makes."""
@@ -48,9 +50,13 @@ def attributes_of(obj: Any) -> dict[str, Any]:
 
 def within(obj: Any) -> Iterator[Any]:
     """What a container holds, and what containers in it hold, as far as they are looked at."""
-    for part in islice(elements_of(obj), MOST_HELD):
-        yield part
-        yield from islice(elements_of(part), MOST_WITHIN)
+    todo = deque([(obj, MOST_HELD, 0)])
+    while todo:
+        holder, most, depth = todo.popleft()
+        for part in islice(elements_of(holder), most):
+            yield part
+            if depth < DEEPEST and is_a(part, _CONTAINERS):
+                todo.append((part, MOST_WITHIN, depth + 1))
 
 
 def elements_of(obj: Any) -> Iterable[Any]:
@@ -62,9 +68,9 @@ def elements_of(obj: Any) -> Iterable[Any]:
 
 
 def attributes_within(obj: Any, name: str) -> list[Any]:
-    """What objects in a container have as an attribute of their own, where that can be called."""
-    own = (attributes_of(part) for part in within(obj))
-    return [held[name] for held in own if callable(held.get(name))]
+    """What an object, or objects that it holds as a container, have as an attribute of their own."""
+    own = map(attributes_of, (obj, *within(obj)))
+    return [held[name] for held in own if name in held]
 
 
 class Callables:

@@ -126,26 +126,35 @@ def _mark_of_cell(cell: Any) -> object:
 
 def mark_at(path: str, namespace: dict[str, Any], names: dict[str, Any] | None = None) -> object:
     """How the object at a path looks; None: there is none."""
-    if path.endswith(KEPT):
-        kept = kept_at(path, names or {}, namespace)
-        return tuple(mark_of(part, False) for part in kept) or None
     at = path.removesuffix(ANY).removesuffix(ELEMENTS)
     try:
         obj = lookup(at, names or {}, namespace)
     except LookupError:
-        return None
+        held = functions_at(at, names or {}, namespace)
+        return tuple(mark_of(part, False) for part in held) or None
     return frozenset(map(id, kinds_at(obj))) if path.endswith(ELEMENTS) else mark_of(obj)
 
 
-def kept_at(path: str, names: dict[str, Any], namespace: dict[str, Any]) -> list[Any]:
-    """The functions that an object, or those that it holds, keeps as an attribute."""
-    owner, _, attr = path.removesuffix(KEPT).rpartition(".")
+def objects_at(path: str, names: dict[str, Any], namespace: dict[str, Any]) -> list[Any]:
+    """The object at a path; where there is none, what objects in a container have there."""
     try:
-        obj = lookup(owner, names, namespace)
+        return [lookup(path, names, namespace)]
     except LookupError:
-        return []
-    own = attributes_of(obj).get(attr)
-    return [own] if callable(own) else attributes_within(obj, attr)
+        owner, _, attr = path.rpartition(".")
+        owners = objects_at(owner, names, namespace) if owner else []
+        return [found for obj in owners for found in attributes_within(obj, attr)]
+
+
+def functions_at(path: str, names: dict[str, Any], namespace: dict[str, Any]) -> list[Any]:
+    """The functions that objects keep as an attribute, where the path says so, or in one."""
+    if path.endswith(KEPT):
+        owner, _, attr = path.removesuffix(KEPT).rpartition(".")
+        owners = objects_at(owner, names, namespace)
+        found = [kept for obj in owners for kept in attributes_within(obj, attr)]
+    else:
+        held = objects_at(path, names, namespace)
+        found = [part for obj in held for part in (obj, *within(obj))]
+    return [part for part in found if callable(part)]
 
 
 def kinds_at(obj: Any) -> set[type]:
@@ -259,14 +268,12 @@ class Names:
     def held_functions(self, path: str, depth: int, reading: Reading) -> list[Summary]:
         """What calling the functions does that the object at a path holds."""
         reader = Callables(self.namespace, depth, reading)
-        if path.endswith(KEPT):
-            kept = kept_at(path, self.names, self.namespace)
-            return reader.of_parts(path.removesuffix(KEPT), kept)
         owner = path.removesuffix(ANY)
         try:
             obj = lookup(owner, self.names, self.namespace)
         except LookupError:
-            return []
+            held = functions_at(owner, self.names, self.namespace)
+            return reader.of_parts(path.removesuffix(KEPT), held)
         return reader.held_by(path, obj) if owner == path else reader.methods_of(owner, obj)
 
     def stored_function(self, path: str, depth: int, reading: Reading) -> Summary | None:
