@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from allcores import ParallelWarning, RandomStreamWarning, parallel
+from allcores import ParallelWarning, RandomStreamWarning, parallel, sites
 from allcores.engine.packing import memory
 from tests.same import difference, forced, run
 
@@ -77,7 +77,7 @@ def test_big_arrays_that_come_home_cannot_be_resized_in_place(
 ) -> None:
     # As in a file that says nothing of all this.
     monkeypatch.setattr(memory, "counts", False)
-    monkeypatch.setattr(memory, "seen", {__file__})
+    monkeypatch.setattr(sites, "_without", {__file__})
     made: list[Any] = []
     with forced():
         for i in parallel(range(3)):

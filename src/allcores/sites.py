@@ -294,3 +294,19 @@ def _equal(a: CodeType, b: CodeType) -> bool:
         and a.co_names == b.co_names
         and a.co_varnames == b.co_varnames
     )
+
+
+OF_MEMORY = (".resize(", "owndata", "OWNDATA", ".base is ", ".base.")
+_without: set[str] = set()
+"""Files in which none of these stands."""
+
+
+def mentions_memory(filename: str, namespace: dict[str, Any]) -> bool:
+    """Whether a loop's module looks at whose the memory of an array is, or makes one larger."""
+    if filename in _without or "numpy" not in sys.modules:
+        return False
+    lines = linecache.getlines(filename, namespace)
+    found = any(said in line for line in lines for said in OF_MEMORY)
+    if not found:
+        _without.add(filename)
+    return found

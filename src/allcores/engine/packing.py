@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copyreg
 import io
-import linecache
 import pickle
 import sys
 import weakref
@@ -305,20 +304,10 @@ def _owner(make: Any, given: Any) -> Any:
 class Memory:
     """Whether the program may look at whose the memory of an array is, or make an array larger."""
 
-    def __init__(self) -> None:
-        self.counts = False
-        self.seen: set[str] = set()
-
-    def look(self, filename: str, namespace: dict[str, Any]) -> None:
-        """See what the source of a loop's module says."""
-        if filename not in self.seen and not self.counts and "numpy" in sys.modules:
-            self.seen.add(filename)
-            lines = linecache.getlines(filename, namespace)
-            self.counts = any(said in line for line in lines for said in _OF_MEMORY)
+    counts = False
 
 
 memory = Memory()
-_OF_MEMORY = (".resize(", "owndata", "OWNDATA", ".base is ", ".base.")
 
 
 def _reduce_item(array: Any) -> Any:

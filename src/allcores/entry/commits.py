@@ -50,7 +50,8 @@ class Commits(Raising):
     def prepare(self, traced: bool) -> None:
         """Compile the Plan for this entry's variables."""
         plan = self.plan
-        memory.look(self.site.filename, self.frame.f_globals)
+        if not memory.counts:
+            memory.counts = sites.mentions_memory(self.site.filename, self.frame.f_globals)
         code = self.code_for(traced)
         values = self.fixed_values()
         self.functions = code.bind(self.frame.f_globals, values, self.helpers())

@@ -37,10 +37,14 @@ def why_serial(site: Site, frame: FrameType, iterable: Any, settings: Settings) 
     try:
         if site.plan is None or site.node is not site.plan.node or site.running is None:
             with Interrupts().held_back():
-                make_plan(site, frame, iterable, own)
-        elif site.plan.own_streams != own or not _still_holds(site.plan, frame, iterable):
+                make_plan(site, frame, gives_atoms(iterable), own)
+        elif not (
+            site.plan.own_streams == own
+            and (site.plan.tried_of_atoms or site.plan.of_atoms == gives_atoms(iterable))
+            and _still_holds(site.plan, frame)
+        ):
             with Interrupts().held_back():
-                _plan_again(site, frame, iterable, own)
+                _plan_again(site, frame, gives_atoms(iterable), own)
     except RecursionError:
         return TOO_DEEP
     except Exception as error:
@@ -61,8 +65,8 @@ def why_serial(site: Site, frame: FrameType, iterable: Any, settings: Settings) 
     return plan.why_not()
 
 
-def make_plan(site: Site, frame: FrameType, iterable: Any, own_streams: bool) -> None:
-    """Read the loop with the live objects at hand."""
+def make_plan(site: Site, frame: FrameType, of_atoms: bool, own_streams: bool) -> None:
+    """Read the loop with the live objects at hand. of_atoms: whether no item can be changed."""
     assert site.node is not None and site.module is not None
     module_level = not any(not hasattr(n, "bases") for n in site.chain)
     names = {} if module_level else locals_of(frame)
@@ -78,7 +82,6 @@ def make_plan(site: Site, frame: FrameType, iterable: Any, own_streams: bool) ->
         return plan
 
     # What is done to the items, or to what holds them, may be of no matter.
-    of_atoms = gives_atoms(iterable)
     plan = plan_of(of_atoms)
     if of_atoms and plan.verdict != "parallel":
         plan = plan_of(False)
@@ -90,13 +93,9 @@ def make_plan(site: Site, frame: FrameType, iterable: Any, own_streams: bool) ->
     site.code = {}
 
 
-def _still_holds(plan: Plan, frame: FrameType, iterable: Any) -> bool:
+def _still_holds(plan: Plan, frame: FrameType) -> bool:
     """Whether the functions and objects at hand look as they did when the loop was read."""
     if imported_since(plan):
-        return False
-    if plan.of_atoms and not gives_atoms(iterable):
-        return False
-    if not (plan.of_atoms or plan.tried_of_atoms) and gives_atoms(iterable):
         return False
     local = any(asked.namespace is None for asked in plan.asked)
     return looks_the_same(plan.asked, locals_of(frame) if local else {}, frame.f_globals)
@@ -119,18 +118,19 @@ def own_modules() -> frozenset[str]:
     return frozenset(filter(is_own_module, list(sys.modules)))
 
 
-def _plan_again(site: Site, frame: FrameType, iterable: Any, own_streams: bool) -> None:
+def _plan_again(site: Site, frame: FrameType, of_atoms: bool, own_streams: bool) -> None:
     """The Plan for other objects than the last ones: one of those made before, or a new one."""
     assert site.plan is not None
     others = site.earlier
     others.insert(0, (site.plan, site.code))
     for k, (plan, code) in enumerate(others):
-        if plan.own_streams == own_streams and _still_holds(plan, frame, iterable):
+        suits = plan.tried_of_atoms or plan.of_atoms == of_atoms
+        if suits and plan.own_streams == own_streams and _still_holds(plan, frame):
             site.plan, site.code = plan, code
             del others[k]
             return
     del others[MOST_PLANS - 1 :]
-    make_plan(site, frame, iterable, own_streams)
+    make_plan(site, frame, of_atoms, own_streams)
 
 
 def say_serial(site: Site, why: str, settings: Settings) -> None:

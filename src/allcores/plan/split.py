@@ -258,20 +258,15 @@ def split(
         if distinct is not None
         else set()
     )
-    plan.own_streams = own_streams
+    plan.own_streams, plan.of_atoms = own_streams, of_atoms
     if own and distinct is not None:
         theirs = _unread(node, chain, module)
-        theirs.own_streams = own_streams
-        reader = Statements(around, body_names, live, own, distinct)
-        reader.of_atoms = theirs.of_atoms = of_atoms
-        if _read(theirs, chain, module, reader) and not reader.atoms_changed:
+        theirs.own_streams, theirs.of_atoms = own_streams, of_atoms
+        if _read(theirs, chain, module, Statements(around, body_names, live, own, distinct)):
             theirs.own_elements = dict.fromkeys(own, distinct.keys_of)
             return theirs
     reader = Statements(around, body_names, live)
-    reader.of_atoms = plan.of_atoms = of_atoms
     _read(plan, chain, module, reader)
-    if reader.atoms_changed:
-        plan.verdict = "serial"  # it is read again, without this knowledge
     return plan if of_atoms else _with_items(plan, reader, chain, module)
 
 
@@ -313,7 +308,7 @@ def _read(plan: Plan, chain: list[ast.AST], module: Module, reader: Statements) 
     """Fill a Plan; whether elements that are the iteration's own are really left alone by others."""
     node = plan.node
     assert isinstance(node, ast.For)
-    reader.targets = set(plan.varying)
+    reader.targets, reader.of_atoms = set(plan.varying), plan.of_atoms
     reader.draws.own_streams, reader.draws.unmarked = plan.own_streams, not is_marked(node)
     _refuse_early(node, chain, module, reader, reader.live)
     ending = _fixpoint(node, reader)
@@ -321,6 +316,8 @@ def _read(plan: Plan, chain: list[ast.AST], module: Module, reader: Statements) 
         reader.refuse(where, text)
     _refuse_decimal_flags(node, reader)
     _fill(plan, node, reader, ending, reader.live)
+    if reader.atoms_changed:
+        plan.verdict = "serial"  # it is read again, without this knowledge
     changed = any(MARK in root for root in (*reader.changed, *reader.maybe_changed))
     # Variables that are found by working an iteration again would see what it has written.
     again = plan.temporaries or plan.seeded
