@@ -27,8 +27,9 @@ class LoopReport:
         self.replayed = 0  # of those in workers, found in a journal
         self.seconds = self.worker_seconds = self.native_seconds = 0.0
         self.reason = ""
-        self.threads = False  # whether workers were threads of one process
+        self.threads = False  # whether workers were threads of one process, at last
         self.fresh_because = ""  # why workers were clean interpreters, and no forks, if they were
+        self.processes_because = ""  # why they were no threads any more, if they had been
         self.idle = 0.0  # the part of their time that iterations wait, where that was looked at
 
     def __repr__(self) -> str:

@@ -353,7 +353,8 @@ class Entry(Tasting):
         if run.peak:
             self.report.workers = max(run.peak, self.most_workers)
             self.most_workers = self.report.workers
-        self.report.threads = self.report.threads or run.has_threads
+            self.report.threads = run.has_threads
+        self.report.processes_because = self.site.not_in_threads
 
     def why_in_order(self, event: Halt) -> str | None:
         """Why what workers saw leaves all of the rest to the plain loop, or None."""

@@ -29,6 +29,7 @@ class Total:
     workers: int = 0
     threads: bool = False
     fresh_because: str = ""
+    processes_because: str = ""
     idle: float = 0.0
     seconds: float = 0.0
     alone_seconds: float = 0.0
@@ -43,6 +44,7 @@ class Total:
         self.workers = max(self.workers, report.workers)
         self.threads |= report.threads
         self.fresh_because = report.fresh_because or self.fresh_because
+        self.processes_because = report.processes_because or self.processes_because
         self.idle = max(self.idle, report.idle)
         self.seconds += report.seconds
         self.alone_seconds += report.native_seconds + report.worker_seconds
@@ -111,6 +113,8 @@ class Summary:
             speed += f", for its iterations wait {total.idle:.0%} of their time".replace("%", " %")
         if total.fresh_because:
             speed += f", in clean interpreters: {total.fresh_because}"
+        if total.processes_because:
+            speed += f", in processes and not threads: {total.processes_because}"
         if total.replayed:
             kept = f"{total.replayed:,} of them from the journal"
             return *self._start_of_row(total), kept

@@ -71,6 +71,7 @@ class Tally:
             "workers": total.workers,
             "threads": total.threads,
             "fresh_because": total.fresh_because,
+            "processes_because": total.processes_because,
             "waiting": round(total.idle, 3),
             "seconds": round(total.seconds, 6),
             "alone_seconds": round(total.alone_seconds, 6),
