@@ -5,6 +5,37 @@ outlives the iterations is changed, and workers do the loop.
 """
 
 FOUND = {
+    "what looks like a pattern is none": """
+class re:
+    I = 2
+    @staticmethod
+    def compile(text, flags): return []
+KEPT = re.compile("a", re.I)
+class Holder:
+    def __init__(self, x): self.kept = [KEPT]; self.n = x
+    def add(self): self.kept[0].append(self.n)
+out = []
+for x in parallel(range(9)):
+    holder = Holder(x)
+    holder.add()
+    out.append(x)
+""",
+    "a pattern's name that a function binds to something else": """
+import re
+KEPT = re.compile("a")
+def other():
+    global KEPT
+    KEPT = []
+class Holder:
+    def __init__(self, x): self.kept = [KEPT]; self.n = x
+    def add(self): self.kept[0].append(self.n)
+other()
+out = []
+for x in parallel(range(9)):
+    holder = Holder(x)
+    holder.add()
+    out.append(x)
+""",
     "global rebound": """
 n=0
 def f(x):
@@ -3114,6 +3145,28 @@ for x in parallel(range(9)):
 }
 
 CLEAN = {
+    "what was found by a pattern is kept in an object": """
+import collections, re
+WORD = re.compile(r"[a-z]+", re.I | re.ASCII)
+LEAST: int = 3
+class Profile:
+    def __init__(self, text):
+        self.counts = collections.Counter()
+        self.pairs = collections.defaultdict(list)
+        self.add(text)
+    def add(self, text):
+        for word in WORD.findall(text):
+            if len(word) >= LEAST:
+                self.counts[word] += 1
+                self.pairs[word].append(LEAST)
+texts = [f"the cats {k} were running" for k in range(9)]
+found = {}
+for k, text in parallel(list(enumerate(texts))):
+    profile = Profile(text)
+    profile.add(text.upper())
+    found[k] = len(profile.counts), dict(profile.pairs)
+del profile
+""",
     "functions that items keep, and change nothing": """
 class Task:
     def __init__(self,k): self.k,self.f=k,lambda x: x*k

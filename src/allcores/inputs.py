@@ -217,32 +217,54 @@ def copied(iterator: Any) -> Any:
 
 MOST_TYPES = 50_000
 """So many values are asked for their types."""
-OF_ATOMS = (io.TextIOWrapper, io.StringIO, range, str, bytes)
-"""What gives lines, numbers or characters."""
+Atoms = frozenset[int]
+"""Which parts of items that nothing can change may be whole numbers; -1: the items themselves."""
+NO_NUMBERS: Atoms = frozenset()
+ALL_NUMBERS: Atoms = frozenset({-1})
+OF_ATOMS: dict[type, Atoms] = {
+    io.TextIOWrapper: NO_NUMBERS,
+    io.StringIO: NO_NUMBERS,
+    str: NO_NUMBERS,
+    range: ALL_NUMBERS,
+    bytes: ALL_NUMBERS,
+}
+"""What gives lines, characters or numbers."""
+STANDS_FOR_ITSELF = frozenset((str, float, type(None)))
+"""Of these, unlike whole numbers, none stands for an open file or for memory."""
 
 
-def gives_atoms(iterable: Any) -> bool:
-    """Whether all items are numbers, texts and the like, which nothing can change, or tuples of these.
+def gives_atoms(iterable: Any) -> Atoms | None:
+    """Where all items are numbers, texts and the like, which nothing can change, or tuples of these:
+    which parts may be whole numbers. None: there are other items, or that is not known.
 
     Only of what can be looked at without using it up; none of the program's code is run.
     """
-    if type(iterable) in OF_ATOMS:
-        return True
-    if not plain_source(iterable):
-        return False
+    known = OF_ATOMS.get(type(iterable))
+    if known is not None or not plain_source(iterable):
+        return known
     iterator = copied(iterable) if hasattr(type(iterable), "__next__") else iter(iterable)
     left = items_left(iterator)
-    known = atoms()
-    parts: list[Any] = list(islice(iterator, MOST_TYPES)) if left is not None else []
+    items: list[Any] = list(islice(iterator, MOST_TYPES)) if left is not None else []
+    parts, kinds = items, atoms()
     while left is not None and left <= MOST_TYPES:
-        kinds = set(map(type, parts))
-        if tuple not in kinds:
-            return kinds <= known
-        if not kinds <= known | {tuple}:
-            return False
+        found = set(map(type, parts))
+        if not found <= kinds | {tuple}:
+            return None
+        if tuple not in found:
+            return _where_numbers(items)
         parts = [part for item in parts if type(item) is tuple for part in item]
         left = len(parts)
-    return False
+    return None
+
+
+def _where_numbers(items: list[Any]) -> Atoms:
+    """Which parts of these items may be whole numbers."""
+    if not set(map(type, items)) - STANDS_FOR_ITSELF:
+        return NO_NUMBERS
+    if set(map(type, items)) != {tuple} or len(set(map(len, items))) != 1:
+        return ALL_NUMBERS
+    columns = enumerate(zip(*items, strict=True))
+    return frozenset(k for k, column in columns if set(map(type, column)) - STANDS_FOR_ITSELF)
 
 
 # -- whether the loop changes what its items are made of

@@ -8,7 +8,7 @@ from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
 from allcores.engine.interrupts import Interrupts, from_handler
-from allcores.inputs import gives_atoms, items_left, plain_source
+from allcores.inputs import Atoms, gives_atoms, items_left, plain_source
 from allcores.loop import NotParallel, ParallelWarning
 from allcores.plan.handles import explained
 from allcores.plan.hearing import COUNTS_WARNINGS
@@ -65,13 +65,13 @@ def why_serial(site: Site, frame: FrameType, iterable: Any, settings: Settings) 
     return plan.why_not()
 
 
-def make_plan(site: Site, frame: FrameType, of_atoms: bool, own_streams: bool) -> None:
-    """Read the loop with the live objects at hand. of_atoms: whether no item can be changed."""
+def make_plan(site: Site, frame: FrameType, of_atoms: Atoms | None, own_streams: bool) -> None:
+    """Read the loop with the live objects at hand. of_atoms: as `gives_atoms` tells."""
     assert site.node is not None and site.module is not None
     module_level = not any(not hasattr(n, "bases") for n in site.chain)
     names = {} if module_level else locals_of(frame)
 
-    def plan_of(of_atoms: bool) -> Plan:
+    def plan_of(of_atoms: Atoms | None) -> Plan:
         assert site.node is not None and site.module is not None
         live = Names(names, frame.f_globals, of_loop=True)
         around = Surroundings(site.module, site.chain, live)
@@ -83,8 +83,8 @@ def make_plan(site: Site, frame: FrameType, of_atoms: bool, own_streams: bool) -
 
     # What is done to the items, or to what holds them, may be of no matter.
     plan = plan_of(of_atoms)
-    if of_atoms and plan.verdict != "parallel":
-        plan = plan_of(False)
+    if of_atoms is not None and plan.verdict != "parallel":
+        plan = plan_of(None)
         plan.tried_of_atoms = True
     if plan.verdict == "serial":
         plan.reasons = explained(plan.reasons, names, frame.f_globals)
@@ -118,7 +118,7 @@ def own_modules() -> frozenset[str]:
     return frozenset(filter(is_own_module, list(sys.modules)))
 
 
-def _plan_again(site: Site, frame: FrameType, of_atoms: bool, own_streams: bool) -> None:
+def _plan_again(site: Site, frame: FrameType, of_atoms: Atoms | None, own_streams: bool) -> None:
     """The Plan for other objects than the last ones: one of those made before, or a new one."""
     assert site.plan is not None
     others = site.earlier

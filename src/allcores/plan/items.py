@@ -37,8 +37,11 @@ class ItemChanges:
     touched: list[tuple[ast.AST, str]]
 
     def __init__(self) -> None:
-        self.of_atoms = False
-        """Whether items are nothing that could be changed."""
+        self.of_atoms: frozenset[int] | None = None
+        """Where items are nothing that could be changed: which parts of them may be whole numbers, -1
+        for all; else None."""
+        self.numbers: set[str] = set()
+        """Targets that may be whole numbers then."""
         self.atoms_changed = False
         """Whether one of these stands for something that is changed."""
         self.in_place = False

@@ -135,8 +135,9 @@ class Plan:
         """Parts of the item and the methods called on them for what they do."""
         self.item_refusals: list[Reason] = []
         """Why work cannot change the item."""
-        self.of_atoms = False
-        """True when this holds for items only that nothing can change."""
+        self.of_atoms: frozenset[int] | None = None
+        """Not None when this holds for items only that nothing can change: which parts of them may be
+        whole numbers (-1: all)."""
         self.tried_of_atoms = False
         """True when such items make no difference."""
         self.otherwise: Plan | None = None

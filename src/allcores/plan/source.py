@@ -59,6 +59,8 @@ class Module:
         """Names bound to a method that changes its object: `push = out.append`."""
         self.constants: set[str] = set()
         """Names bound to a number or text that the source shows."""
+        self.patterns: set[str] = set()
+        """Names bound to what `re.compile` gives of such a text."""
         self.bound_once: dict[str, ast.expr | None] | None = None
         """What the variables are bound to that are bound once, once somebody asks."""
         self.defs: dict[str, ast.stmt] = {}
@@ -91,10 +93,15 @@ class Module:
             self.defs[node.name] = node
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             self.note_import(node, keep=True)
-        elif isinstance(node, ast.Assign):
-            self.taken.update(taken_method(node))
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names = {t.id for t in targets if isinstance(t, ast.Name)}
+            if isinstance(node, ast.Assign):
+                self.taken.update(taken_method(node))
             if all(isinstance(n, PLAIN) for n in ast.walk(node.value)):
-                self.constants |= {t.id for t in node.targets if isinstance(t, ast.Name)}
+                self.constants |= names
+            elif _is_pattern(node.value):
+                self.patterns |= names
 
     def scope(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> Scope:
         """A function's local names, read once."""
@@ -110,6 +117,20 @@ class Module:
         for name, dotted in found.items():
             if keep or name not in self.bound:
                 self.imports.setdefault(name, dotted)
+
+
+def _is_pattern(node: ast.expr) -> bool:
+    """Whether this is `re.compile` of a text, with flags or not."""
+    match node:
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="re"), attr="compile")):
+            given = [*node.args, *(k.value for k in node.keywords)]
+            return all(
+                isinstance(n, (*PLAIN, ast.Attribute, ast.Load))
+                or (isinstance(n, ast.Name) and n.id == "re")
+                for part in given
+                for n in ast.walk(part)
+            )
+    return False
 
 
 def _bound_in_class(node: ast.stmt) -> list[tuple[str, ast.expr]]:
@@ -276,12 +297,13 @@ class Surroundings:
         )
 
     def is_constant(self, name: str) -> bool:
-        """Whether a name is bound once, to a number or text that the source shows."""
-        return (
-            name in self.module.constants
-            and self.module.bound.get(name) == 1
-            and name not in self.locals
-        )
+        """Whether a name is bound once, to a number, text or pattern that the source shows."""
+        module = self.module
+        if module.bound.get(name) != 1 or name in self.locals:
+            return False
+        if name in module.patterns:
+            return module.bound.get("re") == 1 and module.imports.get("re") == "re"
+        return name in module.constants
 
     def dotted(self, path: str) -> str | None:
         """The full name of something imported: `np.sum` -> `numpy.sum`."""

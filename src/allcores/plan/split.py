@@ -232,13 +232,14 @@ def split(
     module: Module,
     around: Surroundings | None = None,
     own_streams: bool = False,
-    of_atoms: bool = False,
+    of_atoms: frozenset[int] | None = None,
 ) -> Plan:
     """The Plan of one loop.
 
     `chain` holds the scopes around it, outermost first. `around` may carry live objects.
     `own_streams`: iterations that draw random numbers may draw each from a stream of its own.
-    `of_atoms`: the items are nothing that can be changed, nor hold such a thing.
+    `of_atoms`: the items are nothing that can be changed, nor hold such a thing, and these parts of
+    them may be whole numbers (-1: all).
     """
     plan = _unread(node, chain, module)
     if isinstance(node, ast.AsyncFor):
@@ -267,7 +268,7 @@ def split(
             return theirs
     reader = Statements(around, body_names, live)
     _read(plan, chain, module, reader)
-    return plan if of_atoms else _with_items(plan, reader, chain, module)
+    return plan if of_atoms is not None else _with_items(plan, reader, chain, module)
 
 
 def _with_items(plan: Plan, reader: Statements, chain: list[ast.AST], module: Module) -> Plan:
@@ -309,6 +310,7 @@ def _read(plan: Plan, chain: list[ast.AST], module: Module, reader: Statements) 
     node = plan.node
     assert isinstance(node, ast.For)
     reader.targets, reader.of_atoms = set(plan.varying), plan.of_atoms
+    reader.numbers = _numbers_among(node.target, plan.of_atoms or frozenset())
     reader.draws.own_streams, reader.draws.unmarked = plan.own_streams, not is_marked(node)
     _refuse_early(node, chain, module, reader, reader.live)
     ending = _fixpoint(node, reader)
@@ -322,6 +324,17 @@ def _read(plan: Plan, chain: list[ast.AST], module: Module, reader: Statements) 
     # Variables that are found by working an iteration again would see what it has written.
     again = plan.temporaries or plan.seeded
     return plan.verdict == "parallel" and not changed and not again and not plan.mirrors
+
+
+def _numbers_among(target: ast.expr, where: frozenset[int]) -> set[str]:
+    """Which targets may be whole numbers, where these parts of items may be."""
+    if not where:
+        return set()
+    parts = target.elts if isinstance(target, (ast.Tuple, ast.List)) else []
+    names = [part.id for part in parts if isinstance(part, ast.Name)]
+    if not parts or len(names) < len(parts) or -1 in where:
+        return set(target_names(target))
+    return {name for k, name in enumerate(names) if k in where}
 
 
 def _refuse_decimal_flags(node: ast.For, reader: Statements) -> None:
@@ -522,7 +535,7 @@ def _one_pass(node: ast.For, reader: Statements) -> State | None:
         )
     roots = reader.element(it.val)
     item = Val(outer(roots.own) | {ITEM}, NONE, NONE, outer(roots.possible))
-    if not roots.possible or reader.of_atoms:
+    if not roots.possible or reader.of_atoms is not None:
         item = Val()
     reader.reads = set()
     reader.draws.start_pass()  # the input's own draws come in order, whoever does the iterations

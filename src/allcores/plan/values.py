@@ -427,7 +427,7 @@ class Values(ItemChanges):
     def stands_for_more(self, node: ast.expr | None) -> None:
         """Where the item is a number that is said to be changed, as that of an open file or the address
         of something, it is no item that nothing can change."""
-        if self.of_atoms and isinstance(node, ast.Name) and self.is_target(node.id):
+        if isinstance(node, ast.Name) and node.id in self.numbers and self.is_target(node.id):
             self.atoms_changed = True
 
     def is_target(self, name: str) -> bool:
