@@ -370,6 +370,36 @@ def test_per_worker_is_read_wherever_it_stands() -> None:
         assert ours.in_workers >= 48
 
 
+HELD_BY_AN_OBJECT = """
+import sqlite3
+from allcores import per_worker
+class Lab:
+    def __init__(self):
+        self.path = ":memory:"
+        self.db = per_worker(lambda: self.connect())
+    def connect(self):
+        new = sqlite3.connect(self.path)
+        new.execute("create table t (x)")
+        new.execute("insert into t values (3)")
+        return new
+    def query(self, i):
+        return self.db().execute("select x * ? from t", (i,)).fetchone()[0]
+lab = Lab()
+found = []
+for i in parallel(range(9)):
+    found.append(lab.query(i))
+lab.db = None
+"""
+
+
+def test_what_makes_a_workers_own_may_be_a_method() -> None:
+    """What it changes is the worker's own, as well: it is no change that the loop makes."""
+    for place in ("module", "closure"):
+        plain, ours = run(HELD_BY_AN_OBJECT, True, place), run(HELD_BY_AN_OBJECT, False, place)
+        assert plain.error is None and difference(plain, ours) is None
+        assert not ours.warned and ours.in_workers >= 8
+
+
 # -- what is a handle
 
 

@@ -208,7 +208,9 @@ class Callables:
         if kind.__module__ == "functools" and kind.__name__ == "partial":
             inner = self.summary_at(path + ".func", obj.func)
             if inner is None or not inner.changes:
-                return inner.but(**_of_partial(inner, path, obj)) if inner is not None else None
+                if inner is None:
+                    return None
+                return inner.but(gives_arguments=None, **_of_partial(inner, path, obj))
             return Summary(inner.line, {path})
         if kind.__module__ == "unittest.mock":
             return Summary(0, {path})
@@ -241,6 +243,8 @@ class Callables:
 
     def of_part(self, path: str, part: Any) -> Summary | None:
         """What calling something does that the object at a path holds."""
+        if is_per_worker(part):
+            return Summary(0)
         if is_a(part, MethodType):
             inner = self.summary_of(part.__func__)
             return bound(inner, path) if inner is not None else None

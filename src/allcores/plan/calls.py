@@ -30,6 +30,7 @@ BUILT_IN_METHODS = frozenset(
     for name in dir(kind)
 )
 """What these are called of is most often none of the program's objects."""
+ADDING = frozenset({"__add__", "__radd__"})
 WHY_IN_ORDER = "what is written to one file must come in order; write to a file for each iteration"
 
 
@@ -188,6 +189,8 @@ class Calls(Operators):
             inner = [self.element(v) for v in vals[1:]]
             info = self.called(node, args[0].id, None, args[1:], inner, tainted)
             return Info(self.fresh(node, *vals), info.tainted, True)
+        if name == "sum" and len(args) == 1 and self.around.module.special.isdisjoint(ADDING):
+            return Info(self.fresh(node), tainted, heavy)  # it begins with 0
         if name in fx.SHALLOW_BUILTINS:
             return Info(self.fresh(node, *vals), tainted, heavy)
         if name == "getattr" and len(args) > 1:
@@ -475,7 +478,10 @@ class Calls(Operators):
             tainted |= self.any_method(node, func, base.val, vals, summary)
         if name not in BUILT_IN_METHODS:
             tainted |= self.called_attribute(node, name, base.val, vals, args)
-        if name in fx.ATOM_METHODS:
+        known = self.result_of_own(node, func, base.val, vals)
+        if known is not None:
+            return Info(known, tainted, heavy)
+        if name in fx.ATOM_METHODS and not any(s.gives for s in self.around.methods_named(name)):
             return Info(ATOM, tainted, heavy)
         if name in fx.DRAWS and self.around.all_streams(base.val.own):
             return Info(draws.given(self, node, name, vals, False), tainted, heavy)
@@ -505,6 +511,20 @@ class Calls(Operators):
                 tainted |= self.apply(node, summary, given, exprs, where)
                 tainted |= self.reads_of(node, summary, ATOM)
         return tainted
+
+    def result_of_own(
+        self, node: ast.Call, func: ast.Attribute, base: Val, vals: list[Val]
+    ) -> Val | None:
+        """What another method gives of the object whose method is read, if that is sure to be the
+        one which the class shows."""
+        if not self.in_function or base.own != {"$0"} or base.maybe or not self.own_method(func):
+            return None
+        path = ast.unparse(func)
+        found = self.around.own_method(path)
+        if found is None:
+            return None
+        given, _ = by_position(node, found, [base, *vals], [None] * (1 + len(vals)))
+        return self.result(node, path, found, given)
 
     def changes_object(self, base: Val, func: ast.Attribute) -> bool:
         """Whether a method may change the object that it is called of."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from itertools import takewhile
 
 from allcores.plan import draws, talk
 from allcores.plan import effects as fx
@@ -58,11 +59,14 @@ class Followed(Values):
         tainted |= self.reads_of(node, summary, itself)
         if summary.is_class:
             return Info(self.instance(node, summary, given), tainted, True)
-        returned = summary.gives_arguments
-        perhaps = [v for k, v in enumerate(given) if returned is None or k in returned]
-        val = self.fresh(node, *given)
-        maybe = self.fresh(node, *perhaps, maybe=True).maybe
-        val = val._replace(maybe=maybe | self.shared_results(summary, path, given))
+        val = self.result(node, path, summary, given)
+        # Line 0: a method of a built-in type.
+        return Info(val, tainted, summary.line > 0)
+
+    def result(self, node: ast.Call, path: str, summary: Summary, given: list[Val]) -> Val:
+        """What a call of a function gives that has been read."""
+        val = self.made_of(node, summary, given)
+        val = val._replace(maybe=val.maybe | self.shared_results(summary, path, given))
         for known, roots in (
             (self.results, summary.gives_itself),
             (self.in_results, summary.gives - summary.gives_itself),
@@ -70,8 +74,41 @@ class Followed(Values):
             shared = self.given_back(roots, given)
             if shared:
                 known.update((site, shared) for site in val.own)
-        # Line 0: a method of a built-in type.
-        return Info(val, tainted, summary.line > 0)
+        return val
+
+    def made_of(self, node: ast.Call, summary: Summary, given: list[Val]) -> Val:
+        """What a call gives that is made of its arguments, or one of them."""
+        returned = summary.gives_arguments
+        if returned is None or summary.gives_more:
+            perhaps = [v for k, v in enumerate(given) if returned is None or k in returned]
+            maybe = self.fresh(node, *perhaps, maybe=True).maybe
+            return self.fresh(node, *given)._replace(maybe=maybe)
+        holds, maybe = NONE, NONE
+        for root in summary.gives:
+            part = self.part_given(root, given)
+            holds |= part
+            if root[0] == "$" and int(root.partition(".")[0][1:]) in returned:
+                maybe |= outer(part)
+        return Val(frozenset({self.site(node)}), maybe, NONE, holds)
+
+    def part_given(self, root: str, given: list[Val]) -> Roots:
+        """All that a root of a called function may be, in the caller's terms, and what is in that."""
+        head, _, rest = root.partition(".")
+        if head[0] != "$":
+            return frozenset({root})
+        if _missing(given, int(head[1:])):
+            return NONE
+        val = given[int(head[1:])]
+        inside = val.inner | val.inner_maybe | self.inside(val) | self.perhaps_inside(val)
+        itself = val.own | val.maybe
+        # What a property gives may be any part of the object.
+        stored = takewhile(lambda attr: not self.around.is_computed(attr), rest.split("."))
+        path = ".".join(stored)
+        if not path:
+            return itself | inside
+        parts = {bounded(f"{r}.{path}") for r in outer(itself)}
+        made = {r for r in itself if not is_outer(r)}
+        return frozenset(made | {r for r in parts if not self.around.is_atom(r)}) | inside
 
     def given_back(self, roots: set[str], given: list[Val]) -> Roots:
         """What outlives this call of what a function gives; `$0` is its first argument."""

@@ -234,6 +234,9 @@ class Live(Protocol):
     def is_atom(self, root: str) -> bool:
         """Whether a root stands for a number, a string or None."""
 
+    def is_overridden(self, cls: str, name: str) -> bool:
+        """Whether a subclass of the class of this name may have another method of this name."""
+
     def outside(self) -> Live:
         """The same for code that does not see the local variables."""
 
@@ -469,6 +472,16 @@ class Surroundings:
         """Whether these stand for random streams, as far as is known."""
         found = [self.stream(root) for root in roots]
         return bool(found) and all(kind == "stream" for kind in found)
+
+    def own_method(self, path: str) -> Summary | None:
+        """What `self.method` does, if it can be no other than the one that stands in the class."""
+        name, node, owner = path.rpartition(".")[2], self.definition(path), self.class_node
+        if not isinstance(node, ast.FunctionDef) or owner is None or self.live is None:
+            return None
+        taken = node.decorator_list or _sets_itself(owner, name)
+        if taken or self.live.is_overridden(owner.name, name):
+            return None
+        return self.within(owner).summarise(node)
 
     def is_atom(self, root: str) -> bool:
         """Whether a root is known to stand for a number, a string or None."""

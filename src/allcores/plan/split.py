@@ -60,6 +60,9 @@ from allcores.plan.values import CHANGED_HERE, READ_AND_CHANGED, Info, State
 
 MAX_PASSES = 40
 
+HOLDING = (ast.Yield, ast.YieldFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+"""What makes a function give what holds its variables."""
+
 
 class TooFar(Exception):
     """There is more code behind a function than is followed."""
@@ -121,6 +124,7 @@ def _read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
         reader.st = State()
         for i, p in enumerate(parameter_names(node.args)):
             reader.st.env[p] = Val(frozenset({f"${i}"}))
+        reader.arguments = [*reader.st.env.values()]
         # Reading a local that some path leaves unbound raises there as well: nothing to carry.
         for name in local - reader.st.env.keys():
             reader.st.env[name] = Val()
@@ -155,6 +159,7 @@ def _read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
         if r[0] == "$"
     }
     summary.gives_itself = set(all_bounded(reader.given_itself).values())
+    summary.gives_more = any(isinstance(n, HOLDING) for n in walk_scope(*node.body))
     summary.variable = _variable_parameters(node.args)
     for root in changed:
         head, _, rest = root.partition(".")

@@ -68,6 +68,9 @@ class Summary:
         """Those of them that it is itself, or a part of it."""
         self.gives_arguments: set[int] | None = None
         """Positions of the arguments that it may return, or parts of them; None: not known."""
+        self.gives_more = False
+        """Whether it may hold others of them than `gives` tells: what it gives is a generator, or a
+        function or an object of a class that is made in it."""
         self.calls: set[str] = set()
         """Names of parameters that it calls."""
         self.draws: set[str] = set()

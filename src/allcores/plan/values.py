@@ -138,6 +138,8 @@ class Values(ItemChanges):
         self.shadow: dict[str, Val] = {}
         self.guards: list[Guard] = []
         self.in_function = False
+        self.arguments: list[Val] = []
+        """What a function is given: what is raised in it may hold any of that."""
         self.effects = 0
         self.by_name: set[tuple[str, str]] = set()
         """Arguments, and methods called of them that change them by their name alone."""
