@@ -426,7 +426,7 @@ class Calls(Operators):
         if func.attr in fx.MUTATORS and not self.around.is_read(owner, func.attr):
             # Whatever its source shows: an overridden `append` still appends.
             tainted |= self.mutate(base.val, node, func.value, func.attr)
-            self.put_inside(base.val, vals)
+            self.put_given(base.val, func.attr, vals)
         if summary.is_static:
             return self.called(node, path, None, args, vals, tainted)
         return self.called(node, path, base.val, args, vals, tainted)
@@ -462,7 +462,7 @@ class Calls(Operators):
             tainted |= draws.seed(self, base.val, node, func.value, draws.quoted(func))
         elif not text and not draws_here and (inplace or self.changes_object(base.val, func)):
             tainted |= self.mutate(base.val, node, func.value, name)
-            self.put_inside(base.val, vals)
+            self.put_given(base.val, name, vals)
         elif not text and name in draws.LOOKS:
             tainted |= draws.look(self, base.val, node, func)
         elif not text and draws_here and self.changes_object(base.val, func):
@@ -486,7 +486,7 @@ class Calls(Operators):
         if name in fx.DRAWS and self.around.all_streams(base.val.own):
             return Info(draws.given(self, node, name, vals, False), tainted, heavy)
         if name in fx.ELEMENT_METHODS:
-            val = self.element(base.val)
+            val = self.element(base.val, by_key=name in fx.KEY_METHODS)
             for v in vals[1:]:
                 val = join(val, v)
             return Info(val, tainted, heavy)
@@ -495,6 +495,13 @@ class Calls(Operators):
         if name in fx.VIEW_METHODS:
             return Info(join(base.val, self.element(base.val)), tainted, heavy)
         return Info(self.fresh(node, base.val, *vals, maybe=True), tainted, heavy)
+
+    def put_given(self, container: Val, method: str, vals: list[Val]) -> None:
+        """A method that changes its object puts what it is given into it."""
+        if method == "setdefault" and vals:
+            self.put_key(container, vals[0])
+            vals = vals[1:]
+        self.put_inside(container, [] if method == "sort" else vals)
 
     def called_attribute(
         self, node: ast.Call, name: str, base: Val, vals: list[Val], args: list[ast.expr]

@@ -239,6 +239,8 @@ SHALLOW_METHODS = frozenset(
     "copy items values keys union intersection difference symmetric_difference most_common elements".split()
 )
 ELEMENT_METHODS = frozenset("get setdefault pop popleft popitem __getitem__ next".split())
+KEY_METHODS = frozenset("get setdefault pop __getitem__".split())
+"""Of these, those that give what an object has for a key."""
 SAFE_COMMIT_METHODS = frozenset({"append"})
 LOG_METHODS = frozenset({"debug", "info", "warning", "error", "critical", "exception", "log"})
 TALK_METHODS = LOG_METHODS | {"write", "writelines", "flush"}

@@ -116,7 +116,9 @@ class Expressions(Calls):
         if self.implicit(node, implicit.KEYS, [node.slice]) or called:
             base = base._replace(tainted=True)
         return Info(
-            self.element(base.val), base.tainted or index.tainted, base.heavy or index.heavy
+            self.element(base.val, by_key=True),
+            base.tainted or index.tainted,
+            base.heavy or index.heavy,
         )
 
     def own_element(self, node: ast.Subscript) -> Info | None:

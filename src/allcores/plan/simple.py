@@ -453,11 +453,13 @@ class Simple(Expressions):
         base = self.eval(target.value)
         tainted = base.tainted
         if isinstance(target, ast.Subscript):
-            tainted |= self.eval(target.slice).tainted
+            index = self.eval(target.slice)
+            tainted |= index.tainted
             tainted |= self.mutate(base.val, node, target.value, ast.unparse(target))
+            self.put_key(base.val, index.val)
             for root in self.but_items(node, outer(base.val.own)):
                 self.note_change(root, path_of(target.value) not in self.own_elements)
-            part = self.element(base.val)
+            part = self.element(base.val, by_key=True)
             again = _is_simple(target.slice)
             self.own_is_written(target)
         else:
@@ -721,12 +723,13 @@ class Simple(Expressions):
         assert isinstance(target, (ast.Attribute, ast.Subscript))
         base = self.eval(target.value)
         tainted = base.tainted
-        if isinstance(target, ast.Subscript):
-            tainted |= self.eval(target.slice).tainted
         if isinstance(target, ast.Attribute):
             tainted |= self.store(target, base, val, node)
             self.put_as(base.val, target.attr, val)
         else:
+            index = self.eval(target.slice)
+            tainted |= index.tainted
+            self.put_key(base.val, index.val)
             tainted |= self.mutate(base.val, node, target.value, ast.unparse(target))
             tainted |= self.shared_effects(node, STORING_ITEM)
             self.put_inside(base.val, [val])

@@ -146,7 +146,7 @@ def _read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
     summary.fields = reader.fields.get("$0", {})
     if any(
         r.startswith("$0.") and any(is_outer(x) for x in inner)
-        for r, inner in reader.contents.items()
+        for r, inner in (*reader.contents.items(), *reader.keys.items())
     ):
         summary.fields = None
     summary.parameters = parameter_names(node.args)
@@ -183,7 +183,7 @@ def _learnt(reader: FunctionReader) -> tuple[Any, ...]:
     """What one pass through a function leaves for the next."""
     stored = {root: dict(attributes) for root, attributes in reader.stored.items()}
     known = dict(reader.changed), dict(reader.contents), dict(reader.loose), stored
-    return *known, set(reader.talks), set(reader.locks), draws.learnt(reader)
+    return *known, dict(reader.keys), set(reader.talks), set(reader.locks), draws.learnt(reader)
 
 
 def _called_parameters(node: ast.FunctionDef) -> set[str]:
@@ -501,6 +501,7 @@ def _known(reader: Statements) -> tuple[object, ...]:
         frozenset(reader.parent),
         dict(reader.changed),
         dict(reader.contents),
+        dict(reader.keys),
         dict(reader.loose),
         reader.maybe_changed,
         frozenset(reader.units),

@@ -100,6 +100,8 @@ class Values(ItemChanges):
         self.changed: dict[str, bool] = {}
         self.contents: dict[str, Roots] = {}
         """What has been put into objects."""
+        self.keys: dict[str, Roots] = {}
+        """What has been put into them as keys: what is found by a key is none of these."""
         self.stored: dict[str, dict[str, Roots]] = {}
         """What attributes of objects from outside were bound to, in a function."""
         self.loose: dict[str, Roots] = {}
@@ -196,8 +198,11 @@ class Values(ItemChanges):
             known = self.aliases.get(name, (NONE, NONE))
             self.aliases[name] = known[0] | itself, known[1] | inside
 
-    def inside(self, val: Val) -> Roots:
-        """Everything reachable through a value, contents of what the iteration made included."""
+    def inside(self, val: Val, by_key: bool = False) -> Roots:
+        """Everything reachable through a value, contents of what the iteration made included.
+
+        by_key: but for its own keys.
+        """
         found = set(val.inner)
         todo = [*val.own, *val.inner]
         seen: set[str] = set()
@@ -206,7 +211,8 @@ class Values(ItemChanges):
             if root in seen:
                 continue
             seen.add(root)
-            for held in (self.contents.get(root, NONE), *self.stored.get(root, {}).values()):
+            keys = NONE if by_key and root in val.own else self.keys.get(root, NONE)
+            for held in (self.contents.get(root, NONE), keys, *self.stored.get(root, {}).values()):
                 found |= held
                 todo.extend(held)
         return frozenset(found)
@@ -218,6 +224,7 @@ class Values(ItemChanges):
         found = set(val.inner)
         for root in val.own:
             found |= self.contents.get(root, NONE) | self.stored.get(root, {}).get(attr, NONE)
+            found |= self.keys.get(root, NONE)
         return frozenset(found) | self.inside(Val(frozenset(found)))
 
     def perhaps_inside(self, val: Val) -> Roots:
@@ -250,9 +257,9 @@ class Values(ItemChanges):
             roots,
         )
 
-    def element(self, val: Val) -> Val:
-        """Something taken out of a container."""
-        inside = self.inside(val)
+    def element(self, val: Val, by_key: bool = False) -> Val:
+        """Something taken out of a container. by_key: what it has for a key, and none of these."""
+        inside = self.inside(val, by_key)
         outside = outer(val.own)
         own = outside | inside | self.of_results(val, "")
         perhaps = self.perhaps_inside(val)
@@ -517,15 +524,22 @@ class Values(ItemChanges):
 
     # -- contents
 
-    def put_inside(self, container: Val, parts: list[Val]) -> None:
+    def put_key(self, container: Val, key: Val) -> None:
+        """A container has this key from here on."""
+        self.put_inside(container, [key], self.keys)
+
+    def put_inside(
+        self, container: Val, parts: list[Val], into: dict[str, Roots] | None = None
+    ) -> None:
+        contents = self.contents if into is None else into
         roots: Roots = NONE
         perhaps: Roots = NONE
         for p in parts:
             roots |= p.own | self.inside(p)
             perhaps |= p.maybe | self.perhaps_inside(p)
         for root in fx.shortened(container.own):
-            held = self.contents.get(root, NONE) | (roots - {root})
-            self.contents[root] = fx.shortened(held)
+            held = contents.get(root, NONE) | (roots - {root})
+            contents[root] = fx.shortened(held)
             if perhaps:
                 self.loose[root] = fx.shortened(self.loose.get(root, NONE) | outer(perhaps))
 
