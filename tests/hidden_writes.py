@@ -3572,3 +3572,116 @@ FOUND.update(
     (f"part of a result, {line}", _GIVES + _LOOP.format(line))
     for line in _CHANGES.strip().splitlines()
 )
+
+_NODES = """
+import copy, itertools, heapq, random, functools, operator, collections
+from collections import deque
+class N:
+    def __init__(self): self.l, self.c = [], 0
+class Box:
+    def __init__(self, v): self.v = v
+    def first(self): return self.v[0]
+def same(x): return x
+def wrap(x): return {{"a": x}}
+nodes = [N() for _ in range(300)]
+table = dict(enumerate(nodes))
+def f(i):
+    t = {}
+    t.l.append(i); t.c += 1
+    return i
+out = []
+for i in parallel(range(9)):
+    out.append(f(i))
+
+"""
+_TAKEN = """
+list(nodes)[0]
+sorted(nodes, key=lambda n: n.c)[0]
+tuple(nodes)[0]
+(nodes + [])[0]
+(nodes * 2)[0]
+list(reversed(nodes))[0]
+copy.copy(nodes)[0]
+nodes.copy()[0]
+dict(enumerate(nodes))[0]
+list(zip(nodes))[0][0]
+list(map(same, nodes))[0]
+list(filter(None, nodes))[0]
+max(nodes, key=lambda n: n.c)
+list(itertools.chain(nodes))[0]
+list(dict.fromkeys(nodes))[0]
+deque(nodes)[0]
+table.copy()[0]
+(table | {{}})[0]
+list(table.items())[0][1]
+heapq.nlargest(1, nodes, key=lambda n: n.c)[0]
+random.Random(3).choice(nodes)
+functools.reduce(lambda a, b: a, nodes)
+operator.itemgetter(0)(nodes)
+collections.ChainMap(table)[0]
+sum([[n] for n in nodes], [])[0]
+Box(nodes).first()
+wrap(nodes)["a"][0]
+"""
+FOUND.update(
+    (f"one of many, {taken}", _NODES.format(taken)) for taken in _TAKEN.strip().splitlines()
+)
+_KEYS = """
+class N:
+    def __init__(self): self.l = []
+nodes = [N() for _ in range(3000)]
+def f(i):
+    seen = {{}}
+    {}
+    return i
+out = []
+for i in parallel(range(9)):
+    out.append(f(i))
+"""
+FOUND.update(
+    (f"an object that is a key, {line}", _KEYS.format(line))
+    for line in (
+        "seen[nodes[2000]] = i; [n.l.append(i) for n in seen]",
+        "seen.setdefault(nodes[2000], i); list(seen)[0].l.append(i)",
+        "seen[nodes[2000]] = i; next(iter(seen)).l.append(i)",
+        "seen[nodes[2000]] = i; seen.popitem()[0].l.append(i)",
+        "seen[1] = 2; seen[nodes[2000]] = i; [k for k in seen if k != 1][0].l.append(i)",
+    )
+)
+CLEAN.update(
+    {
+        "groups by a key of the items": """
+rows = [{"k": i % 3, "v": i} for i in range(30)]
+by = {}
+for r in parallel(rows):
+    by.setdefault(r["k"], []).append(r["v"] * 2)
+del r
+""",
+        "what is made of what it is given": """
+import array, collections, copy, dataclasses, datetime, types
+@dataclasses.dataclass
+class Config:
+    n: int = 1
+config, numbers, start = Config(), [1.0, 2.0], datetime.date(2020, 1, 1)
+graph = {k: [k * 2 % 9, k * 3 % 9] for k in range(9)}
+def f(i):
+    a = array.array("d", numbers); a.append(i)
+    b = collections.deque(numbers); b.appendleft(b.pop())
+    c = types.SimpleNamespace(n=i); c.n += 1
+    d = copy.copy(config); d.n = i
+    e = dataclasses.replace(config); e.n = i
+    g = start; g += datetime.timedelta(days=i)
+    seen, todo = {i: 0}, collections.deque([i])
+    while todo:
+        n = todo.popleft()
+        for m in graph[n]:
+            if m not in seen:
+                seen[m] = seen[n] + 1
+                todo.append(m)
+    return sum(a), b[0], c.n, d.n, e.n, g.isoformat(), max(seen.values())
+out = []
+for i in parallel(range(9)):
+    out.append(f(i))
+""",
+    }
+)

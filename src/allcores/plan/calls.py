@@ -350,7 +350,9 @@ class Calls(Operators):
             return Info(Val(frozenset({self.site(node)})), tainted, True)
         if dotted in fx.BORROWING_FUNCTIONS and vals:
             return Info(join(self.element(vals[0]), vals[0]), tainted, False)
-        if dotted.startswith(fx.FRESH_MODULES) and not dotted.startswith("numpy.lib"):
+        gives_itself = dotted == "copy.copy" and self.around.methods_named("__copy__")
+        fresh = dotted.startswith(fx.FRESH_MODULES) and not dotted.startswith("numpy.lib")
+        if fresh and not gives_itself:
             tainted |= draws.library_call(self, node, dotted)
             roots = [v._replace(own=NONE, inner=NONE, inner_maybe=v.possible) for v in vals]
             return Info(self.fresh(node, *roots), tainted, dotted not in fx.HARMLESS_FUNCTIONS)

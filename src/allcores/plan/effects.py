@@ -254,6 +254,14 @@ LOGGER_NAMES = frozenset({"log", "logger"})
 
 CURSOR_METHODS = frozenset({"cursor", "execute", "executemany", "executescript"})
 """Of Python's database API: they give a cursor."""
+DATABASE_METHODS = CURSOR_METHODS | {
+    "fetchone",
+    "fetchmany",
+    "fetchall",
+    "commit",
+    "rollback",
+    "close",
+}
 DESCRIPTOR_FUNCTIONS = frozenset(
     """os.read os.readv os.write os.writev os.pwrite os.pwritev os.lseek os.ftruncate os.close
     os.sendfile os.splice os.dup2 fcntl.flock fcntl.lockf""".split()

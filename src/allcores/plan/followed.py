@@ -43,7 +43,8 @@ class Followed(Values):
         if summary is None:
             parts = vals if receiver is None else [receiver, *vals]
             tainted |= draws.library_call(self, node, self.around.dotted(path) or "")
-            return Info(self.fresh(node, *parts, maybe=True), tainted, True)
+            new = self.around.is_standard_class(path)
+            return Info(self.fresh(node, *parts, maybe=not new), tainted, True)
         where = f"`{path}`{summary.place()}"
         given = list(vals) if receiver is None else [receiver, *vals]
         exprs: list[ast.expr | None] = [*args]
@@ -236,14 +237,22 @@ class Followed(Values):
                     self.effects += 1
                     tainted = True
                 continue
+            val = given[position]
+            guessing = self.guessing
+            if root in summary.unsure:
+                val = self.changeable(val)
+                if not val.possible:
+                    continue
+                self.guessing = True
             at = exprs[position] if position < len(exprs) else None
             others = [val for k, val in enumerate(given) if k != position]
             self.put_inside(given[position], others)
             if rest and root not in summary.stores and given[position].own & self.made.keys():
                 self.put_inside(self.attribute(given[position], "." + rest), others)
-            if self.change_part(node, given[position], rest, summary, root, at):
+            if self.change_part(node, val, rest, summary, root, at):
                 self.because(node, f"{where} changes what it is given{self.by_way()}")
                 tainted = True
+            self.guessing = guessing
         self.via = ()
         return tainted
 

@@ -28,10 +28,16 @@ from allcores.plan.own_elements import shared_elements
 from allcores.plan.ownership import is_own_module
 from allcores.plan.reach import ATOMS, memory_of, reachable
 from allcores.plan.summaries import CALLED, Asked, Reading, Summary
-from allcores.plan.table import changes_its_object
+from allcores.plan.table import changes_its_object, full_name
 
 _DEFINED = (FunctionType, staticmethod, classmethod)
 CONTAINERS = frozenset({list, tuple, dict, set, frozenset, deque})
+SETTLED = ATOMS | {FunctionType, BuiltinFunctionType, type(...), slice}
+SETTLED_BY_NAME = frozenset(
+    """re.Pattern decimal.Decimal fractions.Fraction datetime.date datetime.datetime
+    datetime.timedelta""".split()
+)
+"""What nobody changes."""
 _CODE = (ModuleType, type, FunctionType, MethodType, BuiltinMethodType)
 STANDARD_NAMES = {"posix": "os", "posixpath": "os.path"}
 """The names by which programs know these modules."""
@@ -252,6 +258,24 @@ class Names:
             return False
         return type(obj) in (int, float, complex, bool, str, bytes, type(None))
 
+    def is_standard_class(self, path: str) -> bool:
+        """Whether there is a class of the standard library."""
+        try:
+            obj = lookup(path, self.names, self.namespace)
+        except LookupError:
+            return False
+        return is_a(obj, type) and obj.__module__.partition(".")[0] in sys.stdlib_module_names
+
+    def is_settled(self, path: str) -> bool:
+        """Whether there is nothing that could be changed, or what is looked at as a whole."""
+        try:
+            obj = lookup(path, self.names, self.namespace)
+        except LookupError:
+            return False
+        if type(obj) in (tuple, frozenset):
+            return len(obj) <= MOST_SEEN and all(map(_is_settled, set(map(type, obj))))
+        return _is_settled(type(obj)) or _is_plain_array(obj)
+
     def is_overridden(self, cls: str, name: str) -> bool:
         """Whether a subclass of the class of this name may have another method of this name."""
         found = self.names.get(cls, self.namespace.get(cls))
@@ -419,6 +443,12 @@ def _is_plain_array(obj: Any) -> bool:
     return type(obj).__module__ == "numpy" and not getattr(
         getattr(obj, "dtype", None), "hasobject", True
     )
+
+
+def _is_settled(kind: type) -> bool:
+    """Whether nobody changes objects of this type; tables are looked at as a whole."""
+    known = kind in SETTLED or full_name(kind) in SETTLED_BY_NAME
+    return known or kind.__module__.partition(".")[0] == "pandas"
 
 
 def _imported_root(full: str) -> str:

@@ -526,7 +526,7 @@ class Simple(Expressions):
             return self.augment_item(node, name, val, info) or tainted
         if outer(val.own) or val.maybe:
             if self.in_function:
-                tainted |= self.mutate(val, node, node.target, name)
+                tainted |= self.mutate(self.changeable(val), node, node.target, name)
             elif self.swallowing:
                 tainted = True
             else:

@@ -234,6 +234,12 @@ class Live(Protocol):
     def is_atom(self, root: str) -> bool:
         """Whether a root stands for a number, a string or None."""
 
+    def is_settled(self, path: str) -> bool:
+        """Whether there is nothing that could be changed, or what is looked at as a whole."""
+
+    def is_standard_class(self, path: str) -> bool:
+        """Whether there is a class of the standard library."""
+
     def is_overridden(self, cls: str, name: str) -> bool:
         """Whether a subclass of the class of this name may have another method of this name."""
 
@@ -487,6 +493,16 @@ class Surroundings:
         """Whether a root is known to stand for a number, a string or None."""
         live, seen = self.seen_live(root)
         return live is not None and live.is_atom(seen)
+
+    def is_standard_class(self, path: str) -> bool:
+        """Whether a path is known to name a class of the standard library."""
+        live, seen = self.seen_live(path)
+        return live is not None and live.is_standard_class(seen)
+
+    def is_settled(self, root: str) -> bool:
+        """Whether a root is known to be nothing that could be changed unseen."""
+        live, _ = self.seen_live(root + ELEMENTS)
+        return live is not None and live.is_settled(self.seen_live(root)[1])
 
     def owner_of_taken(self, name: str) -> str | None:
         """The object changed by calling a name that was bound to its method, as far as is seen."""

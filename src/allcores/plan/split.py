@@ -137,6 +137,7 @@ def _read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
     drawn |= reader.draws.reseeded | reader.draws.perhaps
     changed = all_bounded([r for r in {*reader.changed, *drawn} if is_outer(r)])
     summary.changes = {changed[r] for r in reader.changed if is_outer(r)}
+    summary.unsure = summary.changes - {changed[r] for r in reader.sure if is_outer(r)}
     draws.summarise(reader, summary, changed)
     shallow = {r for r in summary.changes if not reader.changed.get(r, True)}
     # What has been cut off a longer path is changed inside.
@@ -183,7 +184,14 @@ def _learnt(reader: FunctionReader) -> tuple[Any, ...]:
     """What one pass through a function leaves for the next."""
     stored = {root: dict(attributes) for root, attributes in reader.stored.items()}
     known = dict(reader.changed), dict(reader.contents), dict(reader.loose), stored
-    return *known, dict(reader.keys), set(reader.talks), set(reader.locks), draws.learnt(reader)
+    return (
+        *known,
+        dict(reader.keys),
+        set(reader.sure),
+        set(reader.talks),
+        set(reader.locks),
+        draws.learnt(reader),
+    )
 
 
 def _called_parameters(node: ast.FunctionDef) -> set[str]:

@@ -47,6 +47,8 @@ class Summary:
         self.refusals: list[str] = []
         self.stores: set[str] = set()
         """Those of the changes that only bind an attribute anew: `self.x = ·`."""
+        self.unsure: set[str] = set()
+        """Those that are made only if some value is part of what is named, which may not be so."""
         self.augments: set[str] = set()
         """Those made by `self.x += ·`: in place, if what is there can be changed in place."""
         self.talks: set[str] = set()
@@ -126,6 +128,7 @@ class Summary:
             perhaps=roots(self.perhaps),
             rebinds=roots(self.rebinds),
             stores=roots(self.stores),
+            unsure=roots(self.unsure),
             augments=roots(self.augments),
             talks=roots(self.talks),
             locks=roots(self.locks),
@@ -168,6 +171,8 @@ def merged(first: Summary, others: list[Summary]) -> Summary:
         # Bound anew only where none of them does more than that.
         stores={r for s in every for r in s.stores}
         - {r for s in every for r in s.changes - s.stores},
+        unsure={r for s in every for r in s.unsure}
+        - {r for s in every for r in s.changes - s.unsure},
         augments={r for s in every for r in s.augments}
         - {r for s in every for r in s.changes - s.stores - s.augments},
         draws={r for s in every for r in s.draws},

@@ -98,6 +98,10 @@ class Values(ItemChanges):
         self.body_names = body_names
         self.parent: set[str] = set()
         self.changed: dict[str, bool] = {}
+        self.sure: set[str] = set()
+        """What is changed for sure, and not just if a value is part of it."""
+        self.guessing = False
+        """Whether what is noted now is not sure."""
         self.contents: dict[str, Roots] = {}
         """What has been put into objects."""
         self.keys: dict[str, Roots] = {}
@@ -430,12 +434,34 @@ class Values(ItemChanges):
             self.because(node, CHANGED_HERE.format(shown))
         elif val.maybe:
             tainted = self.guard(node, receiver, val)
+        if self.in_function:
+            self.perhaps_change(val, node, receiver, what)
         self.touched += [(node, r) for r in val.own if not is_outer(r)]
         return tainted
+
+    def perhaps_change(self, val: Val, node: ast.AST, receiver: ast.expr | None, what: str) -> None:
+        """In a function, what a value might be is changed, for nobody can look at it there."""
+        for site in val.possible & self.results.keys():
+            for root in self.results[site]:
+                self.note_change(root, True)
+        bound_anew = isinstance(node, ast.AugAssign) and receiver is node.target
+        if bound_anew or what in fx.DATABASE_METHODS:
+            return  # it is a number, more often than not; a connection
+        guessing, self.guessing = self.guessing, True
+        for root in outer(self.changeable(val).maybe):
+            self.note_change(root, True)
+        self.guessing = guessing
+
+    def changeable(self, val: Val) -> Val:
+        """The same without what is known to be nothing that could be changed unseen."""
+        settled = {r for r in outer(val.own | val.maybe) if self.around.is_settled(r)}
+        return val._replace(own=val.own - settled, maybe=val.maybe - settled)
 
     def stands_for_more(self, node: ast.expr | None) -> None:
         """Where the item is a number that is said to be changed, as that of an open file or the address
         of something, it is no item that nothing can change."""
+        if self.guessing:
+            return
         if isinstance(node, ast.Name) and node.id in self.numbers and self.is_target(node.id):
             self.atoms_changed = True
 
@@ -462,6 +488,8 @@ class Values(ItemChanges):
             text = f"`{in_words(root)}` is for all of this process; set it before the loop"
             self.serial.setdefault((0, text))
         self.changed[root] = self.changed.get(root, False) or deep
+        if not self.guessing:
+            self.sure.add(root)
         if self.in_function and root not in self.trails:
             place = f"{os.path.basename(self.around.module.filename)}:{self.line}"
             self.trails[root] = self.via or (place,)
@@ -471,9 +499,6 @@ class Values(ItemChanges):
             self.but_items(node, val.maybe)
             return False
         if self.in_function:
-            for site in val.possible & self.results.keys():
-                for root in self.results[site]:
-                    self.note_change(root, True)
             return False
         if isinstance(receiver, ast.Name) and not self.swallowing and receiver.id in self.st.bound:
             self.guards.append(Guard("own", receiver.id, node, val.maybe))
