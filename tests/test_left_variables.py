@@ -124,3 +124,31 @@ for x in parallel(range(8), chunk=4, workers=1):
     {stop}
 """
     assert_same(program, "parallel", places=(place,))
+
+
+@pytest.mark.parametrize(
+    "once",
+    [
+        "os.remove(path)",
+        "os.rename(path, f'{i}.done')",
+        "Path(path).unlink()",
+        "shutil.move(path, f'{i}.done')",
+        "os.mkdir(f'folder{i}')",
+    ],
+)
+@pytest.mark.parametrize("place", ["module", "function"])
+def test_what_cannot_be_done_twice_is_not_done_again_for_a_file_that_is_left(
+    once: str, place: str
+) -> None:
+    """A worker cannot send `file`, and in the iteration that is done for it `path` would be gone."""
+    loop = f"""
+for i in parallel(range(5)):
+    path = f"{{i}}.txt"
+    with open(path) as file:
+        rows = [row for row in csv.reader(file)]
+    {once}
+    out.append(rows)
+"""
+    helpers = "import csv, os, shutil\nfrom pathlib import Path\n"
+    data = "out = []\nfor i in range(5): Path(f'{i}.txt').write_text(f'{i},b')\n"
+    assert_same(loop, "parallel", helpers=helpers, data=data, places=(place,))

@@ -77,7 +77,7 @@ class Commits(Raising):
             if self.skips:
                 self.variables.find_all()
             if not self.settings.only_in_workers:
-                self.job.leaves_last = self.job.not_sent
+                self.job.leaves_last = self.job.not_sent | plan.wanted_at_home
         self.job.bound_late = plan.bound_late
         self.job.for_threads = self.for_threads
         self.job.code, self.job.values, self.job.also = code, values, self.also

@@ -19,6 +19,18 @@ WRITING_METHODS = frozenset(
     "write_text write_bytes touch mkdir unlink rmdir rename symlink_to hardlink_to savefig save "
     "savez savetxt imsave imwrite to_csv to_parquet to_pickle to_json to_excel dump".split()
 )
+ONCE = frozenset(
+    "os.mkdir os.makedirs os.remove os.unlink os.rmdir os.removedirs os.mkfifo os.symlink os.link "
+    "os.rename os.replace os.renames shutil.move shutil.rmtree shutil.copytree".split()
+)
+ONCE_METHODS = frozenset("mkdir unlink rmdir rename replace symlink_to hardlink_to".split())
+"""What cannot be done again, for the file is gone by then, or is there already."""
+STAYS = frozenset(
+    "open reader writer DictReader DictWriter iter map filter zip enumerate reversed connect cursor "
+    "execute Popen ZipFile TarFile GzipFile File Dataset memmap Lock Thread finditer iglob scandir "
+    "iterdir glob rglob walk chain islice groupby product combinations permutations".split()
+)
+"""Functions that give what may not be sent: files, connections, iterators."""
 SAYS = frozenset({"print", "debug", "info", "warning", "error", "exception", "log", "write"})
 ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod)
 
@@ -55,6 +67,48 @@ def looked_at_by_others(node: ast.For, dotted: Dotted) -> Iterator[tuple[ast.AST
             f"a name made with `{ast.unparse(odd[0])}` may be that of a file which another iteration "
             f"writes, for others are made with {others}; keep what is handed on in a variable",
         )
+
+
+def wanted_at_home(body: list[ast.stmt], dotted: Dotted) -> set[str]:
+    """Variables for which the last iteration would be done once more here, in a body that must not be.
+
+    A worker cannot send an open file or an iterator; and what has removed a file, or moved it, finds
+    it gone when it is done again.
+    """
+    nodes = [n for stmt in body for n in walk(stmt)]
+    if not any(isinstance(n, ast.Call) and _only_once(n, dotted) for n in nodes):
+        return set()
+    found: set[str] = set()
+    for n in nodes:
+        if isinstance(n, ast.withitem) and n.optional_vars is not None:
+            found |= _names(n.optional_vars)
+        elif isinstance(n, ast.Assign) and _stays(n.value):
+            found.update(*map(_names, n.targets))
+        elif isinstance(n, (ast.NamedExpr, ast.AnnAssign)) and n.value and _stays(n.value):
+            found |= _names(n.target)
+        elif isinstance(n, (ast.FunctionDef, ast.ClassDef)):
+            found.add(n.name)
+    return found
+
+
+def _only_once(call: ast.Call, dotted: Dotted) -> bool:
+    if any(k.arg in ("exist_ok", "missing_ok", "dirs_exist_ok") for k in call.keywords):
+        return False
+    if _full_name(call, dotted) in ONCE:
+        return True
+    if not isinstance(call.func, ast.Attribute) or call.func.attr not in ONCE_METHODS:
+        return False
+    # Texts are replaced by others: `text.replace(a, b)`.
+    return call.func.attr != "replace" or len(call.args) == 1
+
+
+def _stays(value: ast.expr) -> bool:
+    if isinstance(value, ast.Tuple):
+        return any(map(_stays, value.elts))
+    if isinstance(value, ast.Call):
+        name = value.func.attr if isinstance(value.func, ast.Attribute) else path_of(value.func)
+        return (name or "").rpartition(".")[2] in STAYS
+    return isinstance(value, (ast.GeneratorExp, ast.Lambda))
 
 
 def _writes(call: ast.Call, dotted: Dotted) -> bool:

@@ -89,6 +89,9 @@ class Plan:
         self.workers_own: set[str] = set()
         """Those of the temporaries that are what a worker has of its own: they cannot be sent, so
         that the last iteration, which binds them for good, is done in the user's process."""
+        self.wanted_at_home: set[str] = set()
+        """Temporaries for which the last iteration is done in the user's process and nowhere else: a
+        worker may not be able to send them, and the body does what cannot be done twice."""
         self.deleted: set[str] = set()
         """Names that every iteration leaves deleted."""
         self.unbinds: set[str] = set()

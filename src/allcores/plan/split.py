@@ -25,7 +25,7 @@ from allcores.plan.effects import (
     item_root,
     outer,
 )
-from allcores.plan.files import looked_at_by_others
+from allcores.plan.files import looked_at_by_others, wanted_at_home
 from allcores.plan.fixed_names import with_files_written
 from allcores.plan.handling import looking_at_the_exception
 from allcores.plan.implicit import SPECIAL
@@ -607,6 +607,7 @@ def _fill(
     plan.workers_own = {
         n for n in plan.temporaries if any(r.endswith("/own") for r in values.get(n, Val()).own)
     }
+    plan.wanted_at_home = wanted_at_home(node.body, reader.around.dotted) & {*plan.temporaries}
     if reader.leaves_by_commit:
         _check_leaving(node, plan, reader)
     plan.declared_global = reader.declared_global & reader.body_names
