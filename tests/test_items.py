@@ -413,3 +413,45 @@ def test_methods_of_another_module_are_read(
         data="stars = [Star(i) for i in range(9)]\n",
         places=("module",),
     )
+
+
+ROWS = """
+import numpy as np
+stars = np.zeros(6, [("n", int), ("flux", float)])
+stars["n"] = [3, 1, 4, 1, 5, 2]
+best = None
+rows = []
+"""
+
+
+@pytest.mark.parametrize("array", ["stars", "stars.view(np.recarray)", "list(stars)"])
+def test_rows_of_structured_arrays_look_at_them(array: str) -> None:
+    """A row is no number: what is written to it is written to the array."""
+    pytest.importorskip("numpy")
+    loop = f"""
+for star in parallel({array}):
+    value = star["n"] ** 2
+    if best is None or value > best["n"] ** 2:
+        best = star
+    last = star
+same = last is star
+last["flux"] = 1
+best["flux"] = 2
+rows = str(stars)
+"""
+    assert_same(loop + "del star, last, best\n", data=ROWS, places=("module", "function"))
+
+
+def test_rows_of_structured_arrays_that_are_copies_come_home_and_can_be_written_to() -> None:
+    """What pickle makes of one loses what is written to it."""
+    pytest.importorskip("numpy")
+    loop = """
+for i in parallel(range(6)):
+    row = stars[i].copy()
+    row["flux"] += i / 2
+    rows.append(row)
+rows[3]["flux"] = 9
+rows = str(rows)
+del row
+"""
+    assert_same(loop, "parallel", data=ROWS, places=("module", "function"))

@@ -55,16 +55,22 @@ IMPORTED = "<imported>"
 ALONE = _calibrate()
 """The reference count of an object that one variable holds, as a helper sees it."""
 
+HELD_BY_ONE = 3
+"""That of what one object holds, while a variable here does as well, as `getrefcount` sees it."""
+
 
 def own(y: Any) -> None:
     """Go on only if nobody but the iteration's variable holds `y`."""
     if type(y) in ATOMS:
         return
-    base = y
     np = sys.modules.get("numpy")
     if np is not None and is_a(y, np.ndarray) and y.base is not None:
         raise MustRunNatively
-    del base
+    if np is not None and is_a(y, np.void):
+        # A row of a structured array looks at it; a copy of one has an array of its own.
+        base = y.base
+        if base is not None and (base.base is not None or sys.getrefcount(base) > HELD_BY_ONE):
+            raise MustRunNatively
     if sys.getrefcount(y) > ALONE:
         raise MustRunNatively
 
@@ -78,7 +84,8 @@ def immutable(y: Any, attr: Any = _NOTHING, key: Any = None) -> None:
         y = part_of(y, attr, key)
     if type(y) not in ATOMS and type(y) is not tuple and type(y) is not frozenset:
         np = sys.modules.get("numpy")
-        if np is None or not is_a(y, np.generic):
+        # A row of a structured array is a view of it.
+        if np is None or not is_a(y, np.generic) or is_a(y, np.void):
             raise MustRunNatively
 
 
@@ -96,7 +103,7 @@ def part_of(owner: Any, attr: str | None, key: Any) -> Any:
     except (LookupError, TypeError):
         return None  # what is missing raises, or is made anew, and either is as it should be
     np = sys.modules.get("numpy")
-    if np is not None and is_a(owner, np.ndarray) and not owner.dtype.hasobject:
+    if np is not None and is_a(owner, (np.ndarray, np.void)) and not owner.dtype.hasobject:
         return None
     raise MustRunNatively
 

@@ -273,6 +273,7 @@ class _Walk:
         np = sys.modules.get("numpy")
         self.ndarray: Any = getattr(np, "ndarray", ()) if np is not None else ()
         self.generic: Any = getattr(np, "generic", _Nothing) if np is not None else _Nothing
+        self.record: Any = getattr(np, "void", _Nothing) if np is not None else _Nothing
         self.dtype: Any = getattr(np, "dtype", _Nothing) if np is not None else _Nothing
         self.index: Any = getattr(sys.modules.get("pandas"), "Index", _Nothing)
 
@@ -298,7 +299,7 @@ class _Walk:
                 obj.__self__, (types.ModuleType, type, type(None))
             ):
                 pass  # a method of an object, which has to travel with it
-            elif is_a(obj, (*BY_NAME, self.generic)):
+            elif is_a(obj, (*BY_NAME, self.generic)) and not is_a(obj, self.record):
                 continue
             elif is_a(obj, self.dtype) and obj.fields is None and not obj.metadata:
                 continue
@@ -326,6 +327,9 @@ class _Walk:
                     todo.append(obj.base)
                 elif obj.dtype.kind == "O":
                     todo.extend(held_by_array(obj))
+            elif is_a(obj, self.record):
+                self.enter_record(obj, index)
+                todo.append(obj.base)
             else:
                 todo.extend(gc.get_referents(obj))
             obj = None
@@ -342,6 +346,13 @@ class _Walk:
                 self.bad(index)
             else:
                 self.copied.append((base, index))
+
+    def enter_record(self, record: Any, index: int) -> None:
+        """A row of a structured array is a view of it, and travels as a copy."""
+        if record.dtype.hasobject:
+            self.bad(index)
+        elif record.base is not None:
+            self.copied.append((record.base, index))
 
     def bad(self, index: int) -> None:
         self.worst.add(index)

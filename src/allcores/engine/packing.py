@@ -150,6 +150,7 @@ def reducers(of_array: Callable[[Any], Any]) -> dict[type, Callable[[Any], Any]]
     np = sys.modules.get("numpy")
     if np is not None and hasattr(np, "ndarray"):
         found[np.ndarray] = of_array
+        found[np.void] = found[np.record] = _reduce_record
         masked = getattr(sys.modules.get("numpy.ma.core"), "MaskedArray", None)
         if masked is not None:
             found[masked] = _reduce_masked
@@ -369,6 +370,16 @@ def _view(base: Any, dtype: Any, shape: Any, strides: Any, offset: int, writeabl
     if array.flags.writeable and not writeable:
         array.flags.writeable = False
     return array
+
+
+def _reduce_record(record: Any) -> Any:
+    """A row of a structured array: what pickle makes of it loses what is written to it later."""
+    np = sys.modules["numpy"]
+    return _row, (np.array(record),)
+
+
+def _row(array: Any) -> Any:
+    return array[()]
 
 
 def _reduce_masked(array: Any) -> Any:
