@@ -3685,3 +3685,158 @@ for i in parallel(range(9)):
 """,
     }
 )
+
+_MANY = """
+class N:
+    def __init__(self): self.l, self.kids = [], []
+nodes = [N() for _ in range(3000)]
+"""
+FOUND.update(
+    {
+        "filled by a function with a global": _MANY
+        + """
+def fill(xs): xs.append(nodes[2000])
+def f(i):
+    xs = []
+    fill(xs)
+    xs[0].l.append(i)
+    return i
+out = []
+for i in parallel(range(12)): out.append(f(i))
+""",
+        "filled by a method with a global": _MANY
+        + """
+class H:
+    def __init__(self): self.xs = []
+    def fill(self): self.xs.append(nodes[2000])
+    def go(self, i): self.xs[0].l.append(i)
+def f(i):
+    h = H()
+    h.fill()
+    h.go(i)
+    return i
+out = []
+for i in parallel(range(12)): out.append(f(i))
+""",
+        "filled in the loop by a function": _MANY
+        + """
+def fill(xs): xs.append(nodes[2000])
+out = []
+for i in parallel(range(12)):
+    xs = []
+    fill(xs)
+    xs[0].l.append(i)
+    out.append(i)
+""",
+        "attribute bound by a function to a global": _MANY
+        + """
+class H: pass
+def fill(h): h.n = nodes[2000]
+def f(i):
+    h = H()
+    fill(h)
+    h.n.l.append(i)
+    return i
+out = []
+for i in parallel(range(12)): out.append(f(i))
+""",
+        "dict filled by a function": _MANY
+        + """
+def fill(d, k): d[k] = nodes[2000]; return d
+def f(i):
+    d = {}
+    fill(d, i)
+    d[i].l.append(i)
+    return i
+out = []
+for i in parallel(range(12)): out.append(f(i))
+""",
+        "filled with what a global function gives": _MANY
+        + """
+def pick(k): return nodes[k]
+def fill(d, k): d[k] = pick(2000)
+def f(i):
+    d = {}
+    fill(d, i)
+    d[i].l.append(i)
+    return i
+out = []
+for i in parallel(range(12)): out.append(f(i))
+""",
+        "nested list one by one": _MANY
+        + """
+def f(i):
+    g = [[n] for n in nodes]
+    g[0][0].l.append(i)
+    return i
+out = []
+for i in parallel(range(12)): out.append(f(i))
+""",
+        "pairs": _MANY
+        + """
+def f(i):
+    ps = [(k, n) for k, n in enumerate(nodes)]
+    for k, n in ps:
+        if k == i: n.l.append(i)
+    return i
+out = []
+for i in parallel(range(12)): out.append(f(i))
+""",
+        "extend and plus": _MANY
+        + """
+def f(i):
+    ps = []
+    ps += nodes[2000:2002]
+    ps[0].l.append(i)
+    qs = []
+    qs.extend(nodes[5:7])
+    qs[-1].l.append(i)
+    rs = [0]
+    rs[1:] = nodes[8:9]
+    rs[1].l.append(i)
+    return i
+out = []
+for i in parallel(range(12)): out.append(f(i))
+""",
+        "starred": _MANY
+        + """
+def f(i):
+    ps = [None, *nodes]
+    a, b, *c = ps
+    c[100].l.append(i)
+    d = {**{k: n for k, n in enumerate(nodes)}}
+    d[300].l.append(i)
+    return i
+out = []
+for i in parallel(range(12)): out.append(f(i))
+""",
+        "dict items loops": _MANY
+        + """
+def f(i):
+    d = {k: n for k, n in enumerate(nodes)}
+    for k, n in d.items():
+        if k == 7: n.l.append(i)
+    for n in d.values():
+        n.l.append(i); break
+    t = dict(a=nodes)
+    t["a"][44].l.append(i)
+    return i
+out = []
+for i in parallel(range(12)): out.append(f(i))
+""",
+    }
+)
+CLEAN["rows of a table that is copied"] = """
+grid = [[1, 2], [3, 4]]
+def f(i):
+    g = [list(r) for r in grid]
+    g[0][0] = i
+    g[1].append(i)
+    h = [[0] * 2 for r in grid]
+    h[0][1] += i
+    for k, r in enumerate(g): h[k].extend(r)
+    return g, h
+out = []
+for i in parallel(range(9)):
+    out.append(f(i))
+"""

@@ -503,7 +503,8 @@ class Calls(Operators):
         if method == "setdefault" and vals:
             self.put_key(container, vals[0])
             vals = vals[1:]
-        self.put_inside(container, [] if method == "sort" else vals)
+        one_by_one = method in fx.PUTS_ONE
+        self.put_inside(container, [] if method == "sort" else vals, one_by_one=one_by_one)
 
     def called_attribute(
         self, node: ast.Call, name: str, base: Val, vals: list[Val], args: list[ast.expr]

@@ -239,6 +239,8 @@ SHALLOW_METHODS = frozenset(
     "copy items values keys union intersection difference symmetric_difference most_common elements".split()
 )
 ELEMENT_METHODS = frozenset("get setdefault pop popleft popitem __getitem__ next".split())
+PUTS_ONE = frozenset("append appendleft add insert setdefault".split())
+"""Methods of containers that put what they are given into them, as it is."""
 KEY_METHODS = frozenset("get setdefault pop __getitem__".split())
 """Of these, those that give what an object has for a key."""
 SAFE_COMMIT_METHODS = frozenset({"append"})

@@ -149,7 +149,10 @@ class Expressions(Calls):
         for v in vals:
             own |= v.own | self.inside(v)
             maybe |= v.maybe | v.inner_maybe
-        return Info(Val(frozenset({self.site(node)}), NONE, own, maybe), tainted, heavy)
+        site = self.site(node)
+        for v in vals or [ATOM]:
+            self.add_element(site, v)
+        return Info(Val(frozenset({site}), NONE, own, maybe), tainted, heavy)
 
     def e_List(self, node: ast.List) -> Info:
         return self.display(node, node.elts)

@@ -211,6 +211,7 @@ class Followed(Values):
         tainted |= self.apply_by_name(node, summary, given, exprs, where)
         tainted |= draws.apply(self, node, summary, given, exprs, where)
         tainted |= self.apply_held(node, summary, given)
+        self.apply_puts(summary, given)
         for root in sorted(summary.changes | told):
             head, _, rest = root.partition(".")
             if root == fx.UNKNOWN:
@@ -255,6 +256,17 @@ class Followed(Values):
             self.guessing = guessing
         self.via = ()
         return tainted
+
+    def apply_puts(self, summary: Summary, given: list[Val]) -> None:
+        """What a call is given holds from here on what the function puts into it."""
+        for where, what in summary.puts:
+            head, _, rest = where.partition(".")
+            if _missing(given, int(head[1:])):
+                continue
+            val, part = given[int(head[1:])], Val(frozenset({what}))
+            self.put_inside(val, [part])
+            if rest and val.own & self.made.keys():
+                self.put_inside(self.attribute(val, f".{rest}"), [part])
 
     def by_way(self) -> str:
         """The way to what is changed, in words; empty where it is not known."""

@@ -732,7 +732,8 @@ class Simple(Expressions):
             self.put_key(base.val, index.val)
             tainted |= self.mutate(base.val, node, target.value, ast.unparse(target))
             tainted |= self.shared_effects(node, STORING_ITEM)
-            self.put_inside(base.val, [val])
+            one = not any(isinstance(n, ast.Slice) for n in walk(target.slice))
+            self.put_inside(base.val, [val], one_by_one=one)
             self.own_is_written(target)
         return tainted
 

@@ -153,6 +153,7 @@ def _read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
     summary.parameters = parameter_names(node.args)
     summary.calls = _called_parameters(node)
     summary.by_name = {(bounded(r), name) for r, name in reader.by_name}
+    summary.puts = _put_into_arguments(reader)
     summary.gives = set(all_bounded(reader.given).values())
     summary.gives_arguments = {
         int(r.partition(".")[0][1:])
@@ -180,6 +181,16 @@ def _read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
     return summary
 
 
+def _put_into_arguments(reader: FunctionReader) -> set[tuple[str, str]]:
+    """What a function puts into what it is given that outlives the call: where, and what."""
+    tables = [reader.contents, reader.keys, reader.loose]
+    tables += [{root: held} for root, a in reader.stored.items() for held in a.values()]
+    pairs = [(root, x) for table in tables for root, held in table.items() for x in held]
+    found = {(root, x) for root, x in pairs if root[0] == "$" and x[0] not in "$#"}
+    where, what = all_bounded([r for r, _ in found]), all_bounded([x for _, x in found])
+    return {(where[r], what[x]) for r, x in found if not reader.around.is_atom(x)}
+
+
 def _learnt(reader: FunctionReader) -> tuple[Any, ...]:
     """What one pass through a function leaves for the next."""
     stored = {root: dict(attributes) for root, attributes in reader.stored.items()}
@@ -187,6 +198,7 @@ def _learnt(reader: FunctionReader) -> tuple[Any, ...]:
     return (
         *known,
         dict(reader.keys),
+        dict(reader.elements),
         set(reader.sure),
         set(reader.talks),
         set(reader.locks),
@@ -510,6 +522,7 @@ def _known(reader: Statements) -> tuple[object, ...]:
         dict(reader.changed),
         dict(reader.contents),
         dict(reader.keys),
+        dict(reader.elements),
         dict(reader.loose),
         reader.maybe_changed,
         frozenset(reader.units),

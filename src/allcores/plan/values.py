@@ -104,6 +104,9 @@ class Values(ItemChanges):
         """Whether what is noted now is not sure."""
         self.contents: dict[str, Roots] = {}
         """What has been put into objects."""
+        self.elements: dict[str, Val] = {}
+        """What the elements may be of lists and the like that are written out here, or made by a
+        comprehension: what is in these elements is none of them."""
         self.keys: dict[str, Roots] = {}
         """What has been put into them as keys: what is found by a key is none of these."""
         self.stored: dict[str, dict[str, Roots]] = {}
@@ -263,11 +266,26 @@ class Values(ItemChanges):
 
     def element(self, val: Val, by_key: bool = False) -> Val:
         """Something taken out of a container. by_key: what it has for a key, and none of these."""
+        if val.own and val.own <= self.elements.keys() and not val.maybe:
+            return self.own_element_of(val, by_key)
         inside = self.inside(val, by_key)
         outside = outer(val.own)
         own = outside | inside | self.of_results(val, "")
         perhaps = self.perhaps_inside(val)
         return Val(own, val.maybe | perhaps, inside, perhaps)
+
+    def own_element_of(self, val: Val, by_key: bool) -> Val:
+        """The same where all that is in the containers is known one by one."""
+        found = Val()
+        for site in val.own:
+            found = join(found, self.elements[site])
+            if not by_key:
+                found = found._replace(own=found.own | self.keys.get(site, NONE))
+        return found._replace(inner=self.inside(found), inner_maybe=self.perhaps_inside(found))
+
+    def add_element(self, site: str, part: Val) -> None:
+        """One of the elements of what is made there."""
+        self.elements[site] = join(self.elements.get(site, ATOM), part)
 
     def of_results(self, val: Val, rest: str) -> Roots:
         """What a part of what functions gave may be. In a loop's body a guard looks at that."""
@@ -554,14 +572,23 @@ class Values(ItemChanges):
         self.put_inside(container, [key], self.keys)
 
     def put_inside(
-        self, container: Val, parts: list[Val], into: dict[str, Roots] | None = None
+        self,
+        container: Val,
+        parts: list[Val],
+        into: dict[str, Roots] | None = None,
+        one_by_one: bool = False,
     ) -> None:
+        """A container holds these from here on. one_by_one: each is an element, and no part of one."""
         contents = self.contents if into is None else into
         roots: Roots = NONE
         perhaps: Roots = NONE
         for p in parts:
             roots |= p.own | self.inside(p)
             perhaps |= p.maybe | self.perhaps_inside(p)
+        if into is None:
+            for root in container.own & self.elements.keys():
+                for p in parts if one_by_one else [Val(roots, perhaps)]:
+                    self.add_element(root, p)
         for root in fx.shortened(container.own):
             held = contents.get(root, NONE) | (roots - {root})
             contents[root] = fx.shortened(held)
