@@ -420,18 +420,37 @@ class Surroundings:
 
     def seen_live(self, path: str) -> tuple[Live | None, str]:
         """The live objects, if they tell what this path is, and the path as they know it."""
+        live, path = self.place_of(path)
+        if live is not None:
+            self.was_asked(live, path)
+        return live, path
+
+    def place_of(self, path: str) -> tuple[Live | None, str]:
+        """The same for those who note by themselves what they have asked."""
         live = self.live
-        if live is None:
-            return None, path
-        if path.partition(".")[0] in self.unknown:
-            full = self.dotted(path)
-            if full is None:
-                return None, path
-            path = live.imported(full)
+        if live is None or path.partition(".")[0] not in self.unknown:
+            return live, path
+        full = self.dotted(path)
+        return (live, live.imported(full)) if full is not None else (None, path)
+
+    def was_asked(self, live: Live, path: str) -> None:
+        """What is read holds as long as the object at this path looks the same."""
         asked = live.asked(path)
         if asked is not None:
             self.reading.ask(asked)
-        return live, path
+
+    def is_known(self, path: str, test: str, ending: str = "") -> bool:
+        """Whether the object at a path is known to be of some kind, and then it is to stay so.
+
+        Where it is not, or not known, whoever asks takes the worst for granted.
+        """
+        if path[0] in "$#":
+            return False
+        live, seen = self.place_of(path)
+        if live is None or not getattr(live, test)(seen):
+            return False
+        self.was_asked(live, seen + ending)
+        return True
 
     def is_value(self, path: str) -> bool | None:
         """Whether an imported path is no module, class or function; None: not known."""
@@ -491,18 +510,15 @@ class Surroundings:
 
     def is_atom(self, root: str) -> bool:
         """Whether a root is known to stand for a number, a string or None."""
-        live, seen = self.seen_live(root)
-        return live is not None and live.is_atom(seen)
+        return self.is_known(root, "is_atom")
 
     def is_standard_class(self, path: str) -> bool:
         """Whether a path is known to name a class of the standard library."""
-        live, seen = self.seen_live(path)
-        return live is not None and live.is_standard_class(seen)
+        return self.is_known(path, "is_standard_class")
 
     def is_settled(self, root: str) -> bool:
         """Whether a root is known to be nothing that could be changed unseen."""
-        live, _ = self.seen_live(root + ELEMENTS)
-        return live is not None and live.is_settled(self.seen_live(root)[1])
+        return self.is_known(root, "is_settled", ELEMENTS)
 
     def owner_of_taken(self, name: str) -> str | None:
         """The object changed by calling a name that was bound to its method, as far as is seen."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from allcores.plan import draws
@@ -211,18 +211,26 @@ class Values(ItemChanges):
         by_key: but for its own keys.
         """
         found = set(val.inner)
-        todo = [*val.own, *val.inner]
         seen: set[str] = set()
+        todo = val.own | val.inner
         while todo:
-            root = todo.pop()
-            if root in seen:
-                continue
-            seen.add(root)
-            keys = NONE if by_key and root in val.own else self.keys.get(root, NONE)
-            for held in (self.contents.get(root, NONE), keys, *self.stored.get(root, {}).values()):
-                found |= held
-                todo.extend(held)
+            seen |= todo
+            new: set[str] = set()
+            for root in todo:
+                for held in self.held_by(root, not (by_key and root in val.own)):
+                    new |= held
+            found |= new
+            todo = frozenset(new - seen)
         return frozenset(found)
+
+    def held_by(self, root: str, keys: bool) -> Iterator[Roots]:
+        """What has been put into an object. keys: as its keys, too."""
+        if root in self.contents:
+            yield self.contents[root]
+        if keys and root in self.keys:
+            yield self.keys[root]
+        if root in self.stored:
+            yield from self.stored[root].values()
 
     def inside_attribute(self, val: Val, attr: str) -> Roots:
         """As `inside`, without what is known to be bound to other attributes."""
