@@ -967,6 +967,165 @@ for i in parallel(range(4)):
     out.append(f(i))
 left = C.log
 """,
+    "the map that a ChainMap writes to": """
+from collections import ChainMap
+base = {"a": 1}; top = {}
+cm = ChainMap(top, base)
+out = []
+for k in parallel("abcab"):
+    v = cm.get(k, 0) + 1
+    cm[k] = v
+    out.append((v, k in top))
+""",
+    "what a UserDict keeps its items in": """
+from collections import UserDict
+u = UserDict(a=1)
+d = u.data
+out = []
+for k in parallel("abcab"):
+    u[k] = u.get(k, 0) + 1
+    out.append((k, len(d)))
+""",
+    "what a UserList keeps its items in": """
+from collections import UserList
+u = UserList([1])
+d = u.data
+out = []
+for k in parallel("abcab"):
+    u.append(k)
+    out.append((k, len(d)))
+""",
+    "a record that looks at an array": """
+import numpy as np
+a = np.zeros(4, dtype=[("v", "i8"), ("w", "f8")])
+rec = a[2]
+out = []
+for i in parallel(range(6)):
+    rec["v"] = i
+    out.append(int(a["v"].sum()) + i)
+""",
+    "an array that a record looks at": """
+import numpy as np
+a = np.zeros(4, dtype=[("v", "i8"), ("w", "f8")])
+rec = a[2]
+out = []
+for i in parallel(range(6)):
+    a["v"] = i
+    out.append(int(rec["v"]) + i)
+""",
+    "a list in an array of objects": """
+import numpy as np
+lst = [1]
+o = np.empty(3, dtype=object)
+o[0] = lst; o[1] = [5]; o[2] = []
+out = []
+for i in parallel(range(5)):
+    lst.append(i)
+    out.append(sum(len(x) for x in o) + i)
+""",
+    "an element of an array of objects": """
+import numpy as np
+lst = [1]
+o = np.empty(3, dtype=object)
+o[0] = lst; o[1] = [5]; o[2] = []
+out = []
+for i in parallel(range(5)):
+    o[0].append(i)
+    out.append(len(lst) * i)
+""",
+    "an attribute of an element of an array of objects": """
+import numpy as np
+class P: pass
+p = P(); p.n = 0
+o = np.array([p, P()], dtype=object); o[1].n = 3
+out = []
+for i in parallel(range(5)):
+    p.n += i
+    out.append(sum(x.n for x in o) * i)
+""",
+    "a list in a series of pandas": """
+import pandas as pd
+lst = [1]
+s = pd.Series([lst, [2], []])
+out = []
+for i in parallel(range(5)):
+    lst.append(i)
+    out.append(sum(len(x) for x in s) * i)
+""",
+    "records of an array as items": """
+import numpy as np
+a = np.zeros(6, dtype=[("v", "i8"), ("w", "f8")])
+a["v"] = range(6)
+rows = list(a)
+out = []
+for rec in parallel(rows):
+    a["v"] += 1
+    out.append(int(rec["v"]) * 2)
+""",
+    "a dict of weak references": """
+import weakref
+class P:
+    def __init__(self, n): self.n = n
+p = P(1)
+w = weakref.WeakValueDictionary({1: p})
+out = []
+for i in parallel(range(5)):
+    p.n += i
+    out.append(w[1].n * i)
+""",
+    "a weak reference to a method": """
+import weakref
+class P:
+    def __init__(self, n): self.n = n
+    def get(self): return self.n
+p = P(1)
+m = weakref.WeakMethod(p.get)
+out = []
+for i in parallel(range(5)):
+    p.n += i
+    out.append(m()() * i)
+""",
+    "the attributes of a class in a view": """
+class K: n = 1
+m = vars(K)
+out = []
+for i in parallel(range(5)):
+    K.n += i
+    out.append(m["n"] * i)
+""",
+    "the dict of an object's attributes in a list": """
+class K: pass
+c = K()
+c.n = 1
+held = [vars(c)]
+out = []
+for i in parallel(range(5)):
+    c.n += i
+    out.append(held[0]["n"] * i)
+""",
+    "a record in a result, of an array that work reads": """
+import numpy as np
+a = np.zeros(4, dtype=[("v", "i8"), ("w", "f8")]); a["v"] = range(4)
+def pick(a, i):
+    r = a[i]
+    return r, int(r["v"]) ** 2
+out = []
+for i in parallel(range(4)):
+    out.append(pick(a, i))
+a["v"] = 9
+left = [int(r["v"]) for r, _ in out]
+""",
+    "records in a result, of one array": """
+import numpy as np
+def make(i):
+    a = np.zeros(3, dtype=[("v", "i8"), ("w", "f8")])
+    return a[1], a[1], a[0]
+out = []
+for i in parallel(range(4)):
+    out.append(make(i))
+for r, *_ in out: r["v"] = 9
+left = [int(r["v"]) for _, r, _ in out]
+""",
 }
 IN_WORKERS = {
     "parent pointer unread",

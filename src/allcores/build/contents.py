@@ -21,7 +21,7 @@ from operator import is_
 from typing import Any
 
 from allcores.build.travel import ATOMS, IMMUTABLE, is_order_of_a_set
-from allcores.plan.kinds import is_a
+from allcores.plan.kinds import is_a, is_record
 
 MISSING = type("Missing", (), {"__reduce__": lambda self: "MISSING"})()
 """In the place of a slot, or of a closure's variable, that has no value."""
@@ -484,6 +484,8 @@ def _found_kinds(kind: type) -> tuple[Kind, ...] | None:
         odd = ("memmap", "MaskedArray", "recarray")
         if any(c.__name__ in odd and c.__module__.startswith("numpy") for c in kind.__mro__):
             return None
+        if is_record(kind):
+            return None  # it looks at an array's memory
         if issubclass(kind, (np.generic, np.dtype, np.ufunc)):
             return ()
         bases = {np.ndarray: ARRAYS, **bases}

@@ -23,7 +23,7 @@ from allcores.engine.packing import LeavesOut, as_stored
 from allcores.engine.wire import travels_as_view
 from allcores.plan.kinds import is_a, is_frame
 from allcores.plan.ownership import is_own_module
-from allcores.plan.reach import reachable
+from allcores.plan.reach import memory_of, objects_in, reachable
 
 ATOMS: frozenset[type] = frozenset(
     {
@@ -240,13 +240,6 @@ def reorders_a_set(value: Any) -> bool:
     return any(is_a(o, (set, frozenset)) and not keeps_order(o) for o in reached)
 
 
-def held_by_array(array: Any) -> list[Any]:
-    """What an array of objects holds, unless that is nothing but atoms: texts, mostly, such as the
-    names of a table's columns. The garbage collector does not see it."""
-    held: list[Any] = array.ravel("K").tolist()
-    return [] if ATOMS.issuperset(map(type, held)) else held
-
-
 def labels_of_texts_or_numbers(index: Any) -> bool:
     """Whether the labels of a table's rows or columns are such as nobody can change: pandas writes to
     none that it has made, and hands them on from frame to frame."""
@@ -326,7 +319,7 @@ class _Walk:
                 if obj.base is not None:
                     todo.append(obj.base)
                 elif obj.dtype.kind == "O":
-                    todo.extend(held_by_array(obj))
+                    todo.extend(objects_in(obj))
             elif is_a(obj, self.record):
                 self.enter_record(obj, index)
                 todo.append(obj.base)
@@ -352,7 +345,7 @@ class _Walk:
         if record.dtype.hasobject:
             self.bad(index)
         elif record.base is not None:
-            self.copied.append((record.base, index))
+            self.copied += [(array, index) for array in memory_of(record)[1:]]
 
     def bad(self, index: int) -> None:
         self.worst.add(index)

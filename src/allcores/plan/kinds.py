@@ -53,3 +53,9 @@ def is_array(kind: type) -> bool:
     """Whether this is a class of NumPy's arrays, or one made of it."""
     np = sys.modules.get("numpy")
     return np is not None and issubclass(kind, getattr(np, "ndarray", ()))
+
+
+def is_record(kind: type) -> bool:
+    """Whether this is a class of single records of NumPy's arrays: these look at an array's memory."""
+    np = sys.modules.get("numpy")
+    return np is not None and issubclass(kind, getattr(np, "void", ()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -26,7 +27,7 @@ from allcores.plan.kinds import instance_dict, is_a, is_array
 from allcores.plan.model import Plan
 from allcores.plan.own_elements import shared_elements
 from allcores.plan.ownership import is_own_module
-from allcores.plan.reach import ATOMS, memory_of, reachable
+from allcores.plan.reach import ATOMS, memory_of, reachable, stores_of
 from allcores.plan.summaries import CALLED, Asked, Reading, Summary
 from allcores.plan.table import changes_its_object, full_name
 
@@ -655,7 +656,8 @@ def aliases_of(plan: Plan, names: dict[str, Any], namespace: dict[str, Any]) -> 
     bound = [
         (owner, attribute, path)
         for path in plan.changed
-        for _, owner, attribute in owners_of(path, names, namespace)[-1:]
+        for _, owner, attribute in owners_of(path, names, namespace, True)[-1:]
+        if not is_a(owner, ModuleType)
     ]
     found = Aliases({p: c for p, c in changed.items() if p not in plan.own_elements}, bound)
     found.own_elements = {p: c for p, c in changed.items() if p in plan.own_elements}
@@ -676,8 +678,16 @@ class Aliases:
         self.targets: dict[int, str] = {}
         self.bound: dict[int, tuple[Any, dict[str, str]]] = {}
         """By their ids, objects to which attributes are bound, and by attribute its path."""
+        self.spaces: dict[int, tuple[int, str]] = {}
+        """By their ids, the dicts with the attributes of these: the owner's id, and a path."""
+        self.owners: set[int] = set()
+        """Objects from `bound` that were reached in this walk, and by which their dicts are."""
         for owner, attribute, path in bound:
-            self.bound.setdefault(id(owner), (owner, {}))[1][attribute] = path
+            space = space_of(owner)
+            if space is not None:
+                self.spaces[id(space)] = id(owner), path
+            if not is_a(owner, type):
+                self.bound.setdefault(id(owner), (owner, {}))[1][attribute] = path
         self.met: dict[str, tuple[str, str]] = {}
         """Attributes of `bound` whose objects were reached: the path, and from where."""
         self.classes: set[type] = set()
@@ -688,7 +698,7 @@ class Aliases:
         """What owns the memory of changed objects: one may be written to through another."""
         self.full = False
         for path, (obj, deep) in changed.items():
-            found = list(reachable(obj, BUDGET)) if deep else [obj]
+            found = list(reachable(obj, BUDGET)) if deep else [obj, *stores_of(obj)]
             if len(found) >= BUDGET:
                 self.full = True
             for o in found:
@@ -714,12 +724,9 @@ class Aliases:
         """Why work must not read one of these, which are given with their paths, or None."""
         if self.full:
             return "the objects that the loop changes are too many to be checked for second names"
-        for name, obj in read if self.any_wanted() else ():
-            for owner, paths in self.bound.values() if type(obj) is dict else ():
-                if instance_dict(owner) is obj:
-                    path = next(iter(paths.values()))
-                    return f"`{path}`, which the loop changes, is also reached through {name!r}"
+        for name, obj in read if self.any_wanted() or self.spaces else ():
             count = 0
+            self.owners.clear()
             for o in reachable(obj, BUDGET, self.functions):
                 count += 1
                 changed = self.looked_at(o, name)
@@ -741,8 +748,12 @@ class Aliases:
         if type(o) is MethodType:
             self.functions.append(o)
         if id(o) in self.bound:
+            self.owners.add(id(o))
             self.meets(self.bound[id(o)][1], name)
         changed = self.targets.get(id(o))
+        if changed is None and id(o) in self.spaces:
+            owner, path = self.spaces[id(o)]
+            changed = path if owner not in self.owners else None
         if changed is None and (self.arrays or self.memory) and has_memory(o):
             changed = self.overlapping(o)
         return changed
@@ -764,6 +775,14 @@ class Aliases:
             if path and not (array and is_array(type(other))):
                 return path
         return None
+
+
+def space_of(owner: Any) -> dict[str, Any] | None:
+    """The dict that an object's or a class's attributes are in."""
+    if not is_a(owner, type):
+        return instance_dict(owner)
+    # `__dict__` gives something that only looks at it.
+    return next((d for d in gc.get_referents(type.__dict__["__dict__"].__get__(owner))), None)
 
 
 def has_memory(o: Any) -> bool:

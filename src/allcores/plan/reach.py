@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import collections
 import contextvars
 import gc
 import io
+import sys
 import threading
 import types
 import weakref
@@ -12,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import Any
 
-from allcores.plan.kinds import is_a, is_array
+from allcores.plan.kinds import instance_dict, is_a, is_array, is_record
 from allcores.plan.ownership import is_own
 
 ATOMS = frozenset({int, float, complex, bool, str, bytes, range, type(None)})
@@ -48,7 +50,7 @@ def memory_behind(o: Any) -> list[Any]:
             return [o.obj]
         except ValueError:  # it was released
             return []
-    if is_array(type(o)):
+    if is_array(type(o)) or is_record(type(o)):
         return [] if o.base is None else [o.base]
     if type(type(o)).__module__ != "_ctypes":
         return []
@@ -67,14 +69,35 @@ def memory_of(o: Any) -> list[Any]:
     return found
 
 
-INDIRECT = frozenset({weakref.ref, contextvars.ContextVar, types.BuiltinFunctionType})
+STORING = (
+    *(collections.ChainMap, collections.UserDict, collections.UserList),
+    *(weakref.WeakKeyDictionary, weakref.WeakValueDictionary, weakref.WeakSet),
+)
+"""Containers that keep their items in others, which the program may know as well."""
+
+
+def stores_of(o: Any) -> list[Any]:
+    """The containers in which one keeps its items."""
+    found = [o]
+    for each in found:
+        if is_a(each, STORING) and len(found) < 50:
+            inside = instance_dict(each) or {}
+            found += [part for part in inside.values() if is_a(part, (list, dict, set))]
+            if is_a(each, collections.ChainMap):
+                found += _items(inside.get("maps", ()))
+    return found[1:]
+
+
+INDIRECT = (weakref.ref, contextvars.ContextVar, types.BuiltinFunctionType)
 """Types whose objects lead to others that they do not hold, as far as the collector is told."""
 
 
 def behind(o: Any) -> Iterator[Any]:
     """What an object of one of these types leads to."""
-    if type(o) is weakref.ref:
-        yield o()
+    if is_a(o, weakref.ref):
+        yield weakref.ref.__call__(o)
+        if type(o) is not weakref.ref:
+            yield from gc.get_referents(o)
     elif type(o) is contextvars.ContextVar:
         yield o.get(None)
     elif not is_a(o.__self__, (types.ModuleType, type)):
@@ -131,7 +154,7 @@ def parts_of(kind: Any) -> Callable[[Any], Iterable[Any]] | None:
     data."""
     if kind is types.FunctionType:
         return held_by
-    if kind in INDIRECT:
+    if issubclass(kind, INDIRECT):
         return behind
     if issubclass(kind, CODE) or surrounds(kind):
         return None
@@ -143,7 +166,7 @@ def parts_of(kind: Any) -> Callable[[Any], Iterable[Any]] | None:
         return _variables
     if is_array(kind):
         return _of_array
-    if kind is memoryview:
+    if kind is memoryview or is_record(kind):
         return memory_behind
     if kind.__module__ == "numpy" and kind.__name__ in ("flatiter", "nditer"):
         return lambda o: [o.base] if kind.__name__ == "flatiter" else o.operands
@@ -165,4 +188,15 @@ def _variables(o: Any) -> Iterable[Any]:
 
 
 def _of_array(o: Any) -> Iterable[Any]:
-    return [part for part in (o.base, getattr(o, "__dict__", None)) if part is not None]
+    found = [part for part in (o.base, getattr(o, "__dict__", None)) if part is not None]
+    plain = o.view(sys.modules["numpy"].ndarray)
+    return [*found, *objects_in(plain)] if plain.dtype.hasobject else found
+
+
+def objects_in(array: Any) -> list[Any]:
+    """What an array of objects holds, unless that is nothing but atoms: texts, mostly, such as the
+    names of a table's columns. The garbage collector does not see it."""
+    if array.dtype.names:
+        return [o for name in array.dtype.names for o in objects_in(array[name])]
+    held: list[Any] = array.ravel("K").tolist() if array.dtype.hasobject else []
+    return [] if ATOMS.issuperset(map(type, held)) else held
