@@ -3840,3 +3840,227 @@ out = []
 for i in parallel(range(9)):
     out.append(f(i))
 """
+
+_GRID = "grid = [[j, j + 1] for j in range(5000)]\n"
+FOUND.update(
+    {
+        "row of a grid, lambda called at once": _GRID
+        + """
+out = []
+for i in parallel(range(12)):
+    rr = (lambda: grid[4000])()
+    rr.append(i)
+    out.append(i)
+""",
+        "row of a grid, lambda called at once, in function": _GRID
+        + """
+def f(i):
+    rr = (lambda: grid[4000])()
+    rr.append(i)
+    return i
+out = []
+for i in parallel(range(12)):
+    out.append(f(i))
+""",
+        "row of a grid, lambda by name": _GRID
+        + """
+out = []
+for i in parallel(range(12)):
+    g = lambda k: grid[k]
+    g(4000).append(i)
+    out.append(i)
+""",
+        "row of a grid, lambda by name in function": _GRID
+        + """
+def f(i):
+    g = lambda k: grid[k]
+    g(4000).append(i)
+    h = lambda x: x.append(i)
+    h(grid[3000])
+    return i
+out = []
+for i in parallel(range(12)):
+    out.append(f(i))
+""",
+        "row of a grid, inner def": _GRID
+        + """
+def f(i):
+    def g(k): return grid[k]
+    r = g(4000)
+    r.append(i)
+    return i
+out = []
+for i in parallel(range(12)):
+    out.append(f(i))
+""",
+        "row of a grid, inner def in loop": _GRID
+        + """
+out = []
+for i in parallel(range(12)):
+    def g(k): return grid[k]
+    r = g(4000)
+    r.append(i)
+    out.append(i)
+""",
+        "row of a grid, partial called": _GRID
+        + """
+import functools
+def g(x, k): return x[k]
+def f(i):
+    p = functools.partial(g, grid)
+    p(4000).append(i)
+    return i
+out = []
+for i in parallel(range(12)):
+    out.append(f(i))
+""",
+        "row of a grid, methods in dict": _GRID
+        + """
+def f(i):
+    d = {"g": grid.__getitem__}
+    d["g"](4000).append(i)
+    return i
+out = []
+for i in parallel(range(12)):
+    out.append(f(i))
+""",
+        "row of a grid, generator in function": _GRID
+        + """
+def rows():
+    for r in grid: yield r
+def f(i):
+    for k, r in enumerate(rows()):
+        if k == 4000: r.append(i)
+    return i
+out = []
+for i in parallel(range(12)):
+    out.append(f(i))
+""",
+        "row of a grid, conditional and or": _GRID
+        + """
+def f(i):
+    r = (grid[4000] if i >= 0 else []) or [1]
+    r.append(i)
+    return i
+out = []
+for i in parallel(range(12)):
+    out.append(f(i))
+""",
+        "row of a grid, exception carries": _GRID
+        + """
+def raises(): raise KeyError(grid[4000])
+def f(i):
+    try: raises()
+    except KeyError as e: e.args[0].append(i)
+    return i
+out = []
+for i in parallel(range(12)):
+    out.append(f(i))
+""",
+        "row of a grid, with": _GRID
+        + """
+import contextlib
+@contextlib.contextmanager
+def row(k): yield grid[k]
+def f(i):
+    with row(4000) as r: r.append(i)
+    return i
+out = []
+for i in parallel(range(12)):
+    out.append(f(i))
+""",
+        "row of a grid, match": _GRID
+        + """
+def f(i):
+    match grid:
+        case [a, b, *rest]: rest[2000].append(i)
+    return i
+out = []
+for i in parallel(range(12)):
+    out.append(f(i))
+""",
+        "row of a grid, inner def changes what it is given": _GRID
+        + """
+def f(i):
+    def add(r): r.append(i)
+    add(grid[4000])
+    return i
+out = []
+for i in parallel(range(12)):
+    out.append(f(i))
+""",
+        "row of a grid, inner def changes what it is given, in loop": _GRID
+        + """
+out = []
+for i in parallel(range(12)):
+    def add(r): r.append(i)
+    add(grid[4000])
+    out.append(i)
+""",
+        "row of a grid, inner def handed on": _GRID
+        + """
+def f(i):
+    def add(r): r.append(i); return len(r)
+    return sum(map(add, grid[4000:4002]))
+out = []
+for i in parallel(range(12)):
+    out.append(f(i))
+""",
+        "row of a grid, inner def handed on to function": _GRID
+        + """
+def walk(rows, visit):
+    for r in rows: visit(r)
+def f(i):
+    def add(r):
+        if r[0] == 4000: r.append(i)
+    walk(grid, add)
+    return i
+out = []
+for i in parallel(range(12)):
+    out.append(f(i))
+""",
+        "row of a grid, lambda handed on": _GRID
+        + """
+def walk(rows, visit):
+    for r in rows: visit(r)
+def f(i):
+    walk(grid, lambda r: r.append(i) if r[0] == 4000 else None)
+    return i
+out = []
+for i in parallel(range(12)):
+    out.append(f(i))
+""",
+        "row of a grid, sorted key": _GRID
+        + """
+def f(i):
+    def key(r):
+        r[1] += 1
+        return r[0]
+    return sorted(grid, key=key)[0][0]
+out = []
+for i in parallel(range(12)):
+    out.append(f(i))
+""",
+        "row of a grid, inner def kept in list": _GRID
+        + """
+def f(i):
+    def add(r): r.append(i)
+    fs = [add]
+    fs[0](grid[4000])
+    for g in fs: g(grid[3000])
+    return i
+out = []
+for i in parallel(range(12)):
+    out.append(f(i))
+""",
+        "row of a grid, inner def in dict in loop": _GRID
+        + """
+out = []
+for i in parallel(range(12)):
+    def add(r): r.append(i)
+    fs = {"a": add}
+    fs["a"](grid[4000])
+    out.append(i)
+""",
+    }
+)

@@ -41,9 +41,23 @@ class Calls(Operators):
 
     def e_Call(self, node: ast.Call) -> Info:
         info = self.plain_call(node)
+        info = self.hands_on(node, info)
         if not self.in_function:
             info = self.writing_in_order(node, info)
         return self.callbacks(node, info) if self.given_functions(node) else info
+
+    def hands_on(self, node: ast.Call, info: Info) -> Info:
+        """Whoever is given a function that is made here may call it, with what else is given."""
+        handed = [self.info[a].val for a in node.args if a in self.info]
+        handed += [self.info[k.value].val for k in node.keywords if k.value in self.info]
+        sites = {site for val in handed for site in val.own & self.functions.keys()}
+        tainted = info.tainted
+        for site in sorted(sites):
+            everything = joined([self.element(val) for val in handed])
+            tainted |= self.apply_to_arguments(
+                node, self.functions[site], [everything] * 4, [None] * 4
+            )
+        return info._replace(tainted=tainted)
 
     def writing_in_order(self, node: ast.Call, info: Info) -> Info:
         """A call that may write to a file to which other iterations write as well."""
@@ -97,7 +111,15 @@ class Calls(Operators):
         func = self.eval(node.func)
         vals, tainted, _ = self.eval_all(args)
         tainted |= self.called_object(node, func.val, vals)
-        return Info(self.fresh(node, *vals, maybe=True), func.tainted or tainted, True)
+        val = self.fresh(node, self.given_by(func.val), *vals, maybe=True)
+        return Info(val, func.tainted or tainted, True)
+
+    def given_by(self, function: Val) -> Val:
+        """What calling something may give that is none of its arguments: a part of what it holds."""
+        roots = outer(function.possible | self.inside(function) | self.perhaps_inside(function))
+        # A function that this one is given holds what is not known here.
+        named = {r for r in roots if r[0] != "$"}
+        return Val(inner_maybe=frozenset(r for r in named if not self.around.holds_settled(r)))
 
     def name_call(self, node: ast.Call, name: str, args: list[ast.expr]) -> Info:
         spoken = talk.printed(self, node, name, args)
@@ -113,6 +135,7 @@ class Calls(Operators):
             return self.function_call(node, name, dotted, args, vals, tainted)
         if name in self.body_names:
             tainted |= self.called_object(node, self.info[node.func].val, vals)
+            vals.append(self.given_by(self.info[node.func].val))
         return self.called(node, name, None, args, vals, tainted)
 
     def called_object(self, node: ast.Call, val: Val, vals: list[Val]) -> bool:
@@ -120,6 +143,10 @@ class Calls(Operators):
         object from outside holds."""
         tainted = False
         args = [*node.args, *(k.value for k in node.keywords)]
+        for site in sorted(val.possible & self.functions.keys()):
+            summary = self.functions[site]
+            given, exprs = by_position(node, summary, vals, list(args))
+            tainted |= self.apply_to_arguments(node, summary, given, exprs)
         for root in sorted(comes_from(val)):
             if self.in_function and root[0] == "$":
                 self.calls_held.add(root)
@@ -133,6 +160,19 @@ class Calls(Operators):
             given, exprs = by_position(node, summary, [val, *vals], exprs)
             tainted |= self.apply(node, summary, given, exprs, f"`__call__` (line {summary.line})")
         return tainted
+
+    def apply_to_arguments(
+        self, node: ast.Call, summary: Summary, given: list[Val], exprs: list[ast.expr | None]
+    ) -> bool:
+        """What a function that is made here does to what it is given."""
+        own = summary.but(
+            changes={r for r in summary.changes if r[0] == "$"},
+            draws={r for r in summary.draws if r[0] == "$"},
+            seeds={r for r in summary.seeds if r[0] == "$"},
+            perhaps={r for r in summary.perhaps if r[0] == "$"},
+            refusals=[],
+        )
+        return self.apply(node, own, given, exprs, f"`{summary.name}`{summary.place()}")
 
     def builtin_call(
         self,

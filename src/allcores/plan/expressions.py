@@ -205,6 +205,9 @@ class Expressions(Calls):
         if any(root in given.own for _, root in self.touched):
             text = "a function made here changes what it is given; write it as a `def` outside"
             self.refuse(node, text)
+            self.refusals.append(
+                "makes a function that changes what it is given; write it as a `def`"
+            )
         self.touched = touched + self.touched
         val = Val(frozenset({self.site(node)}), NONE, body.val.roots, body.val.possible)
         return Info(val, body.tainted or tainted, False)

@@ -43,7 +43,7 @@ class Followed(Values):
         if summary is None:
             parts = vals if receiver is None else [receiver, *vals]
             tainted |= draws.library_call(self, node, self.around.dotted(path) or "")
-            new = self.around.is_standard_class(path)
+            new = not self.own(path.partition(".")[0]) and self.around.is_standard_class(path)
             return Info(self.fresh(node, *parts, maybe=not new), tainted, True)
         where = f"`{path}`{summary.place()}"
         given = list(vals) if receiver is None else [receiver, *vals]
@@ -212,6 +212,7 @@ class Followed(Values):
         tainted |= draws.apply(self, node, summary, given, exprs, where)
         tainted |= self.apply_held(node, summary, given)
         self.apply_puts(summary, given)
+        self.raised |= summary.raises
         for root in sorted(summary.changes | told):
             head, _, rest = root.partition(".")
             if root == fx.UNKNOWN:

@@ -139,7 +139,9 @@ def mark_at(path: str, namespace: dict[str, Any], names: dict[str, Any] | None =
     except LookupError:
         held = functions_at(at, names or {}, namespace)
         return tuple(mark_of(part, False) for part in held) or None
-    return frozenset(map(id, kinds_at(obj))) if path.endswith(ELEMENTS) else mark_of(obj)
+    if path.endswith(ELEMENTS):
+        return id(type(obj)), frozenset(map(id, element_kinds(obj)))
+    return mark_of(obj)
 
 
 def objects_at(path: str, names: dict[str, Any], namespace: dict[str, Any]) -> list[Any]:
@@ -166,10 +168,14 @@ def functions_at(path: str, names: dict[str, Any], namespace: dict[str, Any]) ->
 
 def kinds_at(obj: Any) -> set[type]:
     """The types of an object and of what a container holds, if it is no more than can be seen."""
-    kinds = {type(obj)}
-    if type(obj) in CONTAINERS and len(obj) <= MOST_SEEN:
-        kinds.update(map(type, obj.values() if type(obj) is dict else obj))
-    return kinds
+    return {type(obj)} | element_kinds(obj)
+
+
+def element_kinds(obj: Any) -> set[type]:
+    """The types of what a container holds, if it is no more than can be seen."""
+    if type(obj) not in CONTAINERS or len(obj) > MOST_SEEN:
+        return set()
+    return set(map(type, obj.values() if type(obj) is dict else obj))
 
 
 def looks_the_same(
@@ -274,8 +280,18 @@ class Names:
         except LookupError:
             return False
         if type(obj) in (tuple, frozenset):
-            return len(obj) <= MOST_SEEN and all(map(_is_settled, set(map(type, obj))))
+            return self.holds_settled(path)
         return _is_settled(type(obj)) or _is_plain_array(obj)
+
+    def holds_settled(self, path: str) -> bool:
+        """Whether there is nothing that could be changed, or a container of such things alone."""
+        try:
+            obj = lookup(path, self.names, self.namespace)
+        except LookupError:
+            return False
+        if type(obj) not in CONTAINERS:
+            return _is_settled(type(obj))
+        return len(obj) <= MOST_SEEN and all(map(_is_settled, element_kinds(obj)))
 
     def is_overridden(self, cls: str, name: str) -> bool:
         """Whether a subclass of the class of this name may have another method of this name."""

@@ -591,6 +591,9 @@ class Simple(Expressions):
     def s_Raise(self, node: ast.Raise) -> None:
         exc, cause = self.eval(node.exc), self.eval(node.cause)
         parts = [e for e in (node.exc, node.cause) if e is not None]
+        for val in (exc.val, cause.val):
+            held = val.possible | self.inside(val) | self.perhaps_inside(val)
+            self.raised |= {r for r in outer(held) if r[0] != "$"}
         self.settle(node, exc.tainted or cause.tainted, False, parts)
         self.dead = True
 
@@ -640,11 +643,16 @@ class Simple(Expressions):
         roots: frozenset[str] = NONE
         for name in read_names(*node.body) & self.st.env.keys():
             roots |= self.st.env[name].possible
-        self.bind(node.name, Val(frozenset({self.site(node)}), NONE, NONE, outer(roots)))
+        summary = self.around.summarise(node)
+        roots |= {root for root in summary.gives if root[0] != "$"}
+        site = self.site(node)
+        self.functions[site] = summary
+        self.bind(node.name, Val(frozenset({site}), NONE, NONE, outer(roots)))
         self.settle(node, tainted, False, [])
 
     def nested_function(self, node: ast.FunctionDef) -> bool:
-        """A function made in the body: what it reads and changes counts where it is made."""
+        """A function made in the body: what it reads and changes counts where it is made, but for
+        what it does to what it is given."""
         summary = self.around.summarise(node)
         tainted = False
         for text in summary.refusals:

@@ -237,6 +237,9 @@ class Live(Protocol):
     def is_settled(self, path: str) -> bool:
         """Whether there is nothing that could be changed, or what is looked at as a whole."""
 
+    def holds_settled(self, path: str) -> bool:
+        """Whether there is nothing that could be changed, or a container of such things alone."""
+
     def is_standard_class(self, path: str) -> bool:
         """Whether there is a class of the standard library."""
 
@@ -519,6 +522,10 @@ class Surroundings:
     def is_settled(self, root: str) -> bool:
         """Whether a root is known to be nothing that could be changed unseen."""
         return self.is_known(root, "is_settled", ELEMENTS)
+
+    def holds_settled(self, root: str) -> bool:
+        """Whether a root is known to hold nothing that could be changed unseen."""
+        return self.is_known(root, "holds_settled", ELEMENTS)
 
     def owner_of_taken(self, name: str) -> str | None:
         """The object changed by calling a name that was bound to its method, as far as is seen."""

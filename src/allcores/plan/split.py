@@ -153,6 +153,7 @@ def _read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
     summary.parameters = parameter_names(node.args)
     summary.calls = _called_parameters(node)
     summary.by_name = {(bounded(r), name) for r, name in reader.by_name}
+    summary.raises = set(all_bounded(reader.raised).values())
     summary.puts = _put_into_arguments(reader)
     summary.gives = set(all_bounded(reader.given).values())
     summary.gives_arguments = {
@@ -200,6 +201,7 @@ def _learnt(reader: FunctionReader) -> tuple[Any, ...]:
         dict(reader.keys),
         dict(reader.elements),
         set(reader.sure),
+        reader.raised,
         set(reader.talks),
         set(reader.locks),
         draws.learnt(reader),
@@ -523,6 +525,7 @@ def _known(reader: Statements) -> tuple[object, ...]:
         dict(reader.contents),
         dict(reader.keys),
         dict(reader.elements),
+        reader.raised,
         dict(reader.loose),
         reader.maybe_changed,
         frozenset(reader.units),

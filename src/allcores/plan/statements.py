@@ -299,7 +299,9 @@ class Statements(Simple):
                 self.handler_names.add(handler.name)
                 if handler.name in self.parent and not self.unit_depth and not self.in_function:
                     self.units.add(node)
-                self.st.env[handler.name] = self.fresh(handler, *self.arguments)
+                self.st.env[handler.name] = self.fresh(
+                    handler, *self.arguments, Val(inner_maybe=self.raised)
+                )
                 self.st.bound |= {handler.name}
             out = self.nested(handler.body)
             if out is not None and handler.name:

@@ -66,6 +66,8 @@ class Summary:
         """The positions of `*args` and `**kwargs` among the parameters; -1 where there is none."""
         self.puts: set[tuple[str, str]] = set()
         """What outlives the call and is put into arguments: where it is put, and what it is."""
+        self.raises: set[str] = set()
+        """What outlives the call and may be held by what it raises; none of its arguments."""
         self.gives: set[str] = set()
         """What outlives the call and may be, or be in, what it returns."""
         self.gives_itself: set[str] = set()
@@ -137,6 +139,7 @@ class Summary:
             by_name={(rename(root), name) for root, name in self.by_name},
             fields=fields,
             puts={(rename(where), rename(what)) for where, what in self.puts},
+            raises=roots(self.raises),
             gives=roots(self.gives),
             gives_itself=roots(self.gives_itself),
             trails={rename(root): trail for root, trail in self.trails.items()},
@@ -184,6 +187,7 @@ def merged(first: Summary, others: list[Summary]) -> Summary:
         talks={r for s in every for r in s.talks},
         locks={r for s in every for r in s.locks},
         by_name={r for s in every for r in s.by_name},
+        raises={r for s in every for r in s.raises},
         puts={pair for s in every for pair in s.puts},
         gives={r for s in every for r in s.gives},
         gives_itself={r for s in every for r in s.gives_itself},

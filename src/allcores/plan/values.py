@@ -29,7 +29,7 @@ from allcores.plan.items import ItemChanges
 from allcores.plan.names import path_of
 from allcores.plan.own_elements import MARK
 from allcores.plan.source import Surroundings
-from allcores.plan.summaries import CALLED
+from allcores.plan.summaries import CALLED, Summary
 
 READ_AND_CHANGED = "`{}` is read here, and the loop changes `{}`"
 CHANGED_HERE = "`{}` outlives the iteration and is changed here"
@@ -104,6 +104,8 @@ class Values(ItemChanges):
         """Whether what is noted now is not sure."""
         self.contents: dict[str, Roots] = {}
         """What has been put into objects."""
+        self.functions: dict[str, Summary] = {}
+        """What the functions do that are made here."""
         self.elements: dict[str, Val] = {}
         """What the elements may be of lists and the like that are written out here, or made by a
         comprehension: what is in these elements is none of them."""
@@ -149,6 +151,8 @@ class Values(ItemChanges):
         self.in_function = False
         self.arguments: list[Val] = []
         """What a function is given: what is raised in it may hold any of that."""
+        self.raised: Roots = NONE
+        """What else outlives the iteration and may be held by what is raised."""
         self.effects = 0
         self.by_name: set[tuple[str, str]] = set()
         """Arguments, and methods called of them that change them by their name alone."""
