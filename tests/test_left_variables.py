@@ -134,6 +134,7 @@ for x in parallel(range(8), chunk=4, workers=1):
         "Path(path).unlink()",
         "shutil.move(path, f'{i}.done')",
         "os.mkdir(f'folder{i}')",
+        "with open(path, 'w') as file:\n        file.write(f'{rows}')",
     ],
 )
 @pytest.mark.parametrize("place", ["module", "function"])

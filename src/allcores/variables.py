@@ -190,6 +190,11 @@ class Variables:
         self.pending = dict.fromkeys(self.kept_up, again)
         self.settle()
 
+    def bound_anew(self) -> None:
+        """What every iteration binds is not looked for: the next one is done here. The one before
+        must not be worked again for it, for what that writes would be written twice."""
+        self.pending = {n: each for n, each in self.pending.items() if n in self.plan.kept}
+
     def settle_at_once(self) -> None:
         """As `settle`, where no iteration is to be worked again for it: what was not brought home
         stays as an earlier iteration left it."""

@@ -136,6 +136,8 @@ class Commits(Raising):
 
     def natively(self, event: Halt, base: int) -> Iterator[Iterable[Any]]:
         """Let the user's own loop body do one iteration."""
+        if event.kind == "shared" and self.plan.wanted_at_home:
+            self.variables.bound_anew()
         self.variables.settle()
         watching = event.kind == "raised" and self.watch(event, base + event.place)
         self.say(self.done)

@@ -73,15 +73,19 @@ def wanted_at_home(body: list[ast.stmt], dotted: Dotted) -> set[str]:
     """Variables for which the last iteration would be done once more here, in a body that must not be.
 
     A worker cannot send an open file or an iterator; and what has removed a file, or moved it, finds
-    it gone when it is done again.
+    it gone when it is done again. What reads files and writes some may have written what it reads.
     """
     nodes = [n for stmt in body for n in walk(stmt)]
-    if not any(isinstance(n, ast.Call) and _only_once(n, dotted) for n in nodes):
+    calls = [n for n in nodes if isinstance(n, ast.Call)]
+    once = any(_only_once(n, dotted) for n in calls)
+    rewrites = any(_writes(n, dotted) for n in calls) and any(_reads(n, dotted) for n in calls)
+    if not once and not rewrites:
         return set()
     found: set[str] = set()
     for n in nodes:
         if isinstance(n, ast.withitem) and n.optional_vars is not None:
-            found |= _names(n.optional_vars)
+            if once or _stays(n.context_expr):
+                found |= _names(n.optional_vars)
         elif isinstance(n, ast.Assign) and _stays(n.value):
             found.update(*map(_names, n.targets))
         elif isinstance(n, (ast.NamedExpr, ast.AnnAssign)) and n.value and _stays(n.value):
@@ -100,6 +104,11 @@ def _only_once(call: ast.Call, dotted: Dotted) -> bool:
         return False
     # Texts are replaced by others: `text.replace(a, b)`.
     return call.func.attr != "replace" or len(call.args) == 1
+
+
+def _reads(call: ast.Call, dotted: Dotted) -> bool:
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else path_of(call.func) or ""
+    return name.startswith(("open", "read", "load", "imread")) and not _writes(call, dotted)
 
 
 def _stays(value: ast.expr) -> bool:
