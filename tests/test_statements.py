@@ -262,3 +262,44 @@ def test_objects_are_not_asked_for_their_class(over: str) -> None:
     body = "out.append(shifted(3) + (held[0] + 4))" if over[0] == "r" else "out.append(x + 3)"
     loop = f"for x in parallel({over}):\n    {body}\ndel x, here, held, shifted, Proxy"
     assert_same(loop, helpers=PROXIES, data="out = []\n", places=("module",))
+
+
+SPIES = """\
+asked = []
+class Spy:
+    def __init__(self, value):
+        self.value = value
+    def __getattribute__(self, name):
+        asked.append(name)
+        return object.__getattribute__(self, name)
+    def times(self, x):
+        return x * self.value
+    def __call__(self, x):
+        return x * self.value
+class Slotted:
+    __slots__ = ("value",)
+    def __init__(self, value):
+        self.value = value
+    def __getattr__(self, name):
+        asked.append(name)
+        raise AttributeError(name)
+class SpiedSlot(Slotted):
+    __slots__ = ()
+    __getattribute__ = Spy.__getattribute__
+class Holder:
+    def __init__(self):
+        self.spies = [Spy(3)]
+        self.spy = Spy(4)
+    def sum(self, x):
+        return sum(f(x) for f in self.spies)
+spy, slotted, spied, held = Spy(2), Slotted(2), SpiedSlot(2), Holder()
+"""
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["spy.value", "slotted.value", "spied.value", "spy.times(2)", "spy(x)", "held.sum(x)"],
+)
+def test_objects_are_asked_for_no_attributes(given: str) -> None:
+    program = SPIES + f"out = []\nfor x in parallel(range(9)):\n    out.append({given} + x)\n"
+    assert_same(program, None, places=("module", "closure"))

@@ -241,13 +241,13 @@ def clear_memos() -> None:
         kind = type(found)
         if kind is _MEMO:
             found.cache_clear()
-        elif kind in (ModuleType, FunctionType) or isinstance(found, type):
+        elif kind in (ModuleType, FunctionType) or issubclass(kind, type):
             todo += [each for each in vars(found).values() if type(each) in _MAY_HOLD_MEMOS]
             if kind is FunctionType:
                 todo += [held for cell in found.__closure__ or () if (held := _content(cell))]
             elif kind is ModuleType:
                 name = found.__name__
-                classes = (v for v in list(vars(found).values()) if isinstance(v, type))
+                classes = (v for v in list(vars(found).values()) if issubclass(type(v), type))
                 todo += [each for each in classes if each.__module__ == name]
         elif kind in (staticmethod, classmethod):
             todo.append(found.__func__)

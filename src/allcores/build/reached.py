@@ -15,7 +15,7 @@ from typing import Any
 from allcores.build.states import MADE_LATER
 from allcores.engine.functions import global_names
 from allcores.plan.callables import Callables
-from allcores.plan.kinds import is_a
+from allcores.plan.kinds import instance_dict, is_a
 from allcores.plan.live import lookup
 from allcores.plan.model import Plan
 from allcores.plan.names import path_of
@@ -99,7 +99,7 @@ class Reached:
         for _, _, found in self.descriptors():
             if type(found) not in self.classes:
                 self.classes.append(type(found))
-            for value in getattr(found, "__dict__", {}).values():
+            for value in (instance_dict(found) or {}).values():
                 for function in functions_in(value):
                     self.add(function)
 

@@ -44,6 +44,7 @@ from allcores.engine.functions import global_names
 from allcores.engine.randomness import global_stream
 from allcores.engine.shipment import CannotShip
 from allcores.plan.handles import LOCKS, free_lock, handle_of
+from allcores.plan.kinds import instance_dict, is_a
 from allcores.plan.ownership import is_own_module
 
 _BUILTIN_NAMES = (type(None), type(...), type(NotImplemented))
@@ -418,7 +419,7 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
     def inherited(self, obj: Any) -> Reduced:
         """An object of the program's that a library's class makes, with the attributes it has."""
         array: Any = getattr(sys.modules.get("numpy"), "ndarray", ())
-        if isinstance(obj, array):
+        if is_a(obj, array):
             if not (obj.flags.c_contiguous or obj.flags.f_contiguous):
                 return self.leave_out(obj)
         made = self.other(obj)
@@ -453,7 +454,7 @@ class Sender(cloudpickle.Pickler):  # type: ignore[misc]
         spared, others = set(), []
         for _, obj in self.memo.copy().values():
             if type(obj) in self.shapes:
-                held = getattr(obj, "__dict__", {})
+                held = instance_dict(obj) or {}
                 spared.add(id(held))
                 for name, value in held.items():
                     if id(value) in wanted:

@@ -215,7 +215,7 @@ def attributes_beside(obj: Any) -> dict[str, Any]:
     libraries = [c for c in type(obj).__mro__[:-1] if not is_own(c)]
     if any("__getstate__" in vars(c) and c.__module__ != "random" for c in libraries):
         return {}
-    return getattr(obj, "__dict__", None) or {}
+    return instance_dict(obj) or {}
 
 
 def attached(made: Any, attributes: dict[str, Any]) -> Reduced:

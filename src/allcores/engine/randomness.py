@@ -15,6 +15,7 @@ from types import FunctionType, MethodType
 from typing import Any
 
 from allcores.engine.functions import global_names
+from allcores.plan.kinds import instance_dict
 
 
 class Streams:
@@ -144,12 +145,13 @@ def global_stream(module: str) -> Any:
 
 def is_stream(value: Any) -> bool:
     """Whether this is a generator of the standard library or of NumPy that can be seeded."""
+    kind = type(value)  # and not `isinstance`, which asks objects of the program's for `__class__`
     module = sys.modules.get("random")
-    if module is not None and isinstance(value, module.Random):
-        return type(value) is module.Random
+    if module is not None and issubclass(kind, module.Random):
+        return kind is module.Random
     module = sys.modules.get("numpy.random")
-    return module is not None and isinstance(
-        value, (module.Generator, module.RandomState, module.BitGenerator)
+    return module is not None and issubclass(
+        kind, (module.Generator, module.RandomState, module.BitGenerator)
     )
 
 
@@ -275,7 +277,7 @@ def _parts(value: Any) -> list[Any]:
         return list(value)
     if type(value) is dict and len(value) < 100:
         return list(value.values())
-    inside = getattr(value, "__dict__", None)
-    if type(inside) is dict and not isinstance(value, type) and len(inside) < 1000:
+    inside = None if issubclass(type(value), type) else instance_dict(value)
+    if type(inside) is dict and len(inside) < 1000:
         return list(inside.values())
     return []

@@ -13,6 +13,7 @@ from allcores.build.digest import digest_of
 from allcores.build.made_of import MadeOf, body_of, made_of_loop
 from allcores.engine.failures import ParallelWarning
 from allcores.engine.records import Records
+from allcores.plan.kinds import is_a
 from allcores.plan.live import lookup, owners_of
 from allcores.plan.reach import ATOMS
 from allcores.plan.source import loops_of
@@ -83,7 +84,7 @@ def made_of(entry: Looks, work: Any, fixed: dict[str, Any]) -> MadeOf:
             value = lookup(path, names, namespace)
         except LookupError:
             continue
-        if type(value) not in ATOMS and not isinstance(value, (type, type(sys))):
+        if type(value) not in ATOMS and not is_a(value, (type, type(sys))):
             made.spared.add(id(value))
     made.spared.update(map(id, entry.own_streams()))
     streams = entry.streams.streams.first if entry.streams is not None else []

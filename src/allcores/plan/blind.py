@@ -8,6 +8,7 @@ from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from allcores.plan import effects as fx
+from allcores.plan.kinds import is_a
 from allcores.plan.live import Names, lookup
 from allcores.plan.model import Plan
 from allcores.plan.names import BUILTINS, children, path_of
@@ -64,15 +65,15 @@ def _is_known(call: ast.Call, touches: bool, live: Names) -> bool:
         obj = lookup(path, live.names, live.namespace)
     except LookupError:
         return _is_known_method(path, live) or not touches
-    if isinstance(obj, type):
+    if is_a(obj, type):
         return not touches
-    if isinstance(obj, BuiltinFunctionType) and isinstance(obj.__self__, ModuleType):
+    if is_a(obj, BuiltinFunctionType) and is_a(obj.__self__, ModuleType):
         full = f"{(obj.__module__ or '').removeprefix('_')}.{obj.__name__}"
         tabled = full in fx.ARGUMENT_CHANGES or full.startswith(fx.FRESH_MODULES)
         return tabled or not touches
-    if isinstance(obj, (FunctionType, MethodType)):
-        function = obj.__func__ if isinstance(obj, MethodType) else obj
-        return not touches and not (isinstance(function, FunctionType) and is_own(function))
+    if is_a(obj, (FunctionType, MethodType)):
+        function = obj.__func__ if is_a(obj, MethodType) else obj
+        return not touches and not (is_a(function, FunctionType) and is_own(function))
     return _is_known_method(path, live)
 
 

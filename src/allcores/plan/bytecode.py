@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from allcores.plan import effects as fx
 from allcores.plan.draws import LOOKS, SEEDS
 from allcores.plan.effects import NONE, Roots, all_bounded, bounded, module_root
+from allcores.plan.kinds import is_a
 from allcores.plan.summaries import Summary
 
 if TYPE_CHECKING:
@@ -330,8 +331,8 @@ class _Reader:
         except LookupError:
             obj = None
         root = self.follow.canonical(path)
-        code = isinstance(obj, (ModuleType, type, FunctionType, BuiltinFunctionType))
-        if not code or isinstance(getattr(obj, "__self__", None), (list, dict, set)):
+        code = is_a(obj, (ModuleType, type, FunctionType, BuiltinFunctionType))
+        if not code or is_a(getattr(obj, "__self__", None), (list, dict, set)):
             self.reads.add(root)
         return Thing(frozenset({root}) | self.stored.get(root, NONE), NONE, root)
 
@@ -608,7 +609,7 @@ class _Reader:
 
     def is_class(self, path: str) -> bool:
         try:
-            return bool(path) and isinstance(self.follow.value(path), type)
+            return bool(path) and is_a(self.follow.value(path), type)
         except LookupError:
             return False
 
@@ -633,9 +634,9 @@ class _Reader:
             obj = self.follow.value(path)
         except LookupError:
             return False
-        if isinstance(obj, BuiltinFunctionType):
-            return isinstance(obj.__self__, ModuleType) or type(obj.__self__).__name__ == "Random"
-        return isinstance(obj, (ModuleType, type, FunctionType)) or type(obj).__name__ == "ufunc"
+        if is_a(obj, BuiltinFunctionType):
+            return is_a(obj.__self__, ModuleType) or type(obj.__self__).__name__ == "Random"
+        return is_a(obj, (ModuleType, type, FunctionType)) or type(obj).__name__ == "ufunc"
 
     def apply(self, summary: Summary, given: list[Thing], any_order: bool) -> None:
         """Do what a call does to what it is given and to what it shares."""

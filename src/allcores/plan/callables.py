@@ -45,7 +45,13 @@ def attributes_of(obj: Any) -> dict[str, Any]:
         own = object.__getattribute__(obj, "__dict__")
     except AttributeError:
         return {}
-    return own if isinstance(own, dict) else {}
+    return own if is_a(own, dict) else {}
+
+
+def _code_of(obj: Any) -> Any:
+    """The code of a function or method; of anything else the object itself."""
+    function = obj.__func__ if is_a(obj, MethodType) else obj
+    return function.__code__ if is_a(function, FunctionType) else obj
 
 
 def within(obj: Any) -> Iterator[Any]:
@@ -136,14 +142,14 @@ class Callables:
         names = parameter_names_of(function)
         defaults = dict(zip(names[::-1], (function.__defaults__ or ())[::-1], strict=False))
         defaults.update(function.__kwdefaults__ or {})
-        found = [d for n, d in defaults.items() if n in inner.calls and isinstance(d, FunctionType)]
+        found = [d for n, d in defaults.items() if n in inner.calls and is_a(d, FunctionType)]
         more = [s for s in (self.summary_of(f) for f in found) if s is not None]
         return merged(inner, [_shared_part(s) for s in more])
 
     def summary_of_dispatcher(self, function: FunctionType) -> Summary | None:
         """What `functools.singledispatch` made: any of the functions registered may be called."""
         registry = vars(function).get("registry")
-        if not isinstance(registry, MappingProxyType):
+        if not is_a(registry, MappingProxyType):
             return None
         found = [self.summary_of(each) for each in registry.values()]
         read = [each for each in found if each is not None]
@@ -157,7 +163,7 @@ class Callables:
         if plain and is_generated(cls, init):
             inner: Summary | None = summary_of_dataclass(cls, self.root_of(cls), self.summary_of)
         else:
-            inner = self.summary_of(init) if isinstance(init, FunctionType) else None
+            inner = self.summary_of(init) if is_a(init, FunctionType) else None
         more = [s for s in self.parts_of_class(cls) if s.acts or s.reads]
         if inner is None and not more:
             return None
@@ -183,7 +189,7 @@ class Callables:
 
     def method_of(self, cls: type, name: str) -> Iterator[Summary]:
         found = next((c.__dict__[name] for c in cls.__mro__ if name in c.__dict__), None)
-        if isinstance(found, (staticmethod, classmethod)):
+        if found is not None and is_a(found, (staticmethod, classmethod)):
             found = found.__func__
         summary = self.summary_of(found) if is_a(found, FunctionType) else None
         if summary is not None:
@@ -217,10 +223,10 @@ class Callables:
         call = next(
             (c.__dict__["__call__"] for c in kind.__mro__ if "__call__" in c.__dict__), None
         )
-        inner = self.summary_of(call) if isinstance(call, FunctionType) else None
+        inner = self.summary_of(call) if is_a(call, FunctionType) else None
         if inner is not None:
             return bound(inner, path)
-        if isinstance(call, FunctionType):
+        if is_a(call, FunctionType):
             # One of a library's that calls functions of the program: `numpy.vectorize(f)`.
             held = [s for s in self.held_by(path, obj) if s.acts]
             return merged(held[0], held[1:]) if held else None
@@ -237,7 +243,7 @@ class Callables:
 
     def of_parts(self, path: str, parts: Iterable[Any]) -> list[Summary]:
         """What calling those of these does that can be called: one of each piece of code."""
-        found = {id(getattr(p, "__code__", p)): p for p in parts if callable(p)}
+        found = {id(_code_of(p)): p for p in parts if callable(p)}
         each = islice(found.values(), MOST_HELD)
         return [s for part in each if (s := self.of_part(path, part)) is not None]
 
@@ -253,7 +259,7 @@ class Callables:
     def methods_of(self, path: str, obj: Any) -> list[Summary]:
         """What the methods of an object do, as whoever calls one of them by its name sees it."""
         functions = [f for c in type(obj).__mro__ for f in vars(c).values()]
-        found = [self.summary_of(f) for f in functions if isinstance(f, FunctionType) and is_own(f)]
+        found = [self.summary_of(f) for f in functions if is_a(f, FunctionType) and is_own(f)]
         return [bound(s, path) for s in found if s is not None]
 
     def brought_here(self, inner: Summary, function: FunctionType, file: str) -> Summary:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import ast
 import functools
 import re
-from types import FunctionType
+from types import BuiltinMethodType, FunctionType, MethodType, MethodWrapperType
 from typing import TYPE_CHECKING, Any, Literal
 
 from allcores.plan import effects as fx
 from allcores.plan.effects import ATOM, ITEM, NONE, Roots, Val, in_words, is_outer, outer
+from allcores.plan.kinds import is_a
 from allcores.plan.names import walk
 
 if TYPE_CHECKING:
@@ -90,16 +91,18 @@ HIDDEN = "~"
 """Begins a part of a path that is no attribute: a variable of the functions around a function, the
 object of a method ("~self"), what a partial has bound."""
 
+_BOUND = (MethodType, BuiltinMethodType, MethodWrapperType)
+
 
 def hidden_part(obj: Any, part: str) -> Any:
     """The object at such a part of a path. LookupError where there is none."""
     name = part.removeprefix(HIDDEN)
-    if name == "self" and hasattr(obj, "__self__"):
+    if name == "self" and is_a(obj, _BOUND):
         return obj.__self__
     if type(obj) is functools.partial:
         return obj.args[int(name)] if name.isdigit() else obj.keywords[name]
-    function = getattr(obj, "__func__", obj)
-    if isinstance(function, FunctionType):
+    function = obj.__func__ if is_a(obj, MethodType) else obj
+    if is_a(function, FunctionType):
         cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=False)
         for variable, cell in cells:
             if variable == name:

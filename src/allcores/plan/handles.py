@@ -318,9 +318,7 @@ def mentions(nodes: Iterable[ast.AST], namespace: dict[str, Any]) -> Mentions:
             names.add(node.id)
         elif isinstance(node, ast.Attribute):
             path = path_of(node)
-            if path is not None and isinstance(
-                namespace.get(path.partition(".")[0]), types.ModuleType
-            ):
+            if path is not None and is_a(namespace.get(path.partition(".")[0]), types.ModuleType):
                 if node not in inside:
                     names.add(path)
                 inside.add(node.value)
@@ -433,7 +431,7 @@ class Search:
             for part in (obj.func, *obj.args, *obj.keywords.values()):
                 self.add(path, part)
         elif is_a(obj, types.BuiltinMethodType):
-            if not isinstance(obj.__self__, (types.ModuleType, type, type(None))):
+            if not is_a(obj.__self__, (types.ModuleType, type, type(None))):
                 self.add(path.rpartition(".")[0] or path, obj.__self__, library)
         elif is_a(obj, type):
             if is_own_module(obj.__module__):
@@ -581,7 +579,7 @@ def _heard(work: Search) -> str | None:
     search = Search()
     search.mention([ALL])
     for listener in listeners:
-        if isinstance(listener, types.FunctionType) or is_own_module(type(listener).__module__):
+        if is_a(listener, types.FunctionType) or is_own_module(type(listener).__module__):
             search.todo.append(("", listener, False, ""))
     while search.todo and len(search.seen) < MOST_OBJECTS:
         path, obj, library, _ = search.todo.popleft()
@@ -645,7 +643,7 @@ def used_by_function(name: str, function: Any, items: Any) -> Handle | None:
     if isinstance(items, (list, tuple)):
         for item in _some(items):
             search.add("an item", item)
-    if not isinstance(function, (types.FunctionType, types.MethodType, type, partial)):
+    if not is_a(function, (types.FunctionType, types.MethodType, type, partial)):
         search.mention(["__call__"])
     search.add(name, function)
     return search.first()

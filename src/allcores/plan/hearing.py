@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from types import FunctionType
 from typing import Any
 
+from allcores.plan.kinds import instance_dict
 from allcores.plan.ownership import is_own_module
 from allcores.plan.reach import held_by, reachable
 
@@ -82,7 +83,7 @@ def _told_by_loggers(logging: Any) -> Iterator[Any]:
     loggers = [logging.root, *logging.root.manager.loggerDict.values()]
     holders = [*handlers, *(each for each in loggers if isinstance(each, logging.Logger))]
     for each in (*handlers, *(f for holder in holders for f in holder.filters)):
-        held = getattr(each, "__dict__", {})
+        held = instance_dict(each) or {}
         if is_own_module(type(each).__module__):
             yield each
             yield type(each)

@@ -85,9 +85,9 @@ def plain_attribute(obj: Any, attr: str) -> Any:
             return obj.__dict__[attr]
         except KeyError:
             raise LookupError(attr) from None
-    own = getattr(obj, "__dict__", None)
+    own = instance_dict(obj)
     classes = obj.__mro__ if is_a(obj, type) else type(obj).__mro__
-    if isinstance(own, dict) and attr in own:
+    if own is not None and attr in own:
         return own[attr]
     for cls in classes:
         if attr in cls.__dict__:
@@ -100,7 +100,7 @@ def plain_attribute(obj: Any, attr: str) -> Any:
                 return found if is_a(obj, type) else MethodType(found, obj)
             if type(found).__name__ == "member_descriptor":
                 try:
-                    return getattr(obj, attr)
+                    return found if is_a(obj, type) else found.__get__(obj)
                 except AttributeError:
                     raise LookupError(attr) from None
             if not hasattr(type(found), "__get__"):
@@ -232,7 +232,7 @@ class Names:
     def with_streams_of(self, path: str, obj: Any, summary: Summary) -> Summary:
         """The same with roots for what only the function's own variables lead to."""
         function = obj.__func__ if is_a(obj, MethodType) else obj
-        if not isinstance(function, FunctionType) or not function.__closure__:
+        if not is_a(function, FunctionType) or not function.__closure__:
             return summary
         cells = cells_of(function)
 
@@ -353,7 +353,7 @@ class Names:
     def is_class(self, path: str) -> bool | None:
         """Whether there is a class; None: not known."""
         try:
-            return isinstance(lookup(path, self.names, self.namespace), type)
+            return is_a(lookup(path, self.names, self.namespace), type)
         except LookupError:
             return None
 
@@ -386,7 +386,7 @@ class Names:
         if kind in CONTAINERS or is_a(obj, (ModuleType, FunctionType)):
             return False
         kinds = (*kind.__mro__, *(obj.__mro__ if is_a(obj, type) else ()))
-        return any(isinstance(c.__dict__.get(name), _DEFINED) for c in kinds for name in names)
+        return any(is_a(c.__dict__.get(name), _DEFINED) for c in kinds for name in names)
 
     def is_per_worker(self, path: str) -> bool:
         """Whether there is what gives each worker its own."""
@@ -433,7 +433,7 @@ class Names:
         obj = self.names.get(head, self.namespace.get(head))
         if not is_a(obj, ModuleType):
             return path
-        while rest and isinstance(obj.__dict__.get(rest[0]), ModuleType):
+        while rest and is_a(obj.__dict__.get(rest[0]), ModuleType):
             obj = obj.__dict__[rest.pop(0)]
         if obj.__dict__ is self.namespace and rest:
             return ".".join(rest)
@@ -592,7 +592,7 @@ def has_been_read(
 ) -> bool:
     """Whether a path names a method of its object that was found by its name, in this file."""
     owner, _, name = path.rpartition(".")
-    if not owner or not is_a(obj, MethodType) or not isinstance(obj.__func__, FunctionType):
+    if not owner or not is_a(obj, MethodType) or not is_a(obj.__func__, FunctionType):
         return False
     if obj.__func__.__name__ != name or obj.__func__.__code__.co_filename != file:
         return False
@@ -612,7 +612,7 @@ def is_read_property(
     getter: Any = found.fget if type(found) is property else None
     if is_a(found, cached_property):
         getter = found.func
-    if not isinstance(getter, FunctionType) or getter.__name__ != attr:
+    if not is_a(getter, FunctionType) or getter.__name__ != attr:
         return False
     return getter.__code__.co_filename == file
 

@@ -10,6 +10,7 @@ from typing import Any
 from allcores.plan.bytecode import read_bytecode
 from allcores.plan.callables import Callables
 from allcores.plan.effects import module_root
+from allcores.plan.kinds import is_a
 from allcores.plan.live import Names, lookup
 from allcores.plan.source import MAX_DEPTH, Module
 from allcores.plan.summaries import Known, Reading, Summary
@@ -51,7 +52,7 @@ class _Followed:
         module = sys.modules.get(head[1:].replace("/", ".")) if head[0] == "@" else None
         if module is None:
             return self.live.canonical(path)
-        while rest and isinstance(inner := module.__dict__.get(rest[0]), ModuleType):
+        while rest and is_a(inner := module.__dict__.get(rest[0]), ModuleType):
             module = inner
             del rest[0]
         own = module.__dict__ is self.live.namespace and rest
@@ -62,8 +63,8 @@ class _Followed:
 
     def methods_named(self, name: str) -> list[Summary]:
         namespace = self.live.namespace
-        classes = {id(c): c for c in list(namespace.values()) if isinstance(c, type)}
+        classes = {id(c): c for c in list(namespace.values()) if is_a(c, type)}
         methods = [c.__dict__.get(name) for c in classes.values()]
         reader = Callables(namespace, self.depth, self.reading)
-        found = [reader.summary_of(m) for m in methods if isinstance(m, FunctionType)]
+        found = [reader.summary_of(m) for m in methods if is_a(m, FunctionType)]
         return [summary for summary in found if summary is not None]
