@@ -36,6 +36,80 @@ for x in parallel(range(9)):
     holder.add()
     out.append(x)
 """,
+    "memo's result is changed": """
+import functools
+@functools.cache
+def bag(k): return []
+out=[]
+for x in parallel(range(30)):
+    bag(x%3).append(x)
+    out.append(len(bag(x%3)))
+""",
+    "memo's result is changed in a function": """
+import functools
+class Part: total=0
+@functools.lru_cache(maxsize=None)
+def part(k): return Part()
+def add(x):
+    p=part(x%3)
+    p.total+=x
+    return p.total
+out=[]
+for x in parallel(range(30)):
+    out.append(add(x))
+""",
+    "a method's memo's result is changed": """
+import functools
+class A:
+    @functools.cache
+    def bag(self,k): return {}
+    def add(self,x):
+        self.bag(x%3)[x]=1
+        return len(self.bag(x%3))
+a=A(); out=[]
+for x in parallel(range(30)):
+    out.append(a.add(x))
+""",
+    "a singleton that a memo keeps": """
+import functools
+class Settings:
+    def __init__(self): self.used=0
+@functools.cache
+def settings(): return Settings()
+out=[]
+for x in parallel(range(30)):
+    settings().used+=1
+    out.append(settings().used*x)
+""",
+    "a memo of a function by another name": """
+import functools
+bag=functools.lru_cache(maxsize=None)(lambda k: [k])
+out=[]
+for x in parallel(range(30)):
+    kept=bag(x%3)
+    kept.append(x)
+    out.append(list(kept))
+""",
+    "a memo in a dict": """
+import functools
+table={"bag": functools.cache(lambda k: [k])}
+out=[]
+for x in parallel(range(30)):
+    table["bag"](x%3).append(x)
+    out.append(len(table["bag"](x%3)))
+""",
+    "a method gives a part of a global": """
+import functools
+TABLE=[[],[],[]]
+class A:
+    def bag(self,k): return TABLE[k]
+    def add(self,x):
+        self.bag(x%3).append(x)
+        return x
+a=A(); out=[]
+for x in parallel(range(30)):
+    out.append(a.add(x))
+""",
     "global rebound": """
 n=0
 def f(x):
@@ -3166,6 +3240,32 @@ for k, text in parallel(list(enumerate(texts))):
     profile.add(text.upper())
     found[k] = len(profile.counts), dict(profile.pairs)
 del profile
+""",
+    "lru_cache of numbers, counted on": """
+import functools, math
+@functools.lru_cache(maxsize=None)
+def f(n):
+    total=0.0
+    for k in range(n): total+=math.sin(k)*n
+    return total
+@functools.cache
+def fib(n): return n if n<2 else fib(n-1)+fib(n-2)
+out=[]
+for x in parallel(range(30)):
+    y=f(x%5)+fib(x%7)
+    y*=2
+    out.append(math.sqrt(abs(y)))
+""",
+    "lru_cache of lists that are only read": """
+import functools
+@functools.cache
+def table(n): return [k*k for k in range(n)]
+out=[]
+for x in parallel(range(30)):
+    t=table(x%3+2)
+    y=sum(t)+t[0]
+    y+=1
+    out.append([y, t[-1]])
 """,
     "functions that items keep, and change nothing": """
 class Task:

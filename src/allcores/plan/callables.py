@@ -17,6 +17,7 @@ from allcores.plan.bounded import Bounded
 from allcores.plan.draws import HIDDEN, SEEDS, kind_of
 from allcores.plan.effects import module_root
 from allcores.plan.kinds import is_a
+from allcores.plan.memos import gives_kept_objects
 from allcores.plan.names import children
 from allcores.plan.ownership import is_own, is_own_module
 from allcores.plan.quiet import quiet_parse
@@ -32,6 +33,8 @@ MOST_WITHIN = 8
 """So many of those that a container in it holds."""
 DEEPEST = 3
 """So many containers lie in each other in which they are looked for."""
+MEMO = "_lru_cache_wrapper"
+"""The type of what `functools.cache` and `lru_cache` make of a function."""
 _CONTAINERS = (dict, list, tuple, set, frozenset, deque)
 FILLED_IN = ("__init__", "__post_init__", "__del__")
 """Methods that Python calls of the object that a class makes."""
@@ -95,7 +98,23 @@ class Callables:
             # A name for a method: what it changes is its own object.
             inner = self.summary_of(obj.__func__)
             return bound(inner, path + ".__self__") if inner is not None else None
-        return self.summary_of(obj) or self.summary_of_instance(path, obj)
+        return self.summary_of_memo(path, obj) or self.summary_of_instance(path, obj)
+
+    def summary_of_memo(self, path: str, obj: Any) -> Summary | None:
+        """As `summary_of`, and what a memo at a path gives, it gives again: `bag = cache(load)`."""
+        found = self.summary_of(obj)
+        if type(obj).__name__ != MEMO or not self.gives_kept(obj.__wrapped__):
+            return found
+        found = Summary(0) if found is None else found
+        return found.but(gives=found.gives | {path}, gives_itself=found.gives_itself | {path})
+
+    def gives_kept(self, function: Any) -> bool:
+        """Whether what a function that has a memo gives may be something that can be changed."""
+        if not is_a(function, FunctionType):
+            return True
+        module = module_of(function.__code__.co_filename, function.__globals__)
+        node = None if module is None else definition_of(module, function)[0]
+        return not isinstance(node, ast.FunctionDef) or gives_kept_objects(node)
 
     def summary_of(self, obj: Any) -> Summary | None:
         """What calling this object does, or None when its source cannot be read."""
@@ -104,7 +123,7 @@ class Callables:
             obj = obj.__func__
         if is_a(obj, type):
             return self.summary_of_class(obj)
-        if type(obj).__name__ == "_lru_cache_wrapper":
+        if type(obj).__name__ == MEMO:
             # A memo that nobody sees: what counts is the function.
             return self.summary_of(obj.__wrapped__)
         if not is_a(obj, FunctionType):
@@ -149,7 +168,7 @@ class Callables:
     def summary_of_dispatcher(self, function: FunctionType) -> Summary | None:
         """What `functools.singledispatch` made: any of the functions registered may be called."""
         registry = vars(function).get("registry")
-        if not is_a(registry, MappingProxyType):
+        if registry is None or not is_a(registry, MappingProxyType):
             return None
         found = [self.summary_of(each) for each in registry.values()]
         read = [each for each in found if each is not None]
@@ -254,7 +273,7 @@ class Callables:
         if is_a(part, MethodType):
             inner = self.summary_of(part.__func__)
             return bound(inner, path) if inner is not None else None
-        return self.summary_of(part) or self.summary_of_instance(path, part)
+        return self.summary_of_memo(path, part) or self.summary_of_instance(path, part)
 
     def methods_of(self, path: str, obj: Any) -> list[Summary]:
         """What the methods of an object do, as whoever calls one of them by its name sees it."""

@@ -150,7 +150,8 @@ class Calls(Operators):
         for root in sorted(comes_from(val)):
             if self.in_function and root[0] == "$":
                 self.calls_held.add(root)
-            for summary in self.around.held_functions(root):
+            held = self.around.held_functions(root)
+            for summary in held:
                 given, exprs = by_position(node, summary, vals, list(args))
                 where = f"a function of `{in_words(root)}`{summary.place()}"
                 tainted |= self.apply(node, summary, given, exprs, where)
@@ -516,27 +517,42 @@ class Calls(Operators):
         if name == "extend" or name == "update":
             self.put_inside(base.val, [self.element(v) for v in vals])
         tainted |= self.implicit(node, implicit.READING, args)
-        for summary in self.around.methods_named(name):
+        methods = self.around.methods_named(name)
+        for summary in methods:
             tainted |= self.any_method(node, func, base.val, vals, summary)
         if name not in BUILT_IN_METHODS:
             tainted |= self.called_attribute(node, name, base.val, vals, args)
         known = self.result_of_own(node, func, base.val, vals)
         if known is not None:
             return Info(known, tainted, heavy)
-        if name in fx.ATOM_METHODS and not any(s.gives for s in self.around.methods_named(name)):
+        if name in fx.ATOM_METHODS and not any(s.gives for s in methods):
             return Info(ATOM, tainted, heavy)
         if name in fx.DRAWS and self.around.all_streams(base.val.own):
             return Info(draws.given(self, node, name, vals, False), tainted, heavy)
+        val = self.given_by_method(node, name, base.val, vals)
+        return Info(self.with_shared(val, methods), tainted, heavy)
+
+    def given_by_method(self, node: ast.Call, name: str, base: Val, vals: list[Val]) -> Val:
+        """What a method gives, as far as its name tells."""
         if name in fx.ELEMENT_METHODS:
-            val = self.element(base.val, by_key=name in fx.KEY_METHODS)
+            val = self.element(base, by_key=name in fx.KEY_METHODS)
             for v in vals[1:]:
                 val = join(val, v)
-            return Info(val, tainted, heavy)
+            return val
         if name in fx.SHALLOW_METHODS or name in fx.FRESH_METHODS:
-            return Info(self.fresh(node, base.val, *vals), tainted, heavy)
+            return self.fresh(node, base, *vals)
         if name in fx.VIEW_METHODS:
-            return Info(join(base.val, self.element(base.val)), tainted, heavy)
-        return Info(self.fresh(node, base.val, *vals, maybe=True), tainted, heavy)
+            return join(base, self.element(base))
+        return self.fresh(node, base, *vals, maybe=True)
+
+    def with_shared(self, val: Val, methods: list[Summary]) -> Val:
+        """The same where any of these methods may give it, and with it what others hold as well."""
+        itself = frozenset(r for s in methods for r in s.gives_itself if r[0] != "$")
+        inside = frozenset(r for s in methods for r in s.gives if r[0] != "$") - itself
+        for known, shared in ((self.results, itself), (self.in_results, inside)):
+            if shared:
+                known.update((site, shared) for site in val.own - outer(val.own))
+        return val._replace(maybe=val.maybe | itself | inside)
 
     def put_given(self, container: Val, method: str, vals: list[Val]) -> None:
         """A method that changes its object puts what it is given into it."""

@@ -30,6 +30,7 @@ from allcores.plan.fixed_names import with_files_written
 from allcores.plan.handling import looking_at_the_exception
 from allcores.plan.implicit import SPECIAL
 from allcores.plan.items import sources_of, touches_items
+from allcores.plan.memos import gives_kept_objects, has_memo
 from allcores.plan.model import Commit, Plan, Reason, Step
 from allcores.plan.names import (
     FUNCTIONS,
@@ -163,6 +164,10 @@ def _read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
     }
     summary.gives_itself = set(all_bounded(reader.given_itself).values())
     summary.gives_more = any(isinstance(n, HOLDING) for n in walk_scope(*node.body))
+    if has_memo(node) and gives_kept_objects(node):
+        kept = f"{around.class_node.name}.{node.name}" if around.class_node else node.name
+        summary.gives.add(kept)
+        summary.gives_itself.add(kept)
     summary.variable = _variable_parameters(node.args)
     for root in changed:
         head, _, rest = root.partition(".")
