@@ -242,7 +242,7 @@ class Followed(Values):
             val = given[position]
             guessing = self.guessing
             if root in summary.unsure:
-                val = self.changeable(val)
+                val = self.changeable(val, rest)
                 if not val.possible:
                     continue
                 self.guessing = True

@@ -36,7 +36,9 @@ CONTAINERS = frozenset({list, tuple, dict, set, frozenset, deque})
 SETTLED = ATOMS | {FunctionType, BuiltinFunctionType, type(...), slice}
 SETTLED_BY_NAME = frozenset(
     """re.Pattern decimal.Decimal fractions.Fraction datetime.date datetime.datetime
-    datetime.timedelta""".split()
+    datetime.timedelta datetime.time datetime.timezone uuid.UUID pathlib.PosixPath
+    pathlib.WindowsPath pathlib.PurePosixPath pathlib.PureWindowsPath pathlib._local.PosixPath
+    pathlib._local.WindowsPath pathlib._local.PurePosixPath pathlib._local.PureWindowsPath""".split()
 )
 """What nobody changes."""
 _CODE = (ModuleType, type, FunctionType, MethodType, BuiltinMethodType)

@@ -482,9 +482,11 @@ class Values(ItemChanges):
             self.note_change(root, True)
         self.guessing = guessing
 
-    def changeable(self, val: Val) -> Val:
-        """The same without what is known to be nothing that could be changed unseen."""
-        settled = {r for r in outer(val.own | val.maybe) if self.around.is_settled(r)}
+    def changeable(self, val: Val, rest: str = "") -> Val:
+        """The same without what is known to be nothing that could be changed unseen, nor to have
+        such a thing there."""
+        end = f".{rest}" if rest else ""
+        settled = {r for r in outer(val.own | val.maybe) if self.around.is_settled(r + end)}
         return val._replace(own=val.own - settled, maybe=val.maybe - settled)
 
     def stands_for_more(self, node: ast.expr | None) -> None:
