@@ -98,3 +98,78 @@ def test_what_is_kept_is_changed_in_groups(call: str) -> None:
     total = f"{owner}.total()" if owner else "total()"
     loop = f"for x in parallel(range(9)):\n    r = {call}\n    out.append({total})\n    groups[x % 3].append(r)\n    groups[x % 3][0]{part} += 1\n"
     assert_same(loop, "serial", helpers=API, data=DATA, places=("module", "function"))
+
+
+BY_ITSELF = """
+data = [[0] for i in range(12)]
+class Rows:
+    kept = data
+    @property
+    def rows(self):
+        return data
+    def __getitem__(self, x):
+        return data[x]
+    def __add__(self, x):
+        return data[x]
+    def __iter__(self):
+        return iter(data)
+    def by_class(self, x):
+        return self.kept[x]
+    def by_type(self, x):
+        return type(self).kept[x]
+    @classmethod
+    def of_class(cls, x):
+        return cls.kept[x]
+    def get(self, x):
+        return data[x]
+    def put(self, x, kept):
+        kept.append(data[x])
+    def collected(self, x):
+        kept = []
+        self.put(x, kept)
+        return kept[0]
+    def add(self, x, kept):
+        kept.append(self.kept[x])
+    def added(self, x):
+        kept = []
+        self.add(x, kept)
+        return kept[0]
+class Computed:
+    def __getattr__(self, name):
+        if name == "rows":
+            return data
+        raise AttributeError(name)
+rows, several, computed = Rows(), [Rows()], Computed()
+by_default = lambda x, rows=data: rows[x]
+def by_keyword(x, *, rows=data):
+    return rows[x]
+def of_several(x):
+    return several[0].get(x)
+def items(x):
+    return [row for row in rows][x]
+def total():
+    return sum(row[0] for row in data)
+"""
+GIVEN = [
+    "rows.rows[x]",
+    "several[0].rows[x]",
+    "rows[x]",
+    "rows + x",
+    "list(rows)[x]",
+    "items(x)",
+    "rows.by_class(x)",
+    "Rows.of_class(x)",
+    "rows.collected(x)",
+    "rows.added(x)",
+    "computed.rows[x]",
+    "by_default(x)",
+    "by_keyword(x)",
+    "of_several(x)",
+]
+
+
+@pytest.mark.parametrize("call", GIVEN)
+def test_what_python_calls_by_itself_gives_something_shared(call: str) -> None:
+    """It is changed in groups, while work reads it by another name."""
+    loop = f"for x in parallel(range(9)):\n    r = {call}\n    out.append(total())\n    groups[x % 3].append(r)\n    groups[x % 3][0][0] += 1\n"
+    assert_same(loop, "serial", helpers=BY_ITSELF, data=DATA, places=("module", "function"))

@@ -128,7 +128,11 @@ class Calls(Operators):
         self.eval(node.func)
         vals, tainted, heavy = self.eval_all(args)
         if name not in self.body_names and self.around.is_builtin(name):
-            return self.builtin_call(node, name, args, vals, tainted, heavy)
+            info = self.builtin_call(node, name, args, vals, tainted, heavy)
+            if info.val == ATOM:
+                return info
+            names = implicit.of_builtin(name)
+            return info._replace(val=self.given_by_special(node, info.val, names, args))
         tainted |= self.info[node.func].tainted
         dotted = self.around.dotted(name)
         if dotted is not None:
@@ -210,6 +214,8 @@ class Calls(Operators):
             )
         if name in ("next", "setattr", "delattr") and args:
             tainted |= self.mutate(vals[0], node, args[0], name)
+            if name == "setattr":
+                self.put_inside(vals[0], vals[2:])
             if name != "next" and len(args) > 1:
                 tainted |= self.bound_by_name(node, args[1], vals)
             return Info(self.element(vals[0]), tainted, heavy)
@@ -230,8 +236,10 @@ class Calls(Operators):
             inner = [self.element(v) for v in vals[1:]]
             info = self.called(node, args[0].id, None, args[1:], inner, tainted)
             return Info(self.fresh(node, *vals), info.tainted, True)
-        if name == "sum" and len(args) == 1 and self.around.module.special.isdisjoint(ADDING):
+        if name == "sum" and len(args) == 1 and not self.around.has_special(ADDING):
             return Info(self.fresh(node), tainted, heavy)  # it begins with 0
+        if name == "sum" and self.around.has_special(ADDING):
+            return Info(self.fresh(node, *vals, maybe=True), tainted, heavy)
         if name in fx.SHALLOW_BUILTINS:
             return Info(self.fresh(node, *vals), tainted, heavy)
         if name == "getattr" and len(args) > 1:
@@ -530,7 +538,7 @@ class Calls(Operators):
         if name in fx.DRAWS and self.around.all_streams(base.val.own):
             return Info(draws.given(self, node, name, vals, False), tainted, heavy)
         val = self.given_by_method(node, name, base.val, vals)
-        return Info(self.with_shared(val, methods), tainted, heavy)
+        return Info(self.with_given(node, val, methods), tainted, heavy)
 
     def given_by_method(self, node: ast.Call, name: str, base: Val, vals: list[Val]) -> Val:
         """What a method gives, as far as its name tells."""
@@ -544,15 +552,6 @@ class Calls(Operators):
         if name in fx.VIEW_METHODS:
             return join(base, self.element(base))
         return self.fresh(node, base, *vals, maybe=True)
-
-    def with_shared(self, val: Val, methods: list[Summary]) -> Val:
-        """The same where any of these methods may give it, and with it what others hold as well."""
-        itself = frozenset(r for s in methods for r in s.gives_itself if r[0] != "$")
-        inside = frozenset(r for s in methods for r in s.gives if r[0] != "$") - itself
-        for known, shared in ((self.results, itself), (self.in_results, inside)):
-            if shared:
-                known.update((site, shared) for site in val.own - outer(val.own))
-        return val._replace(maybe=val.maybe | itself | inside)
 
     def put_given(self, container: Val, method: str, vals: list[Val]) -> None:
         """A method that changes its object puts what it is given into it."""

@@ -29,7 +29,8 @@ class Expressions(Calls):
         parts = [n for n in children(node) if isinstance(n, ast.expr)]
         vals, tainted, heavy = self.eval_all(parts)
         tainted |= self.implicit(node, implicit.of_node(node), parts)
-        return Info(self.fresh(node, *vals), tainted, heavy)
+        val = self.given_by_special(node, self.fresh(node, *vals), implicit.of_node(node), parts)
+        return Info(val, tainted, heavy)
 
     def e_Constant(self, node: ast.Constant) -> Info:
         return Info(ATOM, False, False)
@@ -71,6 +72,7 @@ class Expressions(Calls):
             if self.around.is_computed(node.attr):
                 owner = self.name(base, path.rpartition(".")[0])[0]
                 tainted |= self.computed(node, owner)
+                val = self.given_by_computing(node, val, base)
             if node.attr in fx.GIVEN_MUTATORS and self.may_be_value(path.rpartition(".")[0]):
                 owner = self.name(base, path.rpartition(".")[0])[0]
                 tainted |= self.taken_method(node, owner)
@@ -82,6 +84,8 @@ class Expressions(Calls):
         tainted |= self.reads_class([node.attr], node)
         tainted |= self.taken_method(node, inner.val)
         val = self.attribute(inner.val, "." + node.attr)
+        if self.around.is_computed(node.attr):
+            val = self.given_by_computing(node, val, node.value)
         self.reads |= {r for r in val.own if r.startswith(fx.CLASS)}
         return Info(val, tainted, inner.heavy)
 
@@ -96,6 +100,11 @@ class Expressions(Calls):
         found = self.around.properties_named(node.attr)
         tainted = self.computes(node, [base], found)
         return self.shared_effects(node, implicit.ATTRIBUTES) or tainted
+
+    def given_by_computing(self, node: ast.Attribute, val: Val, owner: ast.expr) -> Val:
+        """The value of an attribute that a property or `__getattr__` may have given."""
+        val = self.with_given(node, val, self.around.properties_named(node.attr))
+        return self.given_by_special(node, val, implicit.ATTRIBUTES, [owner])
 
     def computes(self, node: ast.Attribute, given: list[Val], found: list[Summary]) -> bool:
         """Binding or reading an attribute calls one of these; True: must run in order."""
@@ -115,11 +124,9 @@ class Expressions(Calls):
         called = self.implicit(node, implicit.ITEM - implicit.KEYS, [node.value])
         if self.implicit(node, implicit.KEYS, [node.slice]) or called:
             base = base._replace(tainted=True)
-        return Info(
-            self.element(base.val, by_key=True),
-            base.tainted or index.tainted,
-            base.heavy or index.heavy,
-        )
+        found = self.element(base.val, by_key=True)
+        val = self.given_by_special(node, found, implicit.ITEM, [node.value])
+        return Info(val, base.tainted or index.tainted, base.heavy or index.heavy)
 
     def own_element(self, node: ast.Subscript) -> Info | None:
         """The element that is the iteration's own, before the iteration has written it."""
@@ -222,7 +229,8 @@ class Expressions(Calls):
                 self.refuse(node, "`async` cannot run in a worker")
             it = self.eval(gen.iter)
             tainted |= it.tainted or self.implicit(gen, implicit.of_node(gen), [gen.iter])
-            item = self.element(it.val)
+            names = implicit.of_node(gen)
+            item = self.given_by_special(gen.iter, self.element(it.val), names, [gen.iter])
             for n in walk(gen.target):
                 if isinstance(n, ast.Name):
                     self.shadow[n.id] = item

@@ -59,7 +59,9 @@ class Followed(Values):
         itself = ATOM if receiver is None or summary.is_class else receiver
         tainted |= self.reads_of(node, summary, itself)
         if summary.is_class:
-            return Info(self.instance(node, summary, given), tainted, True)
+            # `__new__` may give another object.
+            made = self.with_given(node, self.instance(node, summary, given), [summary])
+            return Info(made, tainted, True)
         val = self.result(node, path, summary, given)
         # Line 0: a method of a built-in type.
         return Info(val, tainted, summary.line > 0)
@@ -92,6 +94,23 @@ class Followed(Values):
                 maybe |= outer(part)
         return Val(frozenset({self.site(node)}), maybe, NONE, holds)
 
+    def with_given(self, node: ast.AST, val: Val, called: Sequence[Summary]) -> Val:
+        """A value that one of these methods may have given, which Python calls by itself or which
+        is one among others of its name: then it may be something shared."""
+        every = {r for summary in called for r in summary.gives}
+        shared = {r for r in every if r[0] != "$" and not self.around.is_atom(r)}
+        if not shared:
+            return val
+        itself = frozenset(r for s in called for r in s.gives_itself) & shared
+        inside = frozenset(shared) - itself
+        if outer(val.own):
+            return val._replace(own=val.own | itself, inner=val.inner | inside)
+        site = self.site(node)
+        self.results[site] = self.results.get(site, NONE) | itself
+        self.in_results[site] = self.in_results.get(site, NONE) | inside
+        maybe, inner_maybe = val.maybe | itself, val.inner_maybe | shared
+        return Val(val.own | {site}, maybe, val.inner, inner_maybe)
+
     def part_given(self, root: str, given: list[Val]) -> Roots:
         """All that a root of a called function may be, in the caller's terms, and what is in that."""
         head, _, rest = root.partition(".")
@@ -105,10 +124,11 @@ class Followed(Values):
         # What a property gives may be any part of the object.
         stored = takewhile(lambda attr: not self.around.is_computed(attr), rest.split("."))
         path = ".".join(stored)
-        if not path:
+        if not rest:
             return itself | inside
-        parts = {bounded(f"{r}.{path}") for r in outer(itself)}
-        made = {r for r in itself if not is_outer(r)}
+        # What a class binds is no part of the object.
+        parts = {bounded(f"{r}.{known}") for r in outer(itself) for known in {path, rest} if known}
+        made = itself if not path else {r for r in itself if not is_outer(r)}
         return frozenset(made | {r for r in parts if not self.around.is_atom(r)}) | inside
 
     def given_back(self, roots: set[str], given: list[Val]) -> Roots:
@@ -130,7 +150,7 @@ class Followed(Values):
             if not head.startswith("$"):
                 found |= {root}
             elif int(head[1:]) in summary.shared_defaults and _missing(given, int(head[1:])):
-                found |= {f"{path}.__defaults__"}
+                found |= {f"{path}.__defaults__", f"{path}.__kwdefaults__"}
         return found
 
     def reads_of(self, node: ast.AST, summary: Summary, receiver: Val) -> bool:

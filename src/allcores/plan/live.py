@@ -82,6 +82,8 @@ def builtin(name: str, namespace: dict[str, Any]) -> Any:
 
 def plain_attribute(obj: Any, attr: str) -> Any:
     """An attribute stored on the object or its classes; LookupError for computed ones."""
+    if attr in ("__defaults__", "__kwdefaults__") and is_a(obj, (FunctionType, MethodType)):
+        return getattr(obj, attr)
     if is_a(obj, ModuleType):
         try:
             return obj.__dict__[attr]
@@ -294,6 +296,14 @@ class Names:
         if type(obj) not in CONTAINERS:
             return _is_settled(type(obj))
         return len(obj) <= MOST_SEEN and all(map(_is_settled, element_kinds(obj)))
+
+    def has_special(self, names: frozenset[str]) -> bool:
+        """Whether a class of one of the program's modules has such a method."""
+        for module in filter(is_own_module, list(sys.modules)):
+            for found in list(getattr(sys.modules[module], "__dict__", {}).values()):
+                if is_a(found, type) and not names.isdisjoint(found.__dict__):
+                    return True
+        return False
 
     def is_overridden(self, cls: str, name: str) -> bool:
         """Whether a subclass of the class of this name may have another method of this name."""
@@ -647,7 +657,7 @@ def changed_objects(
     """
     found: dict[str, tuple[Any, bool]] = {}
     paths = dict.fromkeys(plan.perhaps_changed, True) if perhaps else {}
-    for path, deep in {**paths, **plan.changed}.items():
+    for path, deep in {**plan.changed, **paths}.items():
         if path.startswith("$"):
             continue
         try:

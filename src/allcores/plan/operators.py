@@ -10,6 +10,7 @@ from allcores.plan import implicit
 from allcores.plan.effects import (
     ATOM,
     NONE,
+    Val,
     in_words,
 )
 from allcores.plan.followed import Followed
@@ -31,6 +32,18 @@ class Operators(Followed):
             return False
         called = [e for e in operands if e is not None and self.may_have(e, names)]
         return bool(called) and self.special(node, names, called)
+
+    def given_by_special(
+        self, node: ast.AST, val: Val, names: frozenset[str], operands: Sequence[ast.expr | None]
+    ) -> Val:
+        """The value, which methods of these names may have given."""
+        names &= self.around.module.special
+        if not names or self.in_special:
+            return val
+        if not any(e is not None and self.may_have(e, names) for e in operands):
+            return val
+        called = [s for name in sorted(names) for s in self.around.methods_named(name)]
+        return self.with_given(node, val, called)
 
     def special(self, node: ast.AST, names: frozenset[str], operands: list[ast.expr]) -> bool:
         tainted = False

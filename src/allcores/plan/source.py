@@ -243,6 +243,9 @@ class Live(Protocol):
     def is_standard_class(self, path: str) -> bool:
         """Whether there is a class of the standard library."""
 
+    def has_special(self, names: frozenset[str]) -> bool:
+        """Whether a class of one of the program's modules has such a method."""
+
     def is_overridden(self, cls: str, name: str) -> bool:
         """Whether a subclass of the class of this name may have another method of this name."""
 
@@ -475,6 +478,12 @@ class Surroundings:
             return live is not None and live.is_talker(seen)
         named = path.rpartition(".")[2].strip("_").lower() in LOGGER_NAMES
         return named and method in LOG_METHODS
+
+    def has_special(self, names: frozenset[str]) -> bool:
+        """Whether a class of the program may have such a method."""
+        if self.live is None or not self.module.special.isdisjoint(names):
+            return True
+        return self.live.has_special(names)
 
     def may_have(self, path: str, names: frozenset[str]) -> bool:
         """Whether what is at a path may be, or hold, an object with such a method."""

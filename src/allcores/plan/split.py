@@ -13,6 +13,7 @@ from typing import Any
 
 from allcores.plan import draws
 from allcores.plan.effects import (
+    CLASS,
     ITEM,
     NONE,
     UNKNOWN,
@@ -194,7 +195,14 @@ def _put_into_arguments(reader: FunctionReader) -> set[tuple[str, str]]:
     pairs = [(root, x) for table in tables for root, held in table.items() for x in held]
     found = {(root, x) for root, x in pairs if root[0] == "$" and x[0] not in "$#"}
     where, what = all_bounded([r for r, _ in found]), all_bounded([x for _, x in found])
-    return {(where[r], what[x]) for r, x in found if not reader.around.is_atom(x)}
+    return {(where[r], what[x]) for r, x in found if not _tells_nothing(reader, x)}
+
+
+def _tells_nothing(reader: FunctionReader, root: str) -> bool:
+    """Whether this is nothing that could be changed, or a module, class or function."""
+    if root.startswith(CLASS) or (root[0] != "@" and reader.around.is_code(root.partition(".")[0])):
+        return True
+    return reader.around.is_atom(root)
 
 
 def _learnt(reader: FunctionReader) -> tuple[Any, ...]:
@@ -533,6 +541,7 @@ def _known(reader: Statements) -> tuple[object, ...]:
         reader.raised,
         dict(reader.loose),
         reader.maybe_changed,
+        dict(reader.aliases),
         frozenset(reader.units),
         len(reader.serial),
         frozenset(reader.rebound_targets),

@@ -60,7 +60,11 @@ class Statements(Simple):
         self.inner_loop(node, it)
 
     def effect_of_target(self, node: ast.For, it: Info) -> None:
-        self.assign(node.target, self.element(it.val), node)
+        self.assign(node.target, self.item_of(node, it.val), node)
+
+    def item_of(self, node: ast.For, val: Val) -> Val:
+        """What a loop over this value binds its target to."""
+        return self.given_by_special(node, self.element(val), of_node(node), [node.iter])
 
     def inner_loop(self, node: ast.For | ast.While, it: Info | None) -> None:
         frame = LoopFrame(node, self.unit_depth > 0)
@@ -71,7 +75,10 @@ class Statements(Simple):
         for _ in range(2):
             if isinstance(node, ast.For):
                 assert it is not None
-                if self.assign(node.target, self.element(it.val), node) and not self.in_function:
+                if (
+                    self.assign(node.target, self.item_of(node, it.val), node)
+                    and not self.in_function
+                ):
                     self.units.add(node)
             elif it is not None:
                 self.condition(node.test)
@@ -122,6 +129,7 @@ class Statements(Simple):
                 tainted |= self.mutate(info.val, node, call, ast.unparse(call))
             if item.optional_vars is not None:
                 val = Val(info.val.own, info.val.maybe, self.inside(info.val), info.val.inner_maybe)
+                val = self.with_given(item, val, self.around.methods_named("__enter__"))
                 tainted |= self.assign(item.optional_vars, val, node)
             for name in ("__enter__", "__exit__"):
                 for summary in self.around.methods_named(name):

@@ -325,7 +325,7 @@ class Values(ItemChanges):
             name, dot, _ = root.partition(".")
             itself, inside = self.aliases.get(name, (NONE, NONE))
             found = itself | inside if deep or dot else itself
-            self.maybe_changed |= found - self.changed.keys()
+            self.maybe_changed |= {r for r in found if not self.changed.get(r, False)}
 
     # -- reading
 
