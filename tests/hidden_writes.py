@@ -3219,6 +3219,23 @@ for x in parallel(range(9)):
 }
 
 CLEAN = {
+    "a memo of texts": """
+import collections, functools
+@functools.cache
+def stem(word):
+    if word.endswith("ing"):
+        return word[: -len("ing")].lower()
+    return word.strip()
+class Profile:
+    def __init__(self, text):
+        self.counts = collections.Counter()
+        for word in text.split(): self.counts[stem(word)] += 1
+out = []
+for text in parallel([f"walking {k} dogs running" for k in range(9)]):
+    profile = Profile(text)
+    out.append(profile.counts.most_common(2))
+del profile
+""",
     "what was found by a pattern is kept in an object": """
 import collections, re
 WORD = re.compile(r"[a-z]+", re.I | re.ASCII)

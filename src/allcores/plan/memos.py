@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from allcores.plan.effects import ATOM_METHODS
 from allcores.plan.names import parameter_names, walk_scope
 
 MEMOS = frozenset({"cache", "lru_cache"})
@@ -72,9 +73,13 @@ def _is_value(node: ast.expr, values: set[str]) -> bool:
         return all(_is_value(part, values) for part in parts)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         return node.func.id in _GIVE_VALUES or node.func.id in values
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
+        return _is_value(node.value, values)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         owner = node.func.value
-        return isinstance(owner, ast.Name) and owner.id in _PLAIN_MODULES
+        if isinstance(owner, ast.Name) and owner.id in _PLAIN_MODULES:
+            return True
+        return node.func.attr in ATOM_METHODS and _is_value(owner, values)
     return False
 
 
