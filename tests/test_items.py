@@ -455,3 +455,17 @@ rows = str(rows)
 del row
 """
     assert_same(loop, "parallel", data=ROWS, places=("module", "function"))
+
+
+def test_a_view_of_an_array_that_stays_here_is_left_after_items_were_changed() -> None:
+    source = """\
+import numpy as np
+def reads(a, b=1):
+    return next(iter([a])) + b
+arr, lines = np.arange(8.0), np.arange(48.0).reshape(24, 2)
+for i, x in parallel(enumerate(lines)):
+    u = reads(next(iter([i])), max(i, i))
+    r = arr[2:5]
+r[0] = 70.0
+"""
+    assert_same(source)

@@ -354,7 +354,7 @@ class _Walk:
         held = self.held
         while self.copied:
             base, index = self.copied.pop()
-            if self.edges[id(base)] > 1:
+            if id(base) in self.at_home or self.edges.get(id(base), 1) > 1:
                 self.bad(index)
             del base
         for k in range(len(held)):
