@@ -142,7 +142,9 @@ def test_shows_no_less_than_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
             by_code = Reading()
             shown = summary_without_source(f, callables.cells_of(f), MAX_DEPTH - 1, by_code).changes
             assert by_source is not None
-            missed = [r for r in by_source.changes if not any(overlaps(r, s) for s in shown)]
+            # What a value might be a part of is not followed as far without source.
+            sure = by_source.changes - by_source.unsure
+            missed = [r for r in sure if not any(overlaps(r, s) for s in shown)]
             assert not missed, (f.__qualname__, by_source.changes, shown)
             count += 1
     assert count > 100

@@ -542,6 +542,8 @@ class Calls(Operators):
 
     def given_by_method(self, node: ast.Call, name: str, base: Val, vals: list[Val]) -> Val:
         """What a method gives, as far as its name tells."""
+        if name == "__new__":
+            return self.fresh(node, *vals[1:])  # no part of the class that it is told
         if name in fx.ELEMENT_METHODS:
             val = self.element(base, by_key=name in fx.KEY_METHODS)
             for v in vals[1:]:
