@@ -33,14 +33,14 @@ from allcores.plan.table import changes_its_object, full_name
 
 _DEFINED = (FunctionType, staticmethod, classmethod)
 CONTAINERS = frozenset({list, tuple, dict, set, frozenset, deque})
-SETTLED = ATOMS | {FunctionType, BuiltinFunctionType, type(...), slice}
+SETTLED = ATOMS | {FunctionType, BuiltinFunctionType, ModuleType, type(...), slice}
 SETTLED_BY_NAME = frozenset(
-    """re.Pattern decimal.Decimal fractions.Fraction datetime.date datetime.datetime
+    """allcores.engine.per_worker.PerWorker re.Pattern decimal.Decimal fractions.Fraction datetime.date datetime.datetime
     datetime.timedelta datetime.time datetime.timezone uuid.UUID pathlib.PosixPath
     pathlib.WindowsPath pathlib.PurePosixPath pathlib.PureWindowsPath pathlib._local.PosixPath
     pathlib._local.WindowsPath pathlib._local.PurePosixPath pathlib._local.PureWindowsPath""".split()
 )
-"""What nobody changes."""
+"""What nobody changes, or what gives each worker its own."""
 _CODE = (ModuleType, type, FunctionType, MethodType, BuiltinMethodType)
 STANDARD_NAMES = {"posix": "os", "posixpath": "os.path"}
 """The names by which programs know these modules."""

@@ -530,6 +530,8 @@ class Surroundings:
 
     def is_settled(self, root: str) -> bool:
         """Whether a root is known to be nothing that could be changed unseen."""
+        if root in self.module.imported_modules and self.is_code(root):
+            return True  # a module
         return self.is_known(root, "is_settled", ELEMENTS)
 
     def holds_settled(self, root: str) -> bool:
