@@ -530,8 +530,10 @@ class Surroundings:
 
     def is_settled(self, root: str) -> bool:
         """Whether a root is known to be nothing that could be changed unseen."""
-        if root in self.module.imported_modules and self.is_code(root):
-            return True  # a module
+        if root in self.module.imported_modules:
+            # A module, as far as names tell: a function around may have imported it.
+            if self.is_code(root) or root not in (*self.locals, *self.module.bound):
+                return True
         return self.is_known(root, "is_settled", ELEMENTS)
 
     def holds_settled(self, root: str) -> bool:
