@@ -187,7 +187,9 @@ class Variables:
     def work_up_to(self, items: Any, sent: list[Any], done: int, first: int) -> None:
         """Do an iteration again, as far as its commit that raised. sent: what its commits were sent."""
         again = Again([items[done]], [sent], first + done)
-        self.pending = dict.fromkeys(self.kept_up, again)
+        # Where there are no temporaries, what is raised may still have a context.
+        names = self.kept_up or ([""] if self.plan.commits_in_handlers() else [])
+        self.pending = dict.fromkeys(names, again)
         self.settle()
 
     def bound_anew(self) -> None:

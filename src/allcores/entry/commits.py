@@ -322,8 +322,8 @@ class Commits(Raising):
         def stop_there(where: Any) -> None:
             if type(where) is list and len(where) >= applied:
                 # Where the commit stands in a handler, what that handles is the context.
-                if error.__context__ is around and not isinstance(sys.exception(), Stop):
-                    error.__context__ = sys.exception()
+                if not isinstance(sys.exception(), Stop):
+                    _put_in_context(error, around, sys.exception())
                 raise Stop(where)
             put(where)
 
@@ -331,6 +331,23 @@ class Commits(Raising):
         self.variables.by_worker = False
         self.bind_targets(items[done])
         self.variables.work_up_to(items, sent, done, first)
+
+
+def _put_in_context(
+    error: BaseException, around: BaseException | None, context: BaseException | None
+) -> None:
+    """The first of the exceptions that came one while another was handled came in this context.
+
+    around: what it had for one.
+    """
+    seen = {id(error), id(context)}
+    while error.__context__ is not around:
+        if error.__context__ is None or id(error.__context__) in seen:
+            return
+        error = error.__context__
+        seen.add(id(error))
+    if error is not context:
+        error.__context__ = context
 
 
 def import_here(names: list[str]) -> None:

@@ -157,6 +157,12 @@ class Plan:
         """The first reasons, each with its line."""
         return "; ".join(f"line {r.line}: {r.text}" for r in self.reasons[:3])
 
+    def commits_in_handlers(self) -> bool:
+        """Whether there are commits that may be done while an exception is handled, or on its way."""
+        tries = [n for n in ast.walk(self.node) if isinstance(n, (ast.Try, ast.TryStar))]
+        parts = [part for t in tries for part in (*t.handlers, *t.finalbody)]
+        return any(n in self.steps for part in parts for n in ast.walk(part))
+
     def work_nodes(self) -> Iterator[ast.AST]:
         """The nodes of the body that workers run."""
         todo: list[ast.AST] = list(self.node.body)
