@@ -11,6 +11,69 @@ import pytest
 from tests.same import assert_same, forced, run
 
 PROGRAMS = {
+    "a function that is kept, of a module's variables": """
+y, kept, total = 1, [], 0
+for i in parallel([1, 2, 3, 4]):
+    y = i * 2
+    total += i
+    if total == 3:
+        def late(q): return y + q
+        kept.append(late)
+left = [f(1) for f in kept]
+""",
+    "a function that is kept, of the target": """
+kept, total = [], 0
+for i in parallel([1, 2, 3, 4]):
+    total += i
+    if total == 3:
+        def late(q): return i + q
+        kept.append(late)
+left = [f(1) for f in kept]
+""",
+    "generators that are kept": """
+y, kept, more = 0, [], []
+for i in parallel([1, 2, 3, 4]):
+    y = i * 2
+    kept.append(y * k for k in range(3))
+for i in parallel([1, 2, 3, 4]):
+    more.append(i * k for k in range(3))
+left = [list(g) for g in (*kept, *more)]
+del kept, more
+""",
+    "what is raised in a handler of an iteration that leaves nothing": """
+def brittle(v): return 12 // (v % 6)
+out, error = [], None
+try:
+    for i in parallel(range(4), chunk=3):
+        try:
+            v = brittle(i)
+        except ZeroDivisionError:
+            try:
+                p = [missing]
+                out.append(p)
+            except KeyError:
+                pass
+except NameError as e:
+    error = e
+""",
+    "what is raised in a handler within a handler": """
+def brittle(v): return 12 // (v % 6)
+out, error = [], None
+try:
+    for i in parallel(range(4), chunk=3):
+        try:
+            v = brittle(i)
+        except ZeroDivisionError:
+            try:
+                p = [[i][0]]
+                out.append(p)
+                p.append(5)
+                v = brittle(6)
+            except ZeroDivisionError:
+                out[i] = missing
+except NameError as e:
+    error = e
+""",
     "files that are made once": """
 out = []
 for k in parallel([1, 2, 3, 2]):

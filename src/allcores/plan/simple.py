@@ -282,14 +282,26 @@ class Simple(Expressions):
     def keeps_variables(self, stmt: ast.stmt, node: ast.AST) -> bool:
         """Whether the node makes something that looks at the loop's variables later on."""
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            return self.around.in_function() and bool(free_names(node) & self.body_names)
+            return self.sees_others(free_names(node))
         if isinstance(node, ast.Lambda):
             called = any(isinstance(n, ast.Call) and n.func is node for n in walk(stmt))
             return not called and not self.is_key(stmt, node)
-        if not isinstance(node, ast.GeneratorExp) or not self.around.in_function():
+        if not isinstance(node, ast.GeneratorExp):
             return False
         takers = [n for n in walk(stmt) if isinstance(n, ast.Call) and n.args[:1] == [node]]
-        return not any(eager(c) or name_of(c.func) in EAGER for c in takers)
+        if any(eager(c) or name_of(c.func) in EAGER for c in takers):
+            return False
+        own = {name for gen in node.generators for name in target_names(gen.target)}
+        return self.sees_others(read_names(node) - own)
+
+    def sees_others(self, names: set[str]) -> bool:
+        """Whether what reads these variables later on would see others than the loop's own."""
+        names &= self.body_names
+        if self.around.in_function():
+            return bool(names)
+        # A module's own variables are the loop's, if it binds them in order, in the user's process.
+        self.parent |= {n for n in names if self.is_temporary(n)}
+        return any(map(self.is_target, names))
 
     def is_key(self, stmt: ast.stmt, node: ast.Lambda) -> bool:
         return any(
