@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from allcores import ParallelWarning, Pool, WorkerDied
+from allcores import Executor, ParallelWarning, Pool, WorkerDied
 from allcores.engine.interpreters import standby
 from allcores.engine.staff import Staff
 from sessions import Session, group, run, wait_for
@@ -1554,3 +1554,22 @@ def changed(a: np.ndarray) -> np.ndarray:
 
 def total_of(a: np.ndarray, more: bytes) -> float:
     return float(a.sum()) + len(more)
+
+
+def test_a_helper_that_is_just_leaving_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    from allcores.engine import staff
+
+    left = threading.Event()
+
+    def leave_slowly(of: staff.Staff) -> None:
+        of.help()
+        left.wait(0.2)  # nobody sets it: for so long the thread is on its way out
+
+    monkeypatch.setattr(staff, "_help", leave_slowly)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ParallelWarning)
+        executor = Executor(1)
+        assert executor.submit(abs, -3).result(PATIENCE) == 3
+        executor.shutdown(wait=False)
+        with Pool(1) as pool:
+            assert pool.apply_async(os.getpid).get(PATIENCE) != os.getpid()

@@ -14,6 +14,7 @@ import select
 import sys
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -40,6 +41,8 @@ AHEAD_TO_CANCEL, LONG_SECONDS = 2, 0.01
 FALSE_STARTS = 3
 """Workers that die before their first order, one after the other, before the pool gives up."""
 NAP = 0.005
+HELPER_LEAVES = 1.0
+"""Seconds in which a helper of others that have ended has to be gone."""
 
 
 class Staff(Workforce):
@@ -71,6 +74,8 @@ class Staff(Workforce):
         """Threads that are in a callback."""
         self.parked = False
         self.helper: threading.Thread | None = None
+        self.last_helper: threading.Thread | None = None
+        """Which may be on its way out."""
         self.linger = 0.0
         self.exiting = False
         self.last = False
@@ -493,6 +498,9 @@ class Staff(Workforce):
             self.helper = threading.Thread(target=_help, args=(self,), name="allcores-helper")
             if not started(self.helper):
                 self.helper = None
+            else:
+                self.last_helper = self.helper
+                _helped.add(self)
         return self.helper is not None
 
     def help(self) -> None:
@@ -579,6 +587,15 @@ class Staff(Workforce):
                 if self.helper is None:
                     self.close_files()
 
+    def hire_all(self) -> None:
+        """As for any: a helper of others that have ended is no thread to be wary of once it is gone."""
+        for other in list(_helped):
+            thread = other.last_helper
+            if other.ended is not None and thread is not None and thread.is_alive():
+                other.ring()
+                thread.join(HELPER_LEAVES)
+        super().hire_all()
+
     def free_all(self) -> None:
         """After the end: no descriptor is left, no thread either."""
         with self.changed:
@@ -603,6 +620,10 @@ class Staff(Workforce):
         self.changed = threading.Condition(threading.RLock())
         self.interrupts = Interrupts(self.wake_main)
         self.helper = self.driver = None
+
+
+_helped: weakref.WeakSet[Staff] = weakref.WeakSet()
+"""Those that have, or had, a helper."""
 
 
 def started(thread: threading.Thread) -> bool:
