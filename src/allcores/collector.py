@@ -30,4 +30,7 @@ def collector_paused() -> Iterator[None]:
                 gc.freeze()
                 gc.unfreeze()
         finally:
-            gc.enable()
+            try:
+                gc.enable()
+            finally:
+                gc.enable()  # a signal may have come just as it was to be called
