@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 
 from allcores import NotParallel
+from allcores.build.settings import Settings
 from allcores.build.watch import Watch, watch_items
+from allcores.plan.quiet import no_warnings
 from tests.same import Outcome, assert_same, difference, placed, run
 
 # -- one look
@@ -620,3 +622,12 @@ decimal.getcontext().clear_flags()
 """.lstrip(),
         "parallel",
     )
+
+
+def test_warnings_that_our_own_code_drops_meanwhile_are_no_change() -> None:
+    """Another thread of the same process compiles or pickles something."""
+    before = Settings()
+    with no_warnings():
+        assert before.changed() is None
+        inside = Settings()
+    assert inside.changed() is None

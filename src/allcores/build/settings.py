@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from allcores.plan.quiet import own_filters
+
 LIBRARIES = ("decimal_context", "numpy.ufunc.extobj")
 """Context variables that libraries set when they are first used; they are asked in other ways."""
 
@@ -66,7 +68,7 @@ class Settings:
 
 
 _OTHERS: list[tuple[str, str, Callable[[Any], Any]]] = [
-    ("the list of filters of `warnings`", "warnings", lambda m: list(m.filters)),
+    ("the list of filters of `warnings`", "warnings", lambda _: own_filters()),
     ("the default timeout of sockets", "socket", lambda m: m.getdefaulttimeout()),
     ("the table of dialects of `csv`", "csv", lambda m: (m.list_dialects(), m.field_size_limit())),
     (

@@ -52,6 +52,12 @@ class _Quiet:
                 self.before[:0] = new  # another thread's `warnings.simplefilter`
             warnings.filters = self.before
 
+    def of_program(self) -> list[Any]:
+        """The program's own filters, also while a thread is inside."""
+        with self.lock:
+            inside = self.ours is not None and warnings.filters is self.ours
+            return list(self.before if inside else warnings.filters)
+
     def is_forked(self) -> None:
         """In a process just forked: other threads, that may have been inside, are gone."""
         self.lock = threading.RLock()
@@ -62,6 +68,11 @@ class _Quiet:
 _quiet = _Quiet()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_quiet.is_forked)
+
+
+def own_filters() -> list[Any]:
+    """`warnings.filters` as the program has it."""
+    return _quiet.of_program()
 
 
 @contextmanager
