@@ -393,7 +393,9 @@ def test_while_a_consumer_of_imap_is_at_work(tmp_path: Path) -> None:
         for y in allcores.imap(abs, range(1000)):
             if y == 5:
                 open("at.1", "w").close()
-                time.sleep(1000)
+                # Not one long sleep: Python itself sleeps on where a signal comes just before that.
+                while True:
+                    time.sleep(0.01)
         """,
     )
     program.wait_for_files("at", 1)
