@@ -56,6 +56,28 @@ try:
 except NameError as e:
     error = e
 """,
+    "what a commit has put away before it raised": """
+kept, error = [None] * 4, None
+try:
+    for i, *more in parallel([(0, 1, 2), (3,), (5, 6)]):
+        if kept[3] is None:
+            kept[i % 4] = more
+            missing.append(i)
+        v = str(i)
+except NameError as e:
+    error = e
+""",
+    "what a commit has put away of a temporary before it raised": """
+kept, error = [None] * 4, None
+try:
+    for i in parallel(range(3)):
+        t = [[i], {i: i}]
+        if kept[3] is None:
+            kept[i] = t[0]
+            missing.append(t)
+except NameError as e:
+    error = e
+""",
     "what is raised in a handler within a handler": """
 def brittle(v): return 12 // (v % 6)
 out, error = [], None

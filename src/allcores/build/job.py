@@ -181,8 +181,11 @@ class LoopJob(Shippable):
         elif self.bound is not None:
             self.attempt, self.work = self.work, self.work_and_note
 
-    def output(self, where: Any) -> None:
-        """In a worker's record: put what was said there. In a commit: say it."""
+    def output(self, where: Any, entry: Any = None) -> None:
+        """In a worker's record: put what was said there. In a commit: say it.
+
+        entry: what comes into the record next; `...` where that is still to be worked out.
+        """
         if type(where) is list:
             if self.relay.pieces:
                 where.extend((-1, number, what) for number, what in self.relay.take())

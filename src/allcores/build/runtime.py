@@ -318,6 +318,7 @@ class _Writer:
             values = [v for e in lifts for v in (e, ast.Call(_load("__said"), [], []))]
         entry = ast.Tuple([ast.Constant(index), *values], ast.Load())
         put = ast.Call(_load("__output"), [_load("__rec")], [])
+        to_come = ast.Call(_load("__output"), [_load("__rec"), ast.Constant(...)], [])
         append = ast.Attribute(_load("__rec"), "append", ast.Load())
         if not lifts:
             return [ast.Expr(put), ast.Expr(ast.Call(append, [entry], []))]
@@ -325,9 +326,9 @@ class _Writer:
         first = ast.Assign([ast.Name("__e", ast.Store())], entry)
         after = ast.Call(append, [_load("__e")], [])
         gone = ast.Delete([ast.Name("__e", ast.Del())])
-        if late:
-            return [ast.Expr(put), first, ast.Expr(after), gone]
-        return [first, ast.Expr(put), ast.Expr(after), gone]
+        put.args.append(_load("__e"))
+        made = [first, ast.Expr(put), ast.Expr(after), gone]
+        return [ast.Expr(to_come), *made] if late else made
 
     # -- commits
 

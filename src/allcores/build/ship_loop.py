@@ -136,7 +136,7 @@ def made_of(sent: tuple[Any, ...]) -> LoopJob:
         "__LEFT": LEFT,
         "__own": own if place is None else place.own,
         "__immutable": immutable if place is None else place.immutable,
-        "__output": lambda where: job.output(where),
+        "__output": lambda *given: job.output(*given),
         "__said": lambda *given: job.said(*given),
     }
     # What only commits read has not been sent.

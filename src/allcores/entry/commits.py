@@ -100,7 +100,7 @@ class Commits(Raising):
             "__LEFT": LEFT,
             "__own": own if self.place is None else self.place.own,
             "__immutable": immutable if self.place is None else self.place.immutable,
-            "__output": lambda where: self.job.output(where),
+            "__output": lambda *given: self.job.output(*given),
             "__said": lambda *given: self.job.said(*given),
         }
 
@@ -319,13 +319,14 @@ class Commits(Raising):
         put = self.job.output
         around = sys.exception()
 
-        def stop_there(where: Any) -> None:
-            if type(where) is list and len(where) >= applied:
+        def stop_there(where: Any, entry: Any = None) -> None:
+            if type(where) is list and len(where) >= applied and entry is not ...:
                 # Where the commit stands in a handler, what that handles is the context.
                 if not isinstance(sys.exception(), Stop):
                     _put_in_context(error, around, sys.exception())
-                raise Stop(where)
-            put(where)
+                # What it was given it may have put away before it raised.
+                raise Stop(where if entry is None else [*where, entry])
+            put(where, entry)
 
         self.job.output = stop_there  # type: ignore[method-assign]
         self.variables.by_worker = False
