@@ -154,8 +154,7 @@ class Calls(Operators):
         for root in sorted(comes_from(val)):
             if self.in_function and root[0] == "$":
                 self.calls_held.add(root)
-            held = self.around.held_functions(root)
-            for summary in held:
+            for summary in self.around.held_functions(root):
                 given, exprs = by_position(node, summary, vals, list(args))
                 where = f"a function of `{in_words(root)}`{summary.place()}"
                 tainted |= self.apply(node, summary, given, exprs, where)
@@ -236,10 +235,10 @@ class Calls(Operators):
             inner = [self.element(v) for v in vals[1:]]
             info = self.called(node, args[0].id, None, args[1:], inner, tainted)
             return Info(self.fresh(node, *vals), info.tainted, True)
-        if name == "sum" and len(args) == 1 and not self.around.has_special(ADDING):
-            return Info(self.fresh(node), tainted, heavy)  # it begins with 0
         if name == "sum" and self.around.has_special(ADDING):
             return Info(self.fresh(node, *vals, maybe=True), tainted, heavy)
+        if name == "sum" and len(args) == 1:
+            return Info(self.fresh(node), tainted, heavy)  # it begins with 0
         if name in fx.SHALLOW_BUILTINS:
             return Info(self.fresh(node, *vals), tainted, heavy)
         if name == "getattr" and len(args) > 1:
@@ -545,10 +544,7 @@ class Calls(Operators):
         if name == "__new__":
             return self.fresh(node, *vals[1:])  # no part of the class that it is told
         if name in fx.ELEMENT_METHODS:
-            val = self.element(base, by_key=name in fx.KEY_METHODS)
-            for v in vals[1:]:
-                val = join(val, v)
-            return val
+            return joined([self.element(base, by_key=name in fx.KEY_METHODS), *vals[1:]])
         if name in fx.SHALLOW_METHODS or name in fx.FRESH_METHODS:
             return self.fresh(node, base, *vals)
         if name in fx.VIEW_METHODS:

@@ -35,8 +35,8 @@ _DEFINED = (FunctionType, staticmethod, classmethod)
 CONTAINERS = frozenset({list, tuple, dict, set, frozenset, deque})
 SETTLED = ATOMS | {FunctionType, BuiltinFunctionType, ModuleType, type(...), slice}
 SETTLED_BY_NAME = frozenset(
-    """allcores.engine.per_worker.PerWorker re.Pattern decimal.Decimal fractions.Fraction datetime.date datetime.datetime
-    datetime.timedelta datetime.time datetime.timezone uuid.UUID pathlib.PosixPath
+    """allcores.engine.per_worker.PerWorker re.Pattern decimal.Decimal fractions.Fraction
+    datetime.date datetime.datetime datetime.timedelta datetime.time datetime.timezone uuid.UUID pathlib.PosixPath
     pathlib.WindowsPath pathlib.PurePosixPath pathlib.PureWindowsPath pathlib._local.PosixPath
     pathlib._local.WindowsPath pathlib._local.PurePosixPath pathlib._local.PureWindowsPath""".split()
 )
@@ -284,7 +284,7 @@ class Names:
         except LookupError:
             return False
         if type(obj) in (tuple, frozenset):
-            return self.holds_settled(path)
+            return _holds_settled(obj)
         return _is_settled(type(obj)) or _is_plain_array(obj)
 
     def holds_settled(self, path: str) -> bool:
@@ -293,9 +293,7 @@ class Names:
             obj = lookup(path, self.names, self.namespace)
         except LookupError:
             return False
-        if type(obj) not in CONTAINERS:
-            return _is_settled(type(obj))
-        return len(obj) <= MOST_SEEN and all(map(_is_settled, element_kinds(obj)))
+        return _holds_settled(obj) if type(obj) in CONTAINERS else _is_settled(type(obj))
 
     def has_special(self, names: frozenset[str]) -> bool:
         """Whether a class of one of the program's modules has such a method."""
@@ -478,6 +476,11 @@ def _is_settled(kind: type) -> bool:
     """Whether nobody changes objects of this type; tables are looked at as a whole."""
     known = kind in SETTLED or full_name(kind) in SETTLED_BY_NAME
     return known or kind.__module__.partition(".")[0] == "pandas"
+
+
+def _holds_settled(container: Any) -> bool:
+    """Whether all that a container holds is of such types."""
+    return len(container) <= MOST_SEEN and all(map(_is_settled, element_kinds(container)))
 
 
 def _imported_root(full: str) -> str:

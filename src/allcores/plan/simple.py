@@ -33,6 +33,7 @@ from allcores.plan.names import (
 )
 from allcores.plan.own_elements import MARK, Distinct
 from allcores.plan.source import Surroundings
+from allcores.plan.summaries import Summary
 from allcores.plan.values import CHANGED_HERE, Guard, Info, State, merge
 
 EAGER = EAGER_BUILTINS | frozenset("bytes bytearray deque Counter".split())
@@ -651,21 +652,20 @@ class Simple(Expressions):
                 tainted |= self.eval(ast.copy_location(ast.Call(e, [], []), e)).tainted
             else:
                 tainted |= self.decorates(e)
-        tainted |= self.nested_function(node)
+        summary = self.around.summarise(node)
+        tainted |= self.nested_function(node, summary)
         roots: frozenset[str] = NONE
         for name in read_names(*node.body) & self.st.env.keys():
             roots |= self.st.env[name].possible
-        summary = self.around.summarise(node)
         roots |= {root for root in summary.gives if root[0] != "$"}
         site = self.site(node)
         self.functions[site] = summary
         self.bind(node.name, Val(frozenset({site}), NONE, NONE, outer(roots)))
         self.settle(node, tainted, False, [])
 
-    def nested_function(self, node: ast.FunctionDef) -> bool:
+    def nested_function(self, node: ast.FunctionDef, summary: Summary) -> bool:
         """A function made in the body: what it reads and changes counts where it is made, but for
         what it does to what it is given."""
-        summary = self.around.summarise(node)
         tainted = False
         for text in summary.refusals:
             self.refuse(node, f"`{node.name}` {text}")

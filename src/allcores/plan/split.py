@@ -205,16 +205,19 @@ def _tells_nothing(reader: FunctionReader, root: str) -> bool:
     return reader.around.is_atom(root)
 
 
+def _held_and_changed(reader: Statements) -> tuple[object, ...]:
+    """What a pass, through a loop or a function, has found objects to hold, and to be changed."""
+    tables = reader.changed, reader.contents, reader.keys, reader.elements, reader.loose
+    return *(table.copy() for table in tables), reader.raised
+
+
 def _learnt(reader: FunctionReader) -> tuple[Any, ...]:
     """What one pass through a function leaves for the next."""
     stored = {root: dict(attributes) for root, attributes in reader.stored.items()}
-    known = dict(reader.changed), dict(reader.contents), dict(reader.loose), stored
     return (
-        *known,
-        dict(reader.keys),
-        dict(reader.elements),
+        *_held_and_changed(reader),
+        stored,
         set(reader.sure),
-        reader.raised,
         set(reader.talks),
         set(reader.locks),
         draws.learnt(reader),
@@ -533,13 +536,8 @@ def _fixpoint(node: ast.For, reader: Statements) -> State | None:
 
 def _known(reader: Statements) -> tuple[object, ...]:
     return (
+        *_held_and_changed(reader),
         frozenset(reader.parent),
-        dict(reader.changed),
-        dict(reader.contents),
-        dict(reader.keys),
-        dict(reader.elements),
-        reader.raised,
-        dict(reader.loose),
         reader.maybe_changed,
         dict(reader.aliases),
         frozenset(reader.units),
