@@ -4181,3 +4181,72 @@ for i in parallel(range(12)):
 """,
     }
 )
+
+_GIVERS = {
+    "a function": ("def giver(): return BAG", "giver"),
+    "a function with a memo": ("@functools.cache\ndef giver(): return [BAG, 1][0]", "giver"),
+    "a method": ("class S:\n    def __init__(s): s.l = BAG\n    def get(s): return s.l\ns = S()", "s.get"),
+    "a dict's get": ("giver = {None: BAG}", "giver.get"),
+    "a partial": ("def take(d, k): return d[k]\nD = {None: BAG}", "functools.partial(take, D)"),
+    "a lambda": ("", "lambda *_: BAG"),
+}  # fmt: skip
+_CALLERS = {
+    "changes": "def add(give, i): give{args}.append(i)",
+    "hands on": "def put(give, i): give{args}.append(i)\ndef add(give, i): put(give, i)",
+    "gives it": "def call(give): return give{args}\ndef add(give, i): call(give).append(i)",
+    "by keyword": "def put(i, *, give): give{args}.append(i)\ndef add(give, i): put(i, give=give)",
+    "changes a part": "def add(give, i): give{args}[-1].append(i)",
+}
+FOUND.update(
+    {
+        f"{caller} what {giver} gives that it is given": f"""
+import functools
+BAG = [*range(5000), []]
+{makes}
+{does.format(args="(None)" if giver in ("a dict's get", "a partial") else "()")}
+def work(i):
+    {"kept = list(BAG[-1])" if caller == "changes a part" else "pass"}
+    add({name}, i)
+    return i
+out = []
+for i in parallel(range(12)):
+    out.append(work(i))
+end = BAG[4999:]
+"""
+        for giver, (makes, name) in _GIVERS.items()
+        for caller, does in _CALLERS.items()
+    }
+)
+FOUND["what a default with a memo gives is changed"] = """
+import functools
+@functools.cache
+def bag(): return []
+def add(i, give=bag): give().append(i); return i
+out = []
+for i in parallel(range(12)):
+    out.append(add(i))
+end = list(bag())
+"""
+CLEAN.update(
+    {
+        f"a function changes what {giver} makes for it": f"""
+import numpy as np
+A, N = np.eye(3), {{"a": 1}}
+class M:
+    def __init__(self): self.c = {{"a": 1.0}}
+    def make(self, t): return [t * self.c["a"], 0]
+m = M()
+def rhs(t): return A @ np.ones(3) * t
+def new(t): return [t] * N["a"]
+def step(f, t):
+    k = f(t)
+    k[0] = 1
+    k *= 2
+    return sum(k)
+out = []
+for i in parallel(range(12)):
+    out.append(step({name}, i + 1))
+"""
+        for giver, name in {"a function": "rhs", "another": "new", "a method": "m.make"}.items()
+    }
+)

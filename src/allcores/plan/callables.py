@@ -13,6 +13,7 @@ from types import BuiltinMethodType, FunctionType, MappingProxyType, MethodType,
 from typing import Any
 
 from allcores.plan import effects as fx
+from allcores.plan import results
 from allcores.plan.bounded import Bounded
 from allcores.plan.draws import HIDDEN, SEEDS, kind_of
 from allcores.plan.effects import module_root
@@ -80,6 +81,11 @@ def attributes_within(obj: Any, name: str) -> list[Any]:
     """What an object, or objects that it holds as a container, have as an attribute of their own."""
     own = map(attributes_of, (obj, *within(obj)))
     return [held[name] for held in own if name in held]
+
+
+def _is_code(obj: Any) -> bool:
+    """Whether this is a function, or one with a memo."""
+    return is_a(obj, FunctionType) or type(obj).__name__ == MEMO
 
 
 class Callables:
@@ -161,8 +167,12 @@ class Callables:
         names = parameter_names_of(function)
         defaults = dict(zip(names[::-1], (function.__defaults__ or ())[::-1], strict=False))
         defaults.update(function.__kwdefaults__ or {})
-        found = [d for n, d in defaults.items() if n in inner.calls and is_a(d, FunctionType)]
-        more = [s for s in (self.summary_of(f) for f in found) if s is not None]
+        found = [d for n, d in defaults.items() if n in inner.calls and _is_code(d)]
+        path = f"{function.__name__}.__defaults__"
+        more = [s for s in (self.summary_of_memo(path, f) for f in found) if s is not None]
+        if any(results.is_of_call(r) for r in inner.changes):
+            given = {r for s in more for r in s.gives if r[0] != "$"}
+            inner = inner.but(changes=inner.changes | given, unsure=inner.unsure | given)
         return merged(inner, [_shared_part(s) for s in more])
 
     def summary_of_dispatcher(self, function: FunctionType) -> Summary | None:

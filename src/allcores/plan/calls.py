@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from allcores.plan import draws, implicit, same_files, talk
+from allcores.plan import draws, implicit, results, same_files, talk
 from allcores.plan import effects as fx
 from allcores.plan.effects import (
     ATOM,
@@ -112,12 +112,12 @@ class Calls(Operators):
         vals, tainted, _ = self.eval_all(args)
         tainted |= self.called_object(node, func.val, vals)
         val = self.fresh(node, self.given_by(func.val), *vals, maybe=True)
-        return Info(val, func.tainted or tainted, True)
+        return Info(join(val, results.of_call(func.val)), func.tainted or tainted, True)
 
     def given_by(self, function: Val) -> Val:
         """What calling something may give that is none of its arguments: a part of what it holds."""
         roots = outer(function.possible | self.inside(function) | self.perhaps_inside(function))
-        # A function that this one is given holds what is not known here.
+        # What a function gives that this one is given, `results` tells.
         named = {r for r in roots if r[0] != "$"}
         return Val(inner_maybe=frozenset(r for r in named if not self.around.holds_settled(r)))
 
@@ -139,7 +139,9 @@ class Calls(Operators):
             return self.function_call(node, name, dotted, args, vals, tainted)
         if name in self.body_names:
             tainted |= self.called_object(node, self.info[node.func].val, vals)
-            vals.append(self.given_by(self.info[node.func].val))
+            function = self.info[node.func].val
+            info = self.called(node, name, None, args, [*vals, self.given_by(function)], tainted)
+            return info._replace(val=join(info.val, results.of_call(function)))
         return self.called(node, name, None, args, vals, tainted)
 
     def called_object(self, node: ast.Call, val: Val, vals: list[Val]) -> bool:

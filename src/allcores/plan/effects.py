@@ -48,6 +48,8 @@ PROCESS_ROOTS = ("@os.environ", "@decimal.context")
 """What any code of this process may go by."""
 ELEMENTS = ".<elements>"
 """At the end of a path: what the object holds, as far as its types go."""
+RESULT = ".<result>"
+"""What calling the object at a path gives."""
 KEPT = "<kept>"
 """At the end of a path: a function that the object, or one that it holds, keeps as this attribute."""
 CLASS = "@its class"

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Sequence
 from itertools import takewhile
 
-from allcores.plan import draws, talk
+from allcores.plan import draws, results, talk
 from allcores.plan import effects as fx
 from allcores.plan.effects import (
     ATOM,
@@ -119,6 +119,8 @@ class Followed(Values):
         if _missing(given, int(head[1:])):
             return NONE
         val = given[int(head[1:])]
+        if results.is_of_call(rest):
+            return results.given_by(self, val, rest)
         inside = val.inner | val.inner_maybe | self.inside(val) | self.perhaps_inside(val)
         itself = val.own | val.maybe
         # What a property gives may be any part of the object.
@@ -138,7 +140,11 @@ class Followed(Values):
             head, dot, rest = root.partition(".")
             if head[0] != "$":
                 found.add(root)
-            elif int(head[1:]) < len(given):
+            elif int(head[1:]) >= len(given):
+                continue
+            elif results.is_of_call(rest):
+                found |= results.given_by(self, given[int(head[1:])], rest)
+            else:
                 found |= {bounded(r + dot + rest) for r in outer(given[int(head[1:])].own)}
         return frozenset(found)
 
@@ -260,6 +266,9 @@ class Followed(Values):
                     tainted = True
                 continue
             val = given[position]
+            if results.is_of_call(rest):
+                tainted |= self.change_result(node, val, rest, where)
+                continue
             guessing = self.guessing
             if root in summary.unsure:
                 val = self.changeable(val, rest)
@@ -276,6 +285,18 @@ class Followed(Values):
                 tainted = True
             self.guessing = guessing
         self.via = ()
+        return tainted
+
+    def change_result(self, node: ast.AST, function: Val, rest: str, where: str) -> bool:
+        """What functions give is changed by the one that calls them; True: must run in order."""
+        roots = results.given_by(self, function, rest)
+        if not roots:
+            return False
+        guessing, self.guessing = self.guessing, True
+        tainted = self.mutate(Val(roots), node, None, "·")
+        self.guessing = guessing
+        if tainted:
+            self.because(node, f"{where} changes what it is given{self.by_way()}")
         return tainted
 
     def apply_puts(self, summary: Summary, given: list[Val]) -> None:
