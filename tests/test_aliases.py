@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.same import difference, placed, run
+from tests.same import assert_same, difference, placed, run
 
 GETS_AS_LOG_GROWS = """\
 out = []
@@ -1144,3 +1144,80 @@ def test_the_same_as_the_plain_loop(name: str, place: str) -> None:
     assert plain.error is None
     assert difference(plain, ours) is None
     assert ours.in_workers or name not in IN_WORKERS
+
+
+WAYS_TO_THE_MODULE = {
+    "its variables under a name": "seen = globals()\ndef look(): return seen['n']",
+    "its variables, by vars": "seen = vars(sys.modules[__name__])\ndef look(): return seen['n']",
+    "a name for it": "seen = sys.modules[__name__]\ndef look(): return seen.n",
+    "by getattr": "seen = sys.modules[__name__]\ndef look(): return getattr(seen, 'n')",
+    "its dict": "seen = sys.modules[__name__]\ndef look(): return seen.__dict__['n']",
+    "in a list": "seen = [sys.modules[__name__]]\ndef look(): return seen[0].n",
+    "in an object": "class C: pass\nseen = C(); seen.m = [sys.modules[__name__]]\ndef look(): return seen.m[0].n",
+    "among all modules": "seen = 0\ndef look(): return sys.modules[__name__].n",
+    "imported by name": "seen = 0\ndef look(): return importlib.import_module(__name__).n",
+    "handed on": "seen = sys.modules[__name__]\ndef of(m): return m.n\ndef look(): return of(seen)",
+    "a default": "seen = 0\ndef look(m=sys.modules[__name__]): return m.n",
+    "in a closure": "seen = 0\ndef of(m): return lambda: m.n\nlook = of(sys.modules[__name__])",
+    "a frame's": "seen = 0\ndef look(): return sys._getframe(1).f_globals['n']",
+    "a function's": "seen = 0\ndef look(): return look.__globals__['n']",
+}
+
+
+@pytest.mark.parametrize("way", WAYS_TO_THE_MODULE)
+@pytest.mark.parametrize("what", ["out.append(look() + x); n += 1", "n += look() + x"])
+def test_the_loops_own_variables_by_way_of_their_module(way: str, what: str) -> None:
+    assert_same(
+        f"""\
+import importlib, sys
+{WAYS_TO_THE_MODULE[way]}
+n, out = 0, []
+for x in parallel(range(9)):
+    {what}
+del seen, look
+""",
+        "serial",
+        places=("module",),
+    )
+
+
+@pytest.mark.parametrize("holder", ["[cfg]", "{'a': cfg}", "type('C', (), {'m': cfg})()", "cfg"])
+def test_variables_of_another_module_that_the_loop_binds(holder: str) -> None:
+    look = {"[": "kept[0].n", "{": "kept['a'].n", "t": "kept.m.n", "c": "kept.n"}[holder[0]]
+    assert_same(
+        f"""\
+import types
+cfg = types.ModuleType("cfg"); cfg.n = 0
+kept = {holder}
+def look(): return {look}
+out = []
+for x in parallel(range(9)):
+    out.append(look() + x)
+    cfg.n += 1
+cfg, kept = cfg.n, 0
+""",
+        "serial",
+    )
+
+
+def test_modules_are_used_beside_variables_that_the_loop_binds() -> None:
+    assert_same(
+        """\
+import importlib, sys
+me, kinds = sys.modules[__name__], [sys, importlib]
+def f(x): return importlib.import_module("math").sqrt(x) + len(kinds[0].path)
+n, out = 0, []
+for x in parallel(range(9)):
+    out.append(me.f(x))
+    n += 1
+del me, kinds
+""",
+        "parallel",
+        places=("module",),
+    )
+
+
+@pytest.mark.parametrize("name", ["__name__", "__doc__", "__spec__"])
+def test_names_that_every_module_has_are_no_builtins(name: str) -> None:
+    source = f"out = []\nfor x in parallel(range(9)):\n    out.append(({name}, x))\n"
+    assert_same(source + "del out[:]\n" * (name == "__spec__"), "parallel")

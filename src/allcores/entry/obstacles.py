@@ -103,7 +103,7 @@ class Obstacles(Looks):
     ) -> str | None:
         """Why work may come by what the loop changes in a way that its text does not show: through
         what functions and classes hold, or as an attribute of an object that it gets in another way."""
-        if not aliases.any_wanted():
+        if not aliases.any_wanted() and not aliases.met:
             return None
         known: set[int] = set()
         while True:

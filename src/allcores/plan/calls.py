@@ -385,7 +385,9 @@ class Calls(Operators):
             tainted |= self.mutate(vals[0], node, args[0], dotted)
             return Info(ATOM, tainted, False)
         if dotted in fx.SHARED_GIVERS:
-            return Info(Val(frozenset({f"@{fx.SHARED_GIVERS[dotted]}"})), tainted, False)
+            root = f"@{fx.SHARED_GIVERS[dotted]}"
+            tainted |= root == fx.MODULES and self.read_path(root, node)
+            return Info(Val(frozenset({root})), tainted, False)
         changed = self.arguments_changed(node, dotted, len(node.args))
         if changed:
             self.acting.add(node)

@@ -46,6 +46,10 @@ ANY = ".<any>"
 """At the end of a path: an attribute that is only known when it runs."""
 PROCESS_ROOTS = ("@os.environ", "@decimal.context")
 """What any code of this process may go by."""
+MODULES = "@sys.modules"
+"""The root of all modules."""
+VARIABLES = frozenset({"__globals__", "f_globals", "f_locals"})
+"""Attributes that are all the variables of some code."""
 ELEMENTS = ".<elements>"
 """At the end of a path: what the object holds, as far as its types go."""
 RESULT = ".<result>"

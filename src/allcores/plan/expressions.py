@@ -60,6 +60,9 @@ class Expressions(Calls):
         return Info(val, tainted, False)
 
     def e_Attribute(self, node: ast.Attribute) -> Info:
+        if node.attr in fx.VARIABLES:
+            self.refuse(node, f"`.{node.attr}` looks at every variable at once")
+            self.refusals.append(f"looks at every variable at once (`.{node.attr}`)")
         path = path_of(node)
         if path is not None:
             base: ast.expr = node

@@ -48,6 +48,8 @@ MOST_SEEN = 10_000
 """Of so many objects in a container the types are looked at."""
 BUDGET = 200_000
 """Objects looked at when searching for one object inside another."""
+FEW = 2_000
+"""As many where a module is all that is looked for."""
 
 
 def lookup(path: str, names: dict[str, Any], namespace: dict[str, Any]) -> Any:
@@ -567,7 +569,7 @@ def read_by_work(
         code = is_a(obj, (ModuleType, type, FunctionType)) or (
             path != full and has_been_read(obj, path, plan.file, names, namespace)
         )
-        if not code or type(obj) is FunctionType:
+        if not code or is_a(obj, (ModuleType, FunctionType)):
             read.append((path, obj))
         owners += owners_of(path, names, namespace, True)
     return read, owners
@@ -692,7 +694,31 @@ def aliases_of(plan: Plan, names: dict[str, Any], namespace: dict[str, Any]) -> 
     ]
     found = Aliases({p: c for p, c in changed.items() if p not in plan.own_elements}, bound)
     found.own_elements = {p: c for p, c in changed.items() if p in plan.own_elements}
+    found.homes = homes_of(plan, names, namespace)
     return found
+
+
+def homes_of(
+    plan: Plan, names: dict[str, Any], namespace: dict[str, Any]
+) -> dict[int, dict[str, str]]:
+    """By the ids of modules and of their variables: those that the loop binds, and how it names them."""
+    found: dict[int, tuple[dict[str, Any], dict[str, str]]] = {}
+    modules: dict[int, dict[str, str]] = {}
+    own = plan.bound if plan.module_level else plan.bound & plan.declared_global
+    if own:
+        words = sorted(own, key=lambda name: (name not in plan.parent_names, name))
+        found[id(namespace)] = namespace, {name: name for name in words}
+    for path in plan.changed:
+        for _, owner, attribute in owners_of(path, names, namespace, True)[-1:]:
+            if is_a(owner, ModuleType):
+                variables = owner.__dict__
+                bound = found.setdefault(id(variables), (variables, {}))[1]
+                bound[attribute] = path
+                modules[id(owner)] = bound
+    module = sys.modules.get(namespace.get("__name__", ""))
+    if own and module is not None and module.__dict__ is namespace:
+        modules[id(module)] = found[id(namespace)][1]
+    return {**{key: bound for key, (_, bound) in found.items()}, **modules}
 
 
 class Aliases:
@@ -711,6 +737,8 @@ class Aliases:
         """By their ids, objects to which attributes are bound, and by attribute its path."""
         self.spaces: dict[int, tuple[int, str]] = {}
         """By their ids, the dicts with the attributes of these: the owner's id, and a path."""
+        self.homes: dict[int, dict[str, str]] = {}
+        """As `homes_of` gives them."""
         self.owners: set[int] = set()
         """Objects from `bound` that were reached in this walk, and by which their dicts are."""
         for owner, attribute, path in bound:
@@ -745,8 +773,10 @@ class Aliases:
 
     def of_owners(self, owners: list[tuple[str, Any, str]]) -> str | None:
         """Why work must not read an attribute of one of these, as `owners_of` gives them, or None."""
-        for path, owner, _ in owners if self.targets else ():
+        for path, owner, attr in owners if self.targets or self.homes else ():
             changed = self.targets.get(id(owner)) or self.targets.get(id(instance_dict(owner)))
+            bound = self.homes.get(id(owner), {})
+            changed = changed or (any_of(bound) if attr == "__dict__" else bound.get(attr))
             if changed is not None:
                 return f"`{changed}`, which the loop changes, is also read as `{path}`"
         return None
@@ -755,15 +785,17 @@ class Aliases:
         """Why work must not read one of these, which are given with their paths, or None."""
         if self.full:
             return "the objects that the loop changes are too many to be checked for second names"
-        for name, obj in read if self.any_wanted() or self.spaces else ():
+        wanted = self.any_wanted() or bool(self.spaces)
+        budget = BUDGET if wanted else FEW if self.homes else 0
+        for name, obj in read if budget else ():
             count = 0
             self.owners.clear()
-            for o in reachable(obj, BUDGET, self.functions):
+            for o in reachable(obj, budget, self.functions, self.homes):
                 count += 1
                 changed = self.looked_at(o, name)
                 if changed is not None:
-                    return f"`{changed}`, which the loop changes, is also reached through {name!r}"
-            if count >= BUDGET:
+                    return f"`{changed}`, which the loop changes, is also reached through {in_words(name)!r}"
+            if count >= budget and wanted:
                 if self.targets:
                     return (
                         f"{name!r} holds too many objects to be checked for what the loop changes"
@@ -778,6 +810,9 @@ class Aliases:
             self.classes.add(type(o))
         if type(o) is MethodType:
             self.functions.append(o)
+        if id(o) in self.homes:
+            self.meets(self.homes[id(o)], name)
+            return None if is_a(o, ModuleType) else any_of(self.homes[id(o)])
         if id(o) in self.bound:
             self.owners.add(id(o))
             self.meets(self.bound[id(o)][1], name)
@@ -791,7 +826,7 @@ class Aliases:
 
     def meets(self, paths: dict[str, str], name: str) -> None:
         """An object to which these attributes are bound may be reached from here."""
-        self.met.update({attribute: (path, name) for attribute, path in paths.items()})
+        self.met.update({attribute: (path, in_words(name)) for attribute, path in paths.items()})
 
     def overlapping(self, o: Any) -> str | None:
         """What is changed of which this object shares the memory."""
@@ -806,6 +841,11 @@ class Aliases:
             if path and not (array and is_array(type(other))):
                 return path
         return None
+
+
+def any_of(bound: dict[str, str]) -> str | None:
+    """One of the variables that a loop binds in a module."""
+    return next(iter(bound.values()), None)
 
 
 def space_of(owner: Any) -> dict[str, Any] | None:

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-BUILTINS = frozenset(dir(builtins))
+OF_MODULES = frozenset(["__doc__", "__loader__", "__name__", "__package__", "__spec__"])
+"""Names that each module has for itself, the one of the builtins among them."""
+BUILTINS = frozenset(dir(builtins)) - OF_MODULES
 EAGER_BUILTINS = frozenset("sum any all list tuple set frozenset dict sorted min max".split())
 """What uses up the generator it is given before it returns."""
 LOOKS_AT_NAMES = frozenset({"locals", "vars", "eval", "exec", "dir"})

@@ -10,7 +10,7 @@ import sys
 import threading
 import types
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from enum import Enum
 from typing import Any
 
@@ -116,10 +116,14 @@ def held_by(function: types.FunctionType) -> Iterator[Any]:
 
 
 def reachable(
-    obj: Any, budget: int, functions: list[types.FunctionType] | None = None
+    obj: Any,
+    budget: int,
+    functions: list[types.FunctionType] | None = None,
+    homes: Container[int] = (),
 ) -> Iterator[Any]:
     """Objects reachable from `obj`, itself first, at most `budget`; no atoms, code or modules, but
-    what functions of the program hold by themselves. functions: is given these functions."""
+    what functions of the program hold by themselves. functions: is given these functions. homes:
+    ids of modules, and of their variables, that are given themselves all the same."""
     seen: set[int] = set()
     keep: list[Any] = []
     todo = [obj]
@@ -134,6 +138,8 @@ def reachable(
                 ways[kind] = parts_of(kind)
             way = ways[kind]
             if way is None or (kind is dict and "__builtins__" in o):
+                if id(o) in homes:
+                    yield o
                 continue
             if kind is types.FunctionType and not is_own(o):
                 continue
