@@ -22,17 +22,40 @@ def commits_blindly(plan: Plan, names: dict[str, Any], namespace: dict[str, Any]
 
     names: the variables around the loop; namespace: its globals.
     """
+    return any(True for _ in _blind_calls(plan, Names(names, namespace)))
+
+
+def blind_before_work(
+    plan: Plan, names: dict[str, Any], namespace: dict[str, Any]
+) -> ast.Call | None:
+    """A call of that kind which work comes after, in the same iteration, that reads what the call is
+    given: nobody can tell what work should see then."""
+    reads = [n for n in plan.work_nodes() if isinstance(n, ast.Name)]
+    inner = [n for s in plan.node.body for n in ast.walk(s) if isinstance(n, (ast.For, ast.While))]
+    for step, call, touched in _blind_calls(plan, Names(names, namespace)):
+        around = [loop for loop in inner if _contains(loop, step)]
+        for n in reads:
+            later = (n.lineno, n.col_offset) > (call.end_lineno or 0, call.end_col_offset or 0)
+            if n.id in touched and (later or any(_contains(loop, n) for loop in around)):
+                return call
+    return None
+
+
+def _contains(outer: ast.AST, inner: ast.AST) -> bool:
+    return any(n is inner for n in ast.walk(outer))
+
+
+def _blind_calls(plan: Plan, live: Names) -> Iterator[tuple[ast.stmt, ast.Call, set[str]]]:
+    """The statement, the call, and what work reads of what the call is given."""
     read = {path.partition(".")[0].removesuffix("()") for path in plan.work_reads}
-    live = Names(names, namespace)
     for step in plan.steps.values():
         for call in _calls(step.node, set(map(id, step.lifts))):
             given = [*call.args, *(keyword.value for keyword in call.keywords)]
-            touches = any(
-                isinstance(n, ast.Name) and n.id in read for arg in given for n in _walk(arg, set())
-            )
-            if not _is_known(call, touches, live):
-                return True
-    return False
+            names = {
+                n.id for arg in given for n in _walk(arg, set()) if isinstance(n, ast.Name)
+            } & read
+            if not _is_known(call, bool(names), live):
+                yield step.node, call, names
 
 
 def _walk(node: ast.AST, sent: set[int]) -> Iterator[ast.AST]:

@@ -8,7 +8,9 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
+from operator import methodcaller
 from types import BuiltinMethodType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
 
@@ -139,6 +141,10 @@ class Callables:
         found = self.read(obj)
         return found.but(is_static=static or found.is_static) if found is not None else None
 
+    def summary_of_method(self, function: FunctionType) -> Summary | None:
+        """What calling a method does; its object is the first argument, if it is not static."""
+        return self.read(function) if is_own(function) else None
+
     def read(self, function: FunctionType) -> Summary | None:
         """What a function's source shows, or its bytecode where there is none."""
         code = function.__code__
@@ -247,6 +253,8 @@ class Callables:
                     return None
                 return inner.but(gives_arguments=None, **_of_partial(inner, path, obj))
             return Summary(inner.line, {path})
+        if kind is methodcaller and _method_named(obj) in fx.MUTATORS:
+            return Summary(0, {"$0"})
         if kind.__module__ == "unittest.mock":
             return Summary(0, {path})
         call = next(
@@ -409,6 +417,13 @@ def cells_of(function: FunctionType) -> dict[str, Any]:
         except ValueError:
             pass  # not bound yet
     return found
+
+
+def _method_named(caller: methodcaller) -> str:
+    """The name of the method that it calls."""
+    made: Any = caller.__reduce__()
+    given = (*made[0].args, *made[1]) if is_a(made[0], partial) else made[1]
+    return str(given[0])
 
 
 def is_per_worker(obj: Any) -> bool:

@@ -528,7 +528,7 @@ class Calls(Operators):
         if name == "extend" or name == "update":
             self.put_inside(base.val, [self.element(v) for v in vals])
         tainted |= self.implicit(node, implicit.READING, args)
-        methods = self.around.methods_named(name)
+        methods = [*self.around.methods_named(name), *self.methods_elsewhere(base.val, name)]
         for summary in methods:
             tainted |= self.any_method(node, func, base.val, vals, summary)
         if name not in BUILT_IN_METHODS:
@@ -614,9 +614,12 @@ class Calls(Operators):
         self, node: ast.Call, func: ast.Attribute, base: Val, vals: list[Val], summary: Summary
     ) -> bool:
         """A method of this name in the module may be the one that is called."""
-        where = f"`{func.attr}` (line {summary.line})"
-        exprs: list[ast.expr | None] = [func.value, *node.args, *(k.value for k in node.keywords)]
-        given, exprs = by_position(node, summary, [base, *vals], exprs)
+        where = f"`{func.attr}`{summary.place()}"
+        exprs: list[ast.expr | None] = [*node.args, *(k.value for k in node.keywords)]
+        given = vals
+        if not summary.is_static:
+            given, exprs = [base, *vals], [func.value, *exprs]
+        given, exprs = by_position(node, summary, given, exprs)
         tainted = self.apply(node, summary, given, exprs, where)
         tainted |= self.reads_of(node, summary, base)
         if any(r.partition(".")[0] == "$0" for r in summary.changes):

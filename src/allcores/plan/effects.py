@@ -52,6 +52,8 @@ VARIABLES = frozenset({"__globals__", "f_globals", "f_locals"})
 """Attributes that are all the variables of some code."""
 ELEMENTS = ".<elements>"
 """At the end of a path: what the object holds, as far as its types go."""
+KINDS = ".<kinds>"
+"""At the end of a path: the program's classes among the object and what it holds."""
 RESULT = ".<result>"
 """What calling the object at a path gives."""
 KEPT = "<kept>"

@@ -237,6 +237,7 @@ class Followed(Values):
         tainted |= self.apply_by_name(node, summary, given, exprs, where)
         tainted |= draws.apply(self, node, summary, given, exprs, where)
         tainted |= self.apply_held(node, summary, given)
+        tainted |= self.apply_methods(node, summary, given)
         self.apply_puts(summary, given)
         self.raised |= summary.raises
         for root in sorted(summary.changes | told):
@@ -340,6 +341,39 @@ class Followed(Values):
             if self.change_part(node, val, rest, summary, root, at):
                 self.because(node, f"{where} calls `{name}` of what it is given")
                 tainted = True
+        return tainted
+
+    def methods_elsewhere(self, val: Val, name: str) -> list[Summary]:
+        """What methods of this name do that the classes of other files have of what a value may be or
+        be a part of. In a function, whoever calls it knows what its arguments are."""
+        found: dict[int, Summary] = {}
+        for root in sorted(comes_from(val) - {ITEM}):
+            if root[0] == "$":
+                if self.in_function:
+                    self.calls_methods.add((root, name))
+                continue
+            found.update((id(s), s) for s in self.around.methods_within(root, name))
+        return list(found.values())
+
+    def apply_methods(self, node: ast.AST, summary: Summary, given: list[Val]) -> bool:
+        """Do what the methods do that a function calls of its arguments, where it is known by now what
+        these are; True: must run in order."""
+        tainted = False
+        for root, name in sorted(summary.calls_methods):
+            head, _, rest = root.partition(".")
+            if head[0] != "$":
+                part = Val(frozenset({root}))
+            elif _missing(given, int(head[1:])) or (summary.is_class and head == "$0"):
+                continue
+            else:
+                val = given[int(head[1:])]
+                part = self.attribute(val, f".{rest}") if rest else val
+            for method in self.methods_elsewhere(part, name):
+                others = [joined(given)] * len(method.parameters)
+                first = others if method.is_static else [part, *others[1:]]
+                where = f"`{name}`{method.place()}"
+                tainted |= self.apply(node, method, first, [None] * len(first), where)
+                tainted |= self.reads_of(node, method, part)
         return tainted
 
     def leads_too_far(self, node: ast.AST, where: str) -> bool:

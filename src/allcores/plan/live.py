@@ -19,13 +19,14 @@ from allcores.plan.callables import (
     within,
 )
 from allcores.plan.draws import HIDDEN, Kind, hidden_part, kind_of
-from allcores.plan.effects import ANY, ELEMENTS, ITEM, KEPT, LOGGING, in_words, module_root
+from allcores.plan.effects import ANY, ELEMENTS, ITEM, KEPT, KINDS, LOGGING, in_words, module_root
 from allcores.plan.handles import free_lock, why_not_shared
 from allcores.plan.hearing import heard_and_read
 from allcores.plan.implicit import ONLY_ITS_OWN
 from allcores.plan.kinds import instance_dict, is_a, is_array
 from allcores.plan.model import Plan
 from allcores.plan.own_elements import shared_elements
+from allcores.plan.own_kinds import methods_of, own_kinds
 from allcores.plan.ownership import is_own_module
 from allcores.plan.reach import ATOMS, memory_of, reachable, stores_of
 from allcores.plan.summaries import CALLED, Asked, Reading, Summary
@@ -139,6 +140,8 @@ def _mark_of_cell(cell: Any) -> object:
 
 def mark_at(path: str, namespace: dict[str, Any], names: dict[str, Any] | None = None) -> object:
     """How the object at a path looks; None: there is none."""
+    if path.endswith(KINDS):
+        return tuple(own_kinds(objects_at(path.removesuffix(KINDS), names or {}, namespace)))
     at = path.removesuffix(ANY).removesuffix(ELEMENTS)
     try:
         obj = lookup(at, names or {}, namespace)
@@ -326,8 +329,22 @@ class Names:
             obj = lookup(owner, self.names, self.namespace)
         except LookupError:
             held = functions_at(owner, self.names, self.namespace)
+            if not path.endswith(KEPT):
+                holder, _, name = owner.rpartition(".")
+                kinds = own_kinds(objects_at(holder, self.names, self.namespace))
+                held += [MethodType(f, f) for f in methods_of(kinds, name)]
             return reader.of_parts(path.removesuffix(KEPT), held)
         return reader.held_by(path, obj) if owner == path else reader.methods_of(owner, obj)
+
+    def methods_within(
+        self, path: str, name: str, filename: str, depth: int, reading: Reading
+    ) -> list[Summary]:
+        """What the methods of this name do, in classes of the program's that another file has, of the
+        object at a path and of those that it holds."""
+        kinds = own_kinds(objects_at(path, self.names, self.namespace))
+        found = [f for f in methods_of(kinds, name) if f.__code__.co_filename != filename]
+        reader = Callables(self.namespace, depth, reading)
+        return [s for s in (reader.summary_of_method(f) for f in found) if s is not None]
 
     def stored_function(self, path: str, depth: int, reading: Reading) -> Summary | None:
         """What calling an attribute does that an object itself has, and not its class."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from allcores.plan import effects as fx
-from allcores.plan.effects import ELEMENTS, LOG_METHODS, LOGGER_NAMES, LOGGING
+from allcores.plan.effects import ELEMENTS, KINDS, LOG_METHODS, LOGGER_NAMES, LOGGING
 from allcores.plan.implicit import ATTRIBUTES, SPECIAL
 from allcores.plan.names import (
     BUILTINS,
@@ -188,6 +188,12 @@ class Live(Protocol):
 
     def held_functions(self, path: str, depth: int, reading: Reading) -> list[Summary]:
         """What calling the functions does that the object at a path holds."""
+
+    def methods_within(
+        self, path: str, name: str, filename: str, depth: int, reading: Reading
+    ) -> list[Summary]:
+        """What the methods of this name do, in classes of the program's that another file has, of the
+        object at a path and of those that it holds."""
 
     def stored_function(self, path: str, depth: int, reading: Reading) -> Summary | None:
         """What calling an attribute does that an object itself has, and not its class."""
@@ -418,6 +424,17 @@ class Surroundings:
         """What calling the functions does that the object at a path holds, if it is known."""
         live, seen = self.seen_live(path)
         return live.held_functions(seen, self.depth, self.reading) if live is not None else []
+
+    def methods_within(self, path: str, name: str) -> list[Summary]:
+        """What the methods of this name do, in classes that another file has, of the object at a path
+        and of those that it holds, if it is known."""
+        live, seen = self.place_of(path)
+        if live is None:
+            return []
+        self.was_asked(live, seen + KINDS)
+        file = self.module.filename
+        found = live.methods_within(seen, name, file, self.depth, self.reading)
+        return self.reading.alike(found)
 
     def stored_function(self, path: str) -> Summary | None:
         """What calling an attribute does that an object itself has, if it is known."""

@@ -184,6 +184,8 @@ def _read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
     summary.reads = set(all_bounded(reader.reads | _parameter_reads(node)).values())
     summary.follows = reader.follows
     summary.calls_held = set(all_bounded(reader.calls_held).values())
+    known = all_bounded([root for root, _ in reader.calls_methods])
+    summary.calls_methods = {(known[root], name) for root, name in reader.calls_methods}
     summary.talks, summary.locks = reader.talks, reader.locks
     return summary
 

@@ -43,6 +43,8 @@ class Summary:
         """Where it finds the functions that it calls."""
         self.calls_held: set[str] = set()
         """What holds functions that it calls: `for f in self.listeners: f()`."""
+        self.calls_methods: set[tuple[str, str]] = set()
+        """Arguments, and methods called of them that classes of other files may have."""
         self.rebinds: set[str] = set()
         self.refusals: list[str] = []
         self.stores: set[str] = set()
@@ -137,6 +139,7 @@ class Summary:
             talks=roots(self.talks),
             locks=roots(self.locks),
             by_name={(rename(root), name) for root, name in self.by_name},
+            calls_methods={(rename(root), name) for root, name in self.calls_methods},
             fields=fields,
             puts={(rename(where), rename(what)) for where, what in self.puts},
             raises=roots(self.raises),
@@ -187,6 +190,7 @@ def merged(first: Summary, others: list[Summary]) -> Summary:
         talks={r for s in every for r in s.talks},
         locks={r for s in every for r in s.locks},
         by_name={r for s in every for r in s.by_name},
+        calls_methods={r for s in every for r in s.calls_methods},
         raises={r for s in every for r in s.raises},
         puts={pair for s in every for pair in s.puts},
         gives={r for s in every for r in s.gives},

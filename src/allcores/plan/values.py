@@ -138,6 +138,8 @@ class Values(ItemChanges):
         """Where the functions are found that a function calls."""
         self.calls_held: set[str] = set()
         """Of what a function is given: what holds functions that it calls."""
+        self.calls_methods: set[tuple[str, str]] = set()
+        """Of what a function is given: methods that it calls, by their names."""
         self.holding: tuple[str, ...] = ()
         """What holds the functions that are being looked at just now."""
         self.talks: set[str] = set()
