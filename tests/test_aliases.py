@@ -939,6 +939,15 @@ for i in parallel(range(8)):
     out.append(c.put1(i))
 left = c.n
 """,
+    "changed before it is read": """
+import operator
+grid, out = [[j, j + 1] for j in range(8)], []
+push = operator.methodcaller("append", 7)
+for x in parallel(b"abc"):
+    for h in range(3):
+        push(grid[h])
+    out.append(list(grid[2]))
+""",
     "changed: methodcaller": """
 import operator
 class C:

@@ -631,3 +631,31 @@ def test_warnings_that_our_own_code_drops_meanwhile_are_no_change() -> None:
         assert before.changed() is None
         inside = Settings()
     assert inside.changed() is None
+
+
+@pytest.mark.parametrize("given", ["m", "kept['m']", "[m][0]"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "hidden.call_of({given}, 'append', i); out.append(list(m))",
+        "out.append(list(m)); hidden.call_of({given}, 'append', i)",
+        "for k in range(2): hidden.call_of({given}, 'append', i); out.append(len(m))",
+        "g = list(m) if i else [hidden.call_of({given}, 'append', i), *m]; out.append(g)",
+        "hidden.call_of({given}, 'append', i) if i == 3 else None; out.append(list(m))",
+    ],
+)
+def test_what_is_called_in_order_changes_what_work_reads_after_it(
+    body: str, given: str, hidden: Any
+) -> None:
+    source = f"""\
+import hidden
+m, out = [1], []
+kept = {{'m': m}}
+for i in parallel(range(6)):
+    {body.format(given=given)}
+del hidden
+"""
+    for place in ("module", "function"):
+        text = placed(source, place)
+        plain, ours = run(text, True), run(text, False, force=True, WORKERS="2")
+        assert difference(plain, ours) is None, (ours.warned, ours.reports)

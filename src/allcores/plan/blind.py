@@ -13,8 +13,12 @@ from allcores.plan.live import Names, lookup
 from allcores.plan.model import Plan
 from allcores.plan.names import BUILTINS, children, path_of
 from allcores.plan.ownership import is_own
+from allcores.plan.reach import reachable
 from allcores.plan.summaries import Reading
 from allcores.plan.table import changes_its_object
+
+MOST = 2_000
+"""So many objects are looked at for what two variables hold both."""
 
 
 def commits_blindly(plan: Plan, names: dict[str, Any], namespace: dict[str, Any]) -> bool:
@@ -51,11 +55,19 @@ def _blind_calls(plan: Plan, live: Names) -> Iterator[tuple[ast.stmt, ast.Call, 
     for step in plan.steps.values():
         for call in _calls(step.node, set(map(id, step.lifts))):
             given = [*call.args, *(keyword.value for keyword in call.keywords)]
-            names = {
-                n.id for arg in given for n in _walk(arg, set()) if isinstance(n, ast.Name)
-            } & read
-            if not _is_known(call, bool(names), live):
-                yield step.node, call, names
+            names = {n.id for arg in given for n in _walk(arg, set()) if isinstance(n, ast.Name)}
+            touched = (names & read) | _sharing(read, names, live)
+            if not _is_known(call, bool(touched), live):
+                yield step.node, call, touched
+
+
+def _sharing(read: set[str], given: set[str], live: Names) -> set[str]:
+    """Those of the variables read that hold something which these others hold as well."""
+    held = {name: live.names.get(name, live.namespace.get(name)) for name in read | given}
+    other = {id(o) for name in given for o in reachable(held[name], MOST)}
+    return {
+        name for name in read if other and any(id(o) in other for o in reachable(held[name], MOST))
+    }
 
 
 def _walk(node: ast.AST, sent: set[int]) -> Iterator[ast.AST]:
