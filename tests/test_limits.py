@@ -63,6 +63,20 @@ def test_files_of_called_functions_are_written(tmp_path: Path) -> None:
     assert [(tmp_path / str(i)).read_text() for i in range(6)] == written
 
 
+def test_an_iteration_that_raises_has_removed_its_file_already(tmp_path: Path) -> None:
+    for i in range(6):
+        (tmp_path / str(i)).write_text(str(3 - i))
+    out: list[float] = []
+    with forced(), pytest.raises(FileNotFoundError) as raised:
+        for i in parallel(range(6)):
+            path = os.path.join(tmp_path, str(i))
+            r = int(open(path).read())
+            os.remove(path)
+            out.append(1 / r)
+    assert raised.value.filename == str(tmp_path / "3")
+    assert out == [1 / 3, 1 / 2, 1]
+
+
 def test_what_is_made_in_a_worker_comes_home_as_a_copy() -> None:
     made: list[tuple[int, list[int]]] = []
     with forced():
