@@ -54,6 +54,8 @@ def _blind_calls(plan: Plan, live: Names) -> Iterator[tuple[ast.stmt, ast.Call, 
     read = {path.partition(".")[0].removesuffix("()") for path in plan.work_reads}
     for step in plan.steps.values():
         for call in _calls(step.node, set(map(id, step.lifts))):
+            if _is_known(call, True, live):
+                continue
             given = [*call.args, *(keyword.value for keyword in call.keywords)]
             names = {n.id for arg in given for n in _walk(arg, set()) if isinstance(n, ast.Name)}
             touched = (names & read) | _sharing(read, names, live)

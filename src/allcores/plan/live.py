@@ -217,13 +217,17 @@ class Names:
         """names: local variables; namespace: the globals; of_loop: names are around the loop."""
         self.names, self.namespace, self.of_loop = names, namespace, of_loop
 
-    def asked(self, path: str) -> Asked | None:
+    def asked(self, path: str, reading: Reading) -> Asked | None:
         """How the object at a path looks now; None: that cannot be asked again."""
-        if path.partition(".")[0] not in self.names:
-            return Asked(self.namespace, path, mark_at(path, self.namespace))
-        if not self.of_loop:
+        local = path.partition(".")[0] in self.names
+        if local and not self.of_loop:
             return None  # in a cell of a function, by which its summary is kept
-        return Asked(None, path, mark_at(path, self.namespace, self.names))
+        key = id(self.names) if local else 0, id(self.namespace), path
+        if key not in reading.looks:
+            around = (None, self.names) if local else (self.namespace, None)
+            mark = mark_at(path, self.namespace, around[1])
+            reading.looks[key] = Asked(around[0], path, mark)
+        return reading.looks[key]
 
     def outside(self) -> Names:
         """The same for code that does not see the local variables."""
@@ -341,7 +345,12 @@ class Names:
     ) -> list[Summary]:
         """What the methods of this name do, in classes of the program's that another file has, of the
         object at a path and of those that it holds."""
-        kinds = own_kinds(objects_at(path, self.names, self.namespace))
+        asked = self.asked(path + KINDS, reading)
+        kinds: Any = (
+            asked.mark
+            if asked is not None
+            else own_kinds(objects_at(path, self.names, self.namespace))
+        )
         found = [f for f in methods_of(kinds, name) if f.__code__.co_filename != filename]
         reader = Callables(self.namespace, depth, reading)
         return [s for s in (reader.summary_of_method(f) for f in found) if s is not None]
@@ -804,7 +813,11 @@ class Aliases:
             return "the objects that the loop changes are too many to be checked for second names"
         wanted = self.any_wanted() or bool(self.spaces)
         budget = BUDGET if wanted else FEW if self.homes else 0
+        known: set[int] = set()
         for name, obj in read if budget else ():
+            if id(obj) in known:
+                continue
+            known.add(id(obj))
             count = 0
             self.owners.clear()
             for o in reachable(obj, budget, self.functions, self.homes):

@@ -231,7 +231,7 @@ class Live(Protocol):
     def imported(self, full: str) -> str:
         """The root of something with this full name: "os.environ" -> "@os.environ"."""
 
-    def asked(self, path: str) -> Asked | None:
+    def asked(self, path: str, reading: Reading) -> Asked | None:
         """How the object at a path looks now; None: that cannot be asked again."""
 
     def stream(self, root: str) -> Kind:
@@ -458,7 +458,7 @@ class Surroundings:
 
     def was_asked(self, live: Live, path: str) -> None:
         """What is read holds as long as the object at this path looks the same."""
-        asked = live.asked(path)
+        asked = live.asked(path, self.reading)
         if asked is not None:
             self.reading.ask(asked)
 
