@@ -338,6 +338,18 @@ def brittle(v):
         raise KeyError(v)
     return 12 // (v % 6)
 """,
+    "Far": "from tests.fuzz.far import Far",
+    "Looked": "from tests.fuzz.far import Looked",
+    "far_find": "from tests.fuzz.far import far_find",
+    "far_index": "from tests.fuzz.far import far_index",
+    "stow": "from tests.fuzz.far import stow",
+    "stows": "from tests.fuzz.far import stows",
+    "taken": "from tests.fuzz.far import taken",
+    "drawn": "from tests.fuzz.far import drawn",
+    "attic": "attic = [[j] for j in range(4)]",
+    "of_attic": "def of_attic(v):\n    return attic[v % 4]",
+    "kept_of": "@functools.cache\ndef kept_of(v):\n    return [v]",
+    "stow_here": "def stow_here(give, v):\n    give(v).append(v)\n    return v",
     "odd": "def odd(v):\n    if v % 4 == 1:\n        raise Odd(v, [v])\n    return v",
 }
 """Helpers: always at module level."""
@@ -439,6 +451,10 @@ DATA = {
     "meter": "meter = Meter(other)",
     "loud": "loud = Meter(other, [log.append, meter.step])",
     "sizes": "sizes = {'m': meter.size}",
+    "fars": "fars = [Far(j) for j in range(5)]",
+    "far": "far = Far(3, fars[1])",
+    "looked": "looked = [Looked(j) for j in range(4)]",
+    "givers": "givers = {'a': of_attic, 'm': made}",
 }
 """Variables that loops use: at the level of the loop. Some are aliases of others."""
 
@@ -1072,6 +1088,47 @@ HIDDEN = """
     rr = list(byname.values()) ~ rr[0].append({n})
     rr = dict(byname) ~ rr['ab'] = [{n}] ~ out.append(rr)
     rr = {{**byname}} ~ rr['c'].append({n})
+    out.append(fars[{n} % 5].find({n}))
+    out.append(fars[{n} % 5].index({n}))
+    out.append(fars[{n} % 5].half + {n})
+    out.append(fars[{n} % 5].turn)
+    out.append(fars[{n} % 5].double()) ~ out[-1].append({n})
+    fars[{n} % 5].pick().append({n})
+    rr = fars[{n} % 5] ~ rr.bound({n})
+    rr = min(fars, key=lambda q: q.v) ~ rr.find({n})
+    out.append(far.through({n}))
+    out.append([far, 1][0].near.find({n}))
+    out.append(far_find(fars, {n}))
+    out.append(far_index(fars, {n}))
+    out.append(far_index([Far({n}), far], {n}))
+    rr = Far({n}) ~ rr.find({n}) ~ out.append(rr.pick())
+    out.append(len(fars[{n} % 5]) + {n})
+    out.append(len(looked[{n} % 4]) + {n})
+    out.append(f'{{looked[1]}}{{{n}}}')
+    out.append(fars[{n} % 5] == far)
+    out.append(getattr(fars[{n} % 5], 'find')({n}))
+    out.append(list(map(far.find, [{n}, 2])))
+    out.append(stow(of_attic, {n}))
+    out.append(stows(of_attic, {n}))
+    out.append(stow_here(of_attic, {n}))
+    out.append(stow_here(kept_of, {n}))
+    out.append(stow(made, {n}))
+    out.append(stows(made, {n}))
+    out.append(stow(wrap, {n}))
+    out.append(stow(lambda q: attic[q % 4], {n}))
+    out.append(stow(lambda q: [q, {n}], {n}))
+    out.append(stow(far.pick().__class__, [{n}]))
+    out.append(stow(functools.partial(at, grid), {n}))
+    out.append(stow_here(functools.partial(at, grid), {n}))
+    out.append(stow(attic.__getitem__, {n} % 4))
+    out.append(stow(givers['a'], {n}))
+    out.append(stow(givers['m'], {n}))
+    taken(of_attic, {n}).append({n})
+    taken(made, {n}).append({n})
+    out.append(taken(wrap, {n})) ~ out[-1].append({n})
+    out.append(drawn(of_attic, {n}))
+    out.append(drawn(kept_of, {n}))
+    out.append(drawn(lambda q: cur, {n}))
     rr = [*grid] ~ rr[0].append({n})
     rr, _s = zip(*[(grid[0], 1), (grid[1], {n})]) ~ rr[0].append({n})
     rr = next(q for q in grid if q) ~ rr.append({n})
