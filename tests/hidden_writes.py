@@ -4250,3 +4250,32 @@ for i in parallel(range(12)):
         for giver, name in {"a function": "rhs", "another": "new", "a method": "m.make"}.items()
     }
 )
+
+_KEEPS = """
+SHARED = [0]
+class Env:
+    def __init__(self): self.rows, self.made = [[0] * 3 for k in range(500)], 0
+    def put(self, x): self.box = SHARED; return x
+    def sort(self, x): self.rows.sort(); self.rows.reverse(); return x
+    def index(self, x): self.rows.index([0, 0, 0]); self.tally.update(a=x); return x
+"""
+FOUND.update(
+    {
+        f"a method that an object keeps, {name}, {way}": f"""
+{_KEEPS}
+class Task: pass
+env, task = Env(), Task()
+env.tally = {{}}
+task.done = env.{name}
+out = []
+{loop}
+left = task, env.tally
+"""
+        for name in ("put", "sort", "index")
+        for way, loop in {
+            "called": "for x in parallel(range(9)):\n    out.append(task.done(x))",
+            "of a list": "tasks = [task] * 3\nfor x in parallel(range(9)):\n    out.append(tasks[x % 3].done(x))",
+            "in a function": "def go(t, x): return t.done(x)\nfor x in parallel(range(9)):\n    out.append(go(task, x))",
+        }.items()
+    }
+)

@@ -19,6 +19,7 @@ def test_reading_finds_what_is_changed(name: str, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(Watch, "change", lambda _: None)
     outcome = run(source, False)
     assert difference(run(source, True), outcome) is None, (outcome.warned, outcome.reports)
+    assert not any("a bug of allcores" in text for text in outcome.warned), outcome.warned
 
 
 @pytest.mark.parametrize("name", BEYOND)

@@ -303,10 +303,10 @@ class Followed(Values):
     def apply_puts(self, summary: Summary, given: list[Val]) -> None:
         """What a call is given holds from here on what the function puts into it."""
         for where, what in summary.puts:
-            head, _, rest = where.partition(".")
-            if _missing(given, int(head[1:])):
+            at = _given_at(where, given)
+            if at is None:
                 continue
-            val, part = given[int(head[1:])], Val(frozenset({what}))
+            (val, rest), part = at, Val(frozenset({what}))
             self.put_inside(val, [part])
             if rest and val.own & self.made.keys():
                 self.put_inside(self.attribute(val, f".{rest}"), [part])
@@ -326,17 +326,17 @@ class Followed(Values):
         """Methods that are called of arguments, where it is known by now what these are."""
         tainted = False
         for root, name in sorted(summary.by_name):
-            head, _, rest = root.partition(".")
-            position = int(head[1:])
-            if _missing(given, position) or (summary.is_class and position == 0):
+            found = _given_at(root, given, summary.is_class)
+            if found is None:
                 continue
-            val = given[position]
+            val, rest = found
             paths = {f"{r}.{rest}" if rest else r for r in outer(val.own)}
             if self.in_function and paths and all(r[0] == "$" for r in paths) and not val.maybe:
                 self.by_name |= {(bounded(r), name) for r in paths}
                 continue
             if paths and all(self.around.method_changes(r, name) is False for r in paths):
                 continue
+            position = int(root.partition(".")[0][1:]) if root[0] == "$" else len(exprs)
             at = exprs[position] if position < len(exprs) else None
             if self.change_part(node, val, rest, summary, root, at):
                 self.because(node, f"{where} calls `{name}` of what it is given")
@@ -360,14 +360,11 @@ class Followed(Values):
         these are; True: must run in order."""
         tainted = False
         for root, name in sorted(summary.calls_methods):
-            head, _, rest = root.partition(".")
-            if head[0] != "$":
-                part = Val(frozenset({root}))
-            elif _missing(given, int(head[1:])) or (summary.is_class and head == "$0"):
+            found = _given_at(root, given, summary.is_class)
+            if found is None:
                 continue
-            else:
-                val = given[int(head[1:])]
-                part = self.attribute(val, f".{rest}") if rest else val
+            val, rest = found
+            part = self.attribute(val, f".{rest}") if rest else val
             for method in self.methods_elsewhere(part, name):
                 others = [joined(given)] * len(method.parameters)
                 first = others if method.is_static else [part, *others[1:]]
@@ -508,6 +505,18 @@ def joined(vals: Sequence[Val]) -> Val:
     for val in vals:
         every = join(every, val)
     return every
+
+
+def _given_at(root: str, given: list[Val], is_class: bool = False) -> tuple[Val, str] | None:
+    """The value that a root of a called function begins with, and the path from there; None: an
+    argument that is left out, or the object that a class makes."""
+    head, _, rest = root.partition(".")
+    if head[0] != "$":
+        return Val(frozenset({root})), ""
+    position = int(head[1:])
+    if _missing(given, position) or (is_class and position == 0):
+        return None
+    return given[position], rest
 
 
 def _missing(given: list[Val], position: int) -> bool:
