@@ -4189,6 +4189,11 @@ _GIVERS = {
     "a dict's get": ("giver = {None: BAG}", "giver.get"),
     "a partial": ("def take(d, k): return d[k]\nD = {None: BAG}", "functools.partial(take, D)"),
     "a lambda": ("", "lambda *_: BAG"),
+    "a lambda's default": ("", "lambda *_, bag=BAG: bag"),
+    "a function with a decorator": (
+        "def deco(f):\n    @functools.wraps(f)\n    def w(*a): return f(*a)\n    return w\n"
+        "@deco\ndef giver(*_): return BAG", "giver"
+    ),
 }  # fmt: skip
 _CALLERS = {
     "changes": "def add(give, i): give{args}.append(i)",
@@ -4196,7 +4201,30 @@ _CALLERS = {
     "gives it": "def call(give): return give{args}\ndef add(give, i): call(give).append(i)",
     "by keyword": "def put(i, *, give): give{args}.append(i)\ndef add(give, i): put(i, give=give)",
     "changes a part": "def add(give, i): give{args}[-1].append(i)",
-}
+    "adds to": "def add(give, i):\n    bag = give{args}\n    bag += [i]",
+    "keeps the giver, and changes": (
+        "class K:\n    def __init__(k, give): k.give = give\n    def put(k, i): k.give{args}.append(i)\n"
+        "def add(give, i): K(give).put(i)"
+    ),
+    "enters": (
+        "class W:\n    def __init__(w, give): w.give = give\n    def __enter__(w): return w.give{args}\n"
+        "    def __exit__(w, *_): pass\n"
+        "def add(give, i):\n    with W(give) as bag: bag.append(i)"
+    ),
+    "changes in a function of its own": (
+        "def add(give, i):\n    def inner(): give{args}.append(i)\n    inner()"
+    ),
+    "changes what its own function gives": (
+        "def add(give, i):\n    def inner(): return give{args}\n    inner().append(i)"
+    ),
+    "makes a function that changes": (
+        "def make(give):\n    def put(i): give{args}.append(i)\n    return put\n"
+        "def add(give, i): make(give)(i)"
+    ),
+    "hands a lambda to `map` that changes": (
+        "def add(give, i): list(map(lambda f: f{args}.append(i), [give]))"
+    ),
+}  # fmt: skip
 FOUND.update(
     {
         f"{caller} what {giver} gives that it is given": f"""
@@ -4215,6 +4243,30 @@ end = BAG[4999:]
 """
         for giver, (makes, name) in _GIVERS.items()
         for caller, does in _CALLERS.items()
+    }
+)
+FOUND.update(
+    {
+        f"what {giver} gives, changed by a function made in the body: {inner}": f"""
+import functools
+BAG = [*range(5000), []]
+{makes}
+def noop(_): pass
+out = []
+for i in parallel(range(12)):
+    give = {name}
+    {inner.format(args="(None)" if giver in ("a dict's get", "a partial") else "()")}
+    out.append(i)
+del give
+inner = 0
+end = BAG[4999:]
+"""
+        for giver, (makes, name) in _GIVERS.items()
+        for inner in (
+            "def inner(): give{args}.append(i)\n    noop(inner())",
+            "def inner(): return give{args}\n    noop(inner().append(i))",
+            "inner = noop((lambda: give{args}.append(i))())",
+        )
     }
 )
 FOUND["what a default with a memo gives is changed"] = """
@@ -4279,3 +4331,35 @@ left = task, env.tally
         }.items()
     }
 )
+CLEAN["what functions made within one another give is changed"] = """
+import functools
+N = {"a": 1}
+def timed(f):
+    @functools.wraps(f)
+    def w(*a):
+        r = f(*a)
+        return r
+    return w
+@timed
+def new(t): return [t] * N["a"]
+class K:
+    def __init__(self, f): self.f = f
+    def __enter__(self): return self.f(1)
+    def __exit__(self, *_): pass
+    def run(self, t):
+        r = self.f(t)
+        r += [1]
+        return r
+def work(f, i):
+    def inner(x, n=N):
+        r = f(x)
+        r.append(n["a"])
+        r += [1]
+        return r
+    with K(f) as r:
+        r.append(1)
+    return inner(i) + K(f).run(i) + r + sorted(r, key=lambda k, n=N: n["a"])
+out = []
+for i in parallel(range(12)):
+    out.append(work(new, i))
+"""

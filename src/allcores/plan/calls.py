@@ -112,7 +112,7 @@ class Calls(Operators):
         vals, tainted, _ = self.eval_all(args)
         tainted |= self.called_object(node, func.val, vals)
         val = self.fresh(node, self.given_by(func.val), *vals, maybe=True)
-        return Info(join(val, results.of_call(func.val)), func.tainted or tainted, True)
+        return Info(join(val, results.of_call(self, func.val)), func.tainted or tainted, True)
 
     def given_by(self, function: Val) -> Val:
         """What calling something may give that is none of its arguments: a part of what it holds."""
@@ -141,8 +141,11 @@ class Calls(Operators):
             tainted |= self.called_object(node, self.info[node.func].val, vals)
             function = self.info[node.func].val
             info = self.called(node, name, None, args, [*vals, self.given_by(function)], tainted)
-            return info._replace(val=join(info.val, results.of_call(function)))
-        return self.called(node, name, None, args, vals, tainted)
+            return info._replace(val=join(info.val, results.of_call(self, function)))
+        info = self.called(node, name, None, args, vals, tainted)
+        if results.is_unread(self, name):
+            return info._replace(val=join(info.val, results.of_name(name)))
+        return info
 
     def called_object(self, node: ast.Call, val: Val, vals: list[Val]) -> bool:
         """What is called may be an object of a class here that can be called, or a function that an
@@ -541,7 +544,9 @@ class Calls(Operators):
         if name in fx.DRAWS and self.around.all_streams(base.val.own):
             return Info(draws.given(self, node, name, vals, False), tainted, heavy)
         val = self.given_by_method(node, name, base.val, vals)
-        return Info(self.with_given(node, val, methods), tainted, heavy)
+        if self.in_function and not methods and name not in BUILT_IN_METHODS:
+            val = join(val, results.of_method(base.val, name))
+        return Info(self.with_given(node, val, methods, base.val), tainted, heavy)
 
     def given_by_method(self, node: ast.Call, name: str, base: Val, vals: list[Val]) -> Val:
         """What a method gives, as far as its name tells."""

@@ -14,8 +14,9 @@ from allcores.plan.effects import (
     Val,
     join,
 )
-from allcores.plan.names import children, path_of, walk
+from allcores.plan.names import children, defaults_by_name, path_of, walk
 from allcores.plan.own_elements import MARK
+from allcores.plan.results import GIVEN
 from allcores.plan.summaries import Summary
 from allcores.plan.values import Info
 
@@ -106,7 +107,8 @@ class Expressions(Calls):
 
     def given_by_computing(self, node: ast.Attribute, val: Val, owner: ast.expr) -> Val:
         """The value of an attribute that a property or `__getattr__` may have given."""
-        val = self.with_given(node, val, self.around.properties_named(node.attr))
+        known = self.info[owner].val if owner in self.info else ATOM
+        val = self.with_given(node, val, self.around.properties_named(node.attr), known)
         return self.given_by_special(node, val, implicit.ATTRIBUTES, [owner])
 
     def computes(self, node: ast.Attribute, given: list[Val], found: list[Summary]) -> bool:
@@ -205,8 +207,10 @@ class Expressions(Calls):
         defaults = [*node.args.defaults, *(d for d in node.args.kw_defaults if d)]
         tainted = any([self.eval(d).tainted for d in defaults])
         saved, touched = dict(self.shadow), self.touched
-        given = Val(frozenset({f"{self.site(node)}/given"}))
+        given = Val(frozenset({f"{self.site(node)}{GIVEN}"}))
         self.shadow.update(dict.fromkeys(parameter_names(node.args), given))
+        for name, default in defaults_by_name(node.args):
+            self.shadow[name] = join(given, self.info[default].val)
         self.touched = []
         before = len(self.draws.sites)
         body = self.eval(node.body)

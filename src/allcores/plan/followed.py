@@ -94,11 +94,17 @@ class Followed(Values):
                 maybe |= outer(part)
         return Val(frozenset({self.site(node)}), maybe, NONE, holds)
 
-    def with_given(self, node: ast.AST, val: Val, called: Sequence[Summary]) -> Val:
+    def with_given(
+        self, node: ast.AST, val: Val, called: Sequence[Summary], owner: Val = ATOM
+    ) -> Val:
         """A value that one of these methods may have given, which Python calls by itself or which
-        is one among others of its name: then it may be something shared."""
+        is one among others of its name: then it may be something shared. owner: their object."""
         every = {r for summary in called for r in summary.gives}
         shared = {r for r in every if r[0] != "$" and not self.around.is_atom(r)}
+        for root in every:
+            head, _, rest = root.partition(".")
+            if head == "$0" and results.is_of_call(rest):
+                val = join(val, Val(maybe=results.given_by(self, owner, rest)))
         if not shared:
             return val
         itself = frozenset(r for s in called for r in s.gives_itself) & shared
@@ -115,7 +121,7 @@ class Followed(Values):
         """All that a root of a called function may be, in the caller's terms, and what is in that."""
         head, _, rest = root.partition(".")
         if head[0] != "$":
-            return frozenset({root})
+            return results.at_name(self, root)
         if _missing(given, int(head[1:])):
             return NONE
         val = given[int(head[1:])]
@@ -139,7 +145,7 @@ class Followed(Values):
         for root in roots:
             head, dot, rest = root.partition(".")
             if head[0] != "$":
-                found.add(root)
+                found |= results.at_name(self, root)
             elif int(head[1:]) >= len(given):
                 continue
             elif results.is_of_call(rest):
@@ -154,7 +160,7 @@ class Followed(Values):
         for root in summary.gives:
             head = root.partition(".")[0]
             if not head.startswith("$"):
-                found |= {root}
+                found |= results.at_name(self, root)
             elif int(head[1:]) in summary.shared_defaults and _missing(given, int(head[1:])):
                 found |= {f"{path}.__defaults__", f"{path}.__kwdefaults__"}
         return found
@@ -245,6 +251,9 @@ class Followed(Values):
             if root == fx.UNKNOWN:
                 return self.leads_too_far(node, where)
             self.via = summary.trail(root)
+            if results.is_of_call(rest) and head[0] != "$":
+                tainted |= self.change_result(node, results.at_name(self, root), where)
+                continue
             if not head.startswith("$"):
                 self.effects += 1
                 self.note_change(root, True)
@@ -268,7 +277,8 @@ class Followed(Values):
                 continue
             val = given[position]
             if results.is_of_call(rest):
-                tainted |= self.change_result(node, val, rest, where)
+                given_to = results.given_by(self, val, rest)
+                tainted |= self.change_result(node, given_to, where)
                 continue
             guessing = self.guessing
             if root in summary.unsure:
@@ -288,9 +298,8 @@ class Followed(Values):
         self.via = ()
         return tainted
 
-    def change_result(self, node: ast.AST, function: Val, rest: str, where: str) -> bool:
+    def change_result(self, node: ast.AST, roots: Roots, where: str) -> bool:
         """What functions give is changed by the one that calls them; True: must run in order."""
-        roots = results.given_by(self, function, rest)
         if not roots:
             return False
         guessing, self.guessing = self.guessing, True

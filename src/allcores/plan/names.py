@@ -174,6 +174,14 @@ def parameter_names(args: ast.arguments) -> list[str]:
     return plain + star + keyword + ([args.kwarg.arg] if args.kwarg else [])
 
 
+def defaults_by_name(args: ast.arguments) -> list[tuple[str, ast.expr]]:
+    """The parameters that have a default, and that."""
+    plain = [*args.posonlyargs, *args.args]
+    pairs = [*zip(plain[len(plain) - len(args.defaults) :], args.defaults, strict=True)]
+    pairs += [(a, d) for a, d in zip(args.kwonlyargs, args.kw_defaults, strict=True) if d]
+    return [(a.arg, d) for a, d in pairs]
+
+
 def target_names(target: ast.expr) -> list[str]:
     """Names bound by an assignment target, left to right; attributes and items give none."""
     return [n.id for n in walk(target) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]

@@ -43,7 +43,9 @@ class Operators(Followed):
         if not any(e is not None and self.may_have(e, names) for e in operands):
             return val
         called = [s for name in sorted(names) for s in self.around.methods_named(name)]
-        return self.with_given(node, val, called)
+        operand = operands[0] if operands else None
+        owner = self.info[operand].val if operand in self.info else ATOM
+        return self.with_given(node, val, called, owner)
 
     def special(self, node: ast.AST, names: frozenset[str], operands: list[ast.expr]) -> bool:
         tainted = False

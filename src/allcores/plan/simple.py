@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from allcores.plan import draws, same_files
+from allcores.plan import draws, results, same_files
 from allcores.plan import effects as fx
 from allcores.plan.effects import ATOM, NONE, Roots, Val, is_item, is_outer, join, outer
 from allcores.plan.expressions import Expressions
@@ -25,6 +25,7 @@ from allcores.plan.names import (
     binds,
     bound_names,
     children,
+    defaults_by_name,
     free_names,
     path_of,
     read_names,
@@ -657,7 +658,10 @@ class Simple(Expressions):
         roots: frozenset[str] = NONE
         for name in read_names(*node.body) & self.st.env.keys():
             roots |= self.st.env[name].possible
-        roots |= {root for root in summary.gives if root[0] != "$"}
+        for root in summary.gives:
+            roots |= results.at_name(self, root) if root[0] != "$" else NONE
+        for _, default in defaults_by_name(node.args):
+            roots |= self.info[default].val.possible
         site = self.site(node)
         self.functions[site] = summary
         self.bind(node.name, Val(frozenset({site}), NONE, NONE, outer(roots)))
@@ -675,6 +679,11 @@ class Simple(Expressions):
         for root in summary.reads | summary.changes:
             head = root.partition(".")[0]
             if head.startswith("$"):
+                continue
+            if results.is_of_call(root.partition(".")[2]):
+                if root in summary.changes:
+                    given = results.at_name(self, root)
+                    tainted |= self.change_result(node, given, f"`{node.name}`")
                 continue
             if head in self.body_names:
                 val, bad = (

@@ -39,6 +39,7 @@ from allcores.plan.names import (
     binds,
     bound_names,
     captured_names,
+    defaults_by_name,
     free_names,
     parameter_names,
     path_of,
@@ -88,7 +89,8 @@ class FunctionReader(Statements):
         self.give(self.eval(node.value).val)
 
     def give(self, val: Val) -> None:
-        self.given_itself |= outer(val.own)
+        found = (self.results.get(site, NONE) for site in val.own)
+        self.given_itself |= outer(val.own.union(*found))
         self.given_perhaps |= outer(val.maybe)
         self.given |= outer(val.possible | self.inside(val) | self.perhaps_inside(val))
 
@@ -242,10 +244,8 @@ def _variable_parameters(args: ast.arguments) -> tuple[int, int]:
 
 def _shared_defaults(args: ast.arguments) -> set[int]:
     names = parameter_names(args)
-    plain = [*args.posonlyargs, *args.args]
-    pairs = [*zip(plain[len(plain) - len(args.defaults) :], args.defaults)]
-    pairs += [(a, d) for a, d in zip(args.kwonlyargs, args.kw_defaults) if d is not None]
-    return {names.index(a.arg) for a, d in pairs if not isinstance(d, ast.Constant)}
+    pairs = defaults_by_name(args)
+    return {names.index(name) for name, d in pairs if not isinstance(d, ast.Constant)}
 
 
 def _parameter_reads(node: ast.FunctionDef) -> set[str]:

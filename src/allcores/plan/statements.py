@@ -129,7 +129,8 @@ class Statements(Simple):
                 tainted |= self.mutate(info.val, node, call, ast.unparse(call))
             if item.optional_vars is not None:
                 val = Val(info.val.own, info.val.maybe, self.inside(info.val), info.val.inner_maybe)
-                val = self.with_given(item, val, self.around.methods_named("__enter__"))
+                entering = self.around.methods_named("__enter__")
+                val = self.with_given(item, val, entering, info.val)
                 tainted |= self.assign(item.optional_vars, val, node)
             for name in ("__enter__", "__exit__"):
                 for summary in self.around.methods_named(name):

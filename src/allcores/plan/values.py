@@ -476,12 +476,14 @@ class Values(ItemChanges):
         for site in val.possible & self.results.keys():
             for root in self.results[site]:
                 self.note_change(root, True)
+        if what in fx.DATABASE_METHODS:
+            return  # a connection
         bound_anew = isinstance(node, ast.AugAssign) and receiver is node.target
-        if bound_anew or what in fx.DATABASE_METHODS:
-            return  # it is a number, more often than not; a connection
         guessing, self.guessing = self.guessing, True
         for root in outer(self.changeable(val).maybe):
-            self.note_change(root, True)
+            # It is a number, more often than not; what functions give, whoever hands them over knows.
+            if not bound_anew or fx.RESULT in root:
+                self.note_change(root, True)
         self.guessing = guessing
 
     def changeable(self, val: Val, rest: str = "") -> Val:
