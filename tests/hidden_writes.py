@@ -4363,3 +4363,206 @@ out = []
 for i in parallel(range(12)):
     out.append(work(new, i))
 """
+
+_METHODS = """
+import re
+class K:
+    def __init__(s): s.seen, s.w = list(range(5000)), {{k: -k for k in range(3000)}}
+    def key(s, x): s.seen.append(x); return -x
+    def look(s, x): return s.w[x]
+    def keyed(s, i): return sorted([1, i], key=s.key)
+    def mapped(s, i): return list(map(s.key, [1, i]))
+def apply(d, i): return d["f"](i)
+def keyed(o, i): return sorted([1, i], key=o.key)
+k = K()
+ks = [k, K()]
+def work(i):
+    {before}
+    return {given}
+out = []
+for i in parallel(range(8)):
+    out.append(work(i))
+    {after}
+end = [k.seen[5000:] for k in ks]
+k = ks = K = 0
+"""
+FOUND.update(
+    {
+        f"a method is handed on: {before} {given}": _METHODS.format(
+            before=before, given=given, after="pass"
+        )
+        for before, given in [
+            ("pass", "sorted([1, i], key=k.key)"),
+            ("pass", "min([1, i], **{'key': k.key})"),
+            ("pass", "re.sub('a', lambda m: str(k.key(m.start())), 'banana')"),
+            ("pass", "k.keyed(i)"),
+            ("pass", "k.mapped(i)"),
+            ("pass", "keyed(k, i)"),
+            ("pass", "keyed(ks[i % 2], i)"),
+            ("pass", "sorted([1, i], key=ks[i % 2].key)"),
+            ("pass", "apply({'f': k.key}, i)"),
+            ("f = k.key", "list(filter(f, [1, i]))"),
+            ("x = [1, i]; x.sort(key=k.key)", "x"),
+        ]
+    }
+)
+FOUND["a method that is handed on reads what the loop changes"] = _METHODS.format(
+    before="pass", given="sorted([1, 2, i], key=k.look)", after="k.w[i] = i * 7 % 5"
+)
+_GLOBALS = {
+    "a walrus": "[v := [i] for _ in range(2)]",
+    "an import": "import json as v",
+    "a function": "def v(): pass",
+    "a class": "class v: pass",
+    "a match": "match (i, 2):\n        case (v, 2): pass",
+    "a handler": "try: 1 / (i - 3)\n    except ZeroDivisionError as v: pass",
+    "a deletion": "if i == 3: del v",
+}
+FOUND.update(
+    {
+        f"a function binds a global by {what}": f"""
+v = None
+def work(i):
+    global v
+    {statement}
+    return i
+out = []
+for i in parallel(range(8)):
+    out.append(work(i))
+end = "v" in globals() and v is None
+v = 0
+"""
+        for what, statement in _GLOBALS.items()
+    }
+)
+FOUND["a function binds a variable of another by a walrus"] = """
+def make():
+    n = 0
+    def add(i):
+        nonlocal n
+        return [n := n + i for _ in range(2)]
+    return add
+add = make()
+out = []
+for i in parallel(range(8)):
+    out.append(add(i))
+del add
+"""
+_FACTORIES = {
+    "a method of C code": ("ids = itertools.count()", "ids.__next__"),
+    "a method": ("ids = Ids()", "ids.new"),
+    "an object": ("ids = Ids()", "ids"),
+    "a partial": ("ids = itertools.count()", "functools.partial(next, ids)"),
+    "a list's pop": ("ids = list(range(5000))", "ids.pop"),
+}
+FOUND.update(
+    {
+        f"fields are filled in by {what}": f"""
+import dataclasses, functools, itertools
+class Ids:
+    def __init__(self): self.n = 0
+    def new(self): self.n += 1; return self.n
+    __call__ = new
+{makes}
+@dataclasses.dataclass
+class N:
+    v: int
+    id: int = dataclasses.field(default_factory={factory})
+out = []
+for i in parallel(range(8)):
+    out.append(N(i).id)
+end = N(1).id
+N = Ids = ids = 0
+"""
+        for what, (makes, factory) in _FACTORIES.items()
+    }
+)
+_WRAPPERS = {
+    "xs.__iadd__": "put([i])",
+    "table.__setitem__": "put(i, i)",
+    "functools.partial(setattr, o)": "put('n', i)",
+    "o.__setattr__": "put('n', i)",
+    "it.__next__": "put()",
+}
+FOUND.update(
+    {
+        f"a name for `{made}` is called": f"""
+import functools
+class O: pass
+o, xs, table, it = O(), list(range(5000)), {{k: k for k in range(3000, 9000)}}, iter(range(9000))
+put = {made}
+def work(i):
+    {call}
+    return i
+out = []
+for i in parallel(range(8)):
+    out.append(work(i))
+end = vars(o), list(it)[:2]
+o = O = put = it = 0
+"""
+        for made, call in _WRAPPERS.items()
+    }
+)
+_DEFAULTS = {
+    "by another function": ("def work(i): return add(i)", "work(i)"),
+    "by a default": ("def work(i, f=add): return f(i)", "work(i)"),
+    "as a key": ("def work(i): return sorted([1, i], key=add)", "work(i)"),
+}
+FOUND.update(
+    {
+        f"a function with a list for its default is called {how}": f"""
+def add(i, seen=list(range(5000))): seen.append(i); return i
+{makes}
+out = []
+for i in parallel(range(8)):
+    out.append({call})
+end = add.__defaults__[0][5000:]
+add = work = 0
+"""
+        for how, (makes, call) in _DEFAULTS.items()
+    }
+)
+FOUND["`type` makes a class, which its base notes"] = """
+class Base:
+    made = list(range(5000))
+    def __init_subclass__(cls): Base.made.append(cls.__name__)
+def work(i): return type("X", (Base,), {"x": i}).x
+out = []
+for i in parallel(range(8)):
+    out.append(work(i))
+end = Base.made[5000:]
+Base = 0
+"""
+CLEAN["methods are handed on that change nothing, and attributes have names of methods"] = """
+import collections, dataclasses
+@dataclasses.dataclass
+class N:
+    v: int
+    xs: list = dataclasses.field(default_factory=list)
+    d: dict = dataclasses.field(default_factory=lambda: {"a": 1})
+class A:
+    def __init__(self): self.n, self.w = 0, {k: -k for k in range(30)}
+    def key(self, x): return self.w[x]
+    def fit(self, x): self.n += x; return self.n
+    def run(self, i): return sorted([1, 2, i], key=self.key)
+class B:
+    def __init__(self): self.fit = 3
+a, b = A(), B()
+def key(o, i): return sorted([1, i], key=o.key) + list(map(o.key, [2, i])) + [b.fit]
+def fit(o, i): return o.fit + i
+K = 3
+def count(i, n=K, m=-1, t=(1, 2)):
+    n += i
+    m *= n
+    t += (m,)
+    return t
+def work(i):
+    n = N(count(i)[0])
+    n.xs.append(i)
+    made = collections.defaultdict(list)
+    made[i].append(n.v)
+    return n.xs, dict(made)
+out = []
+for i in parallel(range(12)):
+    out.append((sorted([1, i], key=a.key), a.run(i), key(a, i), fit(b, i), A().fit(i), work(i)))
+"""

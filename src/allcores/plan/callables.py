@@ -11,7 +11,14 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
 from operator import methodcaller
-from types import BuiltinMethodType, FunctionType, MappingProxyType, MethodType, ModuleType
+from types import (
+    BuiltinMethodType,
+    FunctionType,
+    MappingProxyType,
+    MethodType,
+    MethodWrapperType,
+    ModuleType,
+)
 from typing import Any
 
 from allcores.plan import effects as fx
@@ -39,6 +46,11 @@ DEEPEST = 3
 MEMO = "_lru_cache_wrapper"
 """The type of what `functools.cache` and `lru_cache` make of a function."""
 _CONTAINERS = (dict, list, tuple, set, frozenset, deque)
+_CHANGING = frozenset(
+    """__next__ __setitem__ __delitem__ __setattr__ __delattr__ __set__ __delete__ __init__ __iadd__
+    __imul__ __ior__ __iand__ __isub__ __ixor__""".split()
+)
+"""Methods that Python calls by itself and that change their object, of types written in C."""
 FILLED_IN = ("__init__", "__post_init__", "__del__")
 """Methods that Python calls of the object that a class makes."""
 
@@ -176,6 +188,8 @@ class Callables:
         found = [d for n, d in defaults.items() if n in inner.calls and _is_code(d)]
         path = f"{function.__name__}.__defaults__"
         more = [s for s in (self.summary_of_memo(path, f) for f in found) if s is not None]
+        own = {f"{path}.{s.name}" for s in more if _changes_default(s)}
+        inner = inner.but(changes=inner.changes | own)
         if any(results.is_of_call(r) for r in inner.changes):
             given = {r for s in more for r in s.gives if r[0] != "$"}
             inner = inner.but(changes=inner.changes | given, unsure=inner.unsure | given)
@@ -218,7 +232,7 @@ class Callables:
         for made_by, name in made:
             yield from (_of_class(s, self.root_of(cls)) for s in self.method_of(made_by, name))
         for field in getattr(cls, "__dataclass_fields__", {}).values():
-            found = self.summary_of(field.default_factory)
+            found = self.of_part(f"{self.root_of(cls)}.{field.name}", field.default_factory)
             if found is not None:
                 yield _filled_in(found)
 
@@ -246,8 +260,12 @@ class Callables:
             changes = changes_its_object(type(owner), obj.__name__)
             changes = obj.__name__ in fx.MUTATORS if changes is None else changes
             return Summary(0, {path}) if changes else None
+        if is_a(obj, MethodWrapperType):  # `put = table.__setitem__`
+            return Summary(0, {path}) if obj.__name__ in _CHANGING else None
         if kind.__module__ == "functools" and kind.__name__ == "partial":
             inner = self.summary_at(path + ".func", obj.func)
+            if obj.args and any(obj.func is f for f in (next, setattr, delattr)):
+                return Summary(0, {path})
             if inner is None or not inner.changes:
                 if inner is None:
                     return None
@@ -346,6 +364,11 @@ def _filled_in(inner: Summary) -> Summary:
 def _shared_part(inner: Summary) -> Summary:
     """Without what is done to arguments, of which nothing is known."""
     return _without(inner, lambda r: r[0] == "$")
+
+
+def _changes_default(inner: Summary) -> bool:
+    """Whether it changes a default that all its calls share, where nothing else is given."""
+    return any(f"${k}" == r.partition(".")[0] for k in inner.shared_defaults for r in inner.changes)
 
 
 def _owner_of(cls: type, name: str) -> type:

@@ -92,6 +92,11 @@ class Calls(Operators):
             everything = join(everything, p)
         for path in self.given_functions(node):
             tainted |= self.called(node, path, None, [], [everything] * 4, tainted).tainted
+            summary = self.around.summary(path)
+            if summary is not None and summary.shared_defaults:
+                fewest = [everything] * min(summary.shared_defaults)
+                where = f"`{path}`{summary.place()}"
+                tainted |= self.apply(node, summary, fewest, [], where)
         return Info(info.val, tainted, info.heavy)
 
     def plain_call(self, node: ast.Call) -> Info:
@@ -209,6 +214,8 @@ class Calls(Operators):
             self.effects += 1
             self.because(node, "what is printed must come in order")
             return Info(ATOM, True, False)
+        if name == "type" and len(vals) > 2:
+            tainted |= self.shared_effects(node, implicit.MAKING_CLASSES)
         if name == "super" and self.around.depth:
             return Info(Val(frozenset({"$0"})), tainted, False)
         if name == "super" and not args:

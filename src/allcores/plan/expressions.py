@@ -80,6 +80,9 @@ class Expressions(Calls):
             if node.attr in fx.GIVEN_MUTATORS and self.may_be_value(path.rpartition(".")[0]):
                 owner = self.name(base, path.rpartition(".")[0])[0]
                 tainted |= self.taken_method(node, owner)
+            if node.attr in self.around.module.methods:
+                owner = self.name(base, path.rpartition(".")[0])[0]
+                tainted |= self.taken_own_method(node, owner, path.rpartition(".")[0])
             if node.attr in fx.DRAWS or node.attr in draws.LOOKS:
                 tainted |= draws.taken(self, node, self.name(base, path.rpartition(".")[0])[0])
             return Info(val, tainted, False)
@@ -87,6 +90,8 @@ class Expressions(Calls):
         tainted = inner.tainted or self.computed(node, inner.val)
         tainted |= self.reads_class([node.attr], node)
         tainted |= self.taken_method(node, inner.val)
+        if node.attr in self.around.module.methods:
+            tainted |= self.taken_own_method(node, inner.val, None)
         val = self.attribute(inner.val, "." + node.attr)
         if self.around.is_computed(node.attr):
             val = self.given_by_computing(node, val, node.value)
@@ -98,6 +103,19 @@ class Expressions(Calls):
         if node.attr not in fx.GIVEN_MUTATORS:
             return False
         return self.mutate(owner, node, node.value, node.attr)
+
+    def taken_own_method(self, node: ast.Attribute, owner: Val, path: str | None) -> bool:
+        """`key=model.score`: the same of a method of the program's."""
+        if path is not None:
+            head = path.partition(".")[0]
+            path = None if self.own(head) or head in self.shadow else path
+        tainted = False
+        for summary in self.around.taken_methods(path, node.attr):
+            given = [owner] + [ATOM] * len(summary.parameters[1:])
+            where = f"`{node.attr}`{summary.place()}"
+            tainted |= self.apply(node, summary, given, [node.value], where)
+            tainted |= self.reads_of(node, summary, owner)
+        return tainted
 
     def computed(self, node: ast.Attribute, base: Val) -> bool:
         """A property of this name in the module may change the object; True: must run in order."""

@@ -269,7 +269,10 @@ class Followed(Values):
             if summary.is_class and position == 0:
                 continue  # it fills in the object that it makes
             if _missing(given, position):
-                if position in summary.shared_defaults:
+                kept = f"{summary.name}.__defaults__"
+                if position in summary.shared_defaults and not self.around.is_settled(kept):
+                    if self.in_function:
+                        self.note_change(kept, True)
                     text = f"{where} changes a default that all calls share{self.by_way()}"
                     self.because(node, text)
                     self.effects += 1

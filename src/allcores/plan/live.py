@@ -261,6 +261,14 @@ class Names:
             perhaps=set(map(renamed, summary.perhaps)),
         )
 
+    def is_there(self, path: str) -> bool:
+        """Whether there is an object at a path."""
+        try:
+            lookup(path, self.names, self.namespace)
+        except LookupError:
+            return False
+        return True
+
     def stream(self, root: str) -> Kind:
         """Whether a root stands for a random stream."""
         if root in ("@random", "@numpy/random"):

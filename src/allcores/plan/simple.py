@@ -580,6 +580,8 @@ class Simple(Expressions):
 
     def delete_name(self, node: ast.stmt, name: str) -> bool:
         if self.in_function:
+            if name in self.declared_global:
+                self.note_change(name, True)
             return False
         if name in self.parent:
             return True
@@ -728,6 +730,8 @@ class Simple(Expressions):
     def bind(self, name: str, val: Val) -> None:
         if name in self.targets and not self.binding_targets:
             self.rebound_targets.add(name)
+        if name in self.declared_outside():
+            self.note_change(name, True)
         super().bind(name, val)
 
     binding_targets = False

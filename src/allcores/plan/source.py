@@ -69,6 +69,8 @@ class Module:
         self.methods: dict[str, list[tuple[ast.ClassDef, ast.FunctionDef]]] = {}
         self.class_values: dict[str, list[tuple[ast.ClassDef, ast.expr]]] = {}
         """What class bodies bind to names, but for constants."""
+        self.stored: set[str] | None = None
+        """Names of attributes that something is bound to, once somebody asks."""
         for node in walk_scope(*tree.body):
             self.note(node)
         for node in walk(tree):
@@ -109,6 +111,18 @@ class Module:
         if known is None:
             known = self.scopes[node] = read_scope(node)
         return known
+
+    def stored_attributes(self) -> set[str]:
+        """Names of attributes that hold something by being bound to it, and not as methods do."""
+        if self.stored is None:
+            self.stored = {*self.class_values}
+            for node in walk(self.tree):
+                if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                    self.stored.add(node.attr)
+                elif isinstance(node, ast.ClassDef):
+                    fields = (n.target for n in node.body if isinstance(n, ast.AnnAssign))
+                    self.stored |= {t.id for t in fields if isinstance(t, ast.Name)}
+        return self.stored
 
     def note_import(self, node: ast.Import | ast.ImportFrom, keep: bool) -> None:
         found = import_names(node)
@@ -194,6 +208,9 @@ class Live(Protocol):
     ) -> list[Summary]:
         """What the methods of this name do, in classes of the program's that another file has, of the
         object at a path and of those that it holds."""
+
+    def is_there(self, path: str) -> bool:
+        """Whether there is an object at a path."""
 
     def stored_function(self, path: str, depth: int, reading: Reading) -> Summary | None:
         """What calling an attribute does that an object itself has, and not its class."""
@@ -571,6 +588,23 @@ class Surroundings:
         methods = self.module.methods.get(name, [])
         return self.reading.alike([self.within(owner).summarise(node) for owner, node in methods])
 
+    def taken_methods(self, path: str | None, name: str) -> list[Summary]:
+        """What the methods of this name do that an object may have. path: the object's, if it has
+        one here."""
+        if path is not None:
+            live, seen = self.seen_live(f"{path}.{name}")
+            if live is not None and live.is_there(seen):
+                found = live.summary(seen, self.depth, self.reading)
+                return [] if found is None or found.is_static or found.is_class else [found]
+        if name in self.module.stored_attributes():
+            return []  # more often than not it is no method
+        methods = [
+            (owner, node)
+            for owner, node in self.module.methods.get(name, [])
+            if not any(_computes(d) for d in node.decorator_list)
+        ]
+        return self.reading.alike([self.within(owner).summarise(node) for owner, node in methods])
+
     def properties_named(self, name: str) -> list[Summary]:
         """What computing an attribute of this name does, for all classes in this module."""
         found = []
@@ -729,6 +763,12 @@ class Surroundings:
             live, unknown = live.outside() if live is not None else None, NOTHING
         own = frozenset(self.module.scope(node)[0])
         return Surroundings(self.module, chain, live, self.depth + 1, self.reading, unknown | own)
+
+
+def _computes(decorator: ast.expr) -> bool:
+    """Whether it makes a property of a method, or a part of one."""
+    name = decorator.attr if isinstance(decorator, ast.Attribute) else getattr(decorator, "id", "")
+    return "property" in name or name in ("setter", "getter", "deleter")
 
 
 def _sets_itself(owner: ast.ClassDef, attr: str) -> bool:

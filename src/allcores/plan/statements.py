@@ -306,6 +306,8 @@ class Statements(Simple):
             self.eval(handler.type)
             if handler.name:
                 self.handler_names.add(handler.name)
+                if handler.name in self.declared_outside():
+                    self.note_change(handler.name, True)
                 if handler.name in self.parent and not self.unit_depth and not self.in_function:
                     self.units.add(node)
                 self.st.env[handler.name] = self.fresh(
