@@ -323,6 +323,15 @@ class Callables:
         module = sys.modules.get(name) if isinstance(name, str) else None
         if module is None or module.__dict__ is not function.__globals__:
             return inner.but(file=file)
+        key = id(inner), id(function.__globals__), id(self.namespace)
+        if key not in self.reading.brought:
+            self.reading.brought[key] = inner, self.renamed(inner, function, module, file)
+        return self.reading.brought[key][1]
+
+    def renamed(
+        self, inner: Summary, function: FunctionType, module: ModuleType, file: str
+    ) -> Summary:
+        """A summary from another module."""
         here = self.namespace.get("__name__")
         home = f"{module_root(here)}." if isinstance(here, str) else "."
         own = frozenset(function.__code__.co_freevars)

@@ -377,12 +377,39 @@ class Followed(Values):
                 continue
             val, rest = found
             part = self.attribute(val, f".{rest}") if rest else val
-            for method in self.methods_elsewhere(part, name):
-                others = [joined(given)] * len(method.parameters)
-                first = others if method.is_static else [part, *others[1:]]
-                where = f"`{name}`{method.place()}"
-                tainted |= self.apply(node, method, first, [None] * len(first), where)
-                tainted |= self.reads_of(node, method, part)
+            # Methods that call each other would come to ever other values.
+            owners = [part]
+            if self.in_method:
+                owners = [Val(frozenset({r})) for r in sorted(comes_from(part) - {ITEM})]
+            for owner in owners:
+                for method in self.methods_elsewhere(owner, name):
+                    tainted |= self.apply_method(node, method, name, owner, joined(given))
+        return tainted
+
+    def apply_method(
+        self, node: ast.AST, method: Summary, name: str, owner: Val, given: Val
+    ) -> bool:
+        """Do what a method does that is given any of some values, once in a pass."""
+        key, where = (id(method), owner), f"`{name}`{method.place()}"
+        if key in self.methods_applied:
+            at, tainted, touched = self.methods_applied[key]
+            if at is not node:
+                self.methods_applied[key] = node, tainted, touched
+                self.touched += [(node, root) for root in touched]
+                self.effects += tainted or bool(touched)
+                if tainted:
+                    self.because(node, f"{where} is called here")
+            return tainted
+        self.methods_applied[key] = node, False, NONE
+        before, outermost = len(self.touched), self.in_method
+        self.in_method = True
+        others = [given] * len(method.parameters)
+        first = others if method.is_static else [owner, *others[1:]]
+        tainted = self.apply(node, method, first, [None] * len(first), where)
+        tainted |= self.reads_of(node, method, owner)
+        self.in_method = outermost
+        touched = frozenset(root for _, root in self.touched[before:])
+        self.methods_applied[key] = node, tainted, touched
         return tainted
 
     def leads_too_far(self, node: ast.AST, where: str) -> bool:

@@ -78,6 +78,7 @@ class Simple(Expressions):
 
     def start_pass(self) -> None:
         self.info = {}
+        self.methods_applied = {}
         self.steps: dict[ast.stmt, list[ast.expr]] = {}
         self.order: list[ast.stmt] = []
         self.mirrors: dict[ast.stmt, list[str]] = {}

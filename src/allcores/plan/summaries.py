@@ -254,6 +254,8 @@ class Reading:
         """Summaries taken together, by the identities of those they were made of."""
         self.asked: dict[tuple[int, str], Asked] = {}
         """The objects that were looked at in what is read now, and in what it calls."""
+        self.brought: dict[tuple[int, int, int], tuple[Summary, Summary]] = {}
+        """Summaries in the names of another module, by the identities of these and of the globals."""
         self.looks: dict[tuple[int, int, str], Asked] = {}
         """The same by where it is: the ids of the variables around a loop, or 0, and of the globals."""
         self.mark: Callable[[str, dict[str, Any]], object] | None = None

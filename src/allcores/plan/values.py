@@ -140,6 +140,11 @@ class Values(ItemChanges):
         """Of what a function is given: what holds functions that it calls."""
         self.calls_methods: set[tuple[str, str]] = set()
         """Of what a function is given: methods that it calls, by their names."""
+        self.in_method = False
+        """Whether what is applied now is such a method."""
+        self.methods_applied: dict[tuple[int, Val], tuple[ast.AST, bool, Roots]] = {}
+        """Of each such method that this pass has come to: where it did last, whether what it does must
+        be done in order, and what it changes of what the iteration has made."""
         self.holding: tuple[str, ...] = ()
         """What holds the functions that are being looked at just now."""
         self.talks: set[str] = set()
