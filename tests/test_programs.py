@@ -2573,7 +2573,13 @@ def test_leaves_the_same(name: str) -> None:
 
 
 def test_says_what_was_seen_to_change() -> None:
-    program = PROGRAMS["a list changed by a methodcaller"].lstrip()
+    program = """\
+import ctypes
+append, acc, out = ctypes.pythonapi.PyList_Append, [], []
+def f(i): append(ctypes.py_object(acc), ctypes.py_object(i)); return i
+for i in parallel(range(5)):
+    out.append(f(i))
+"""
     outcome = run(program, False)
     assert outcome.in_workers == 0
     assert "`acc` is changed by something that the loop calls" in str(outcome.warned)
