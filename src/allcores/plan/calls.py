@@ -101,6 +101,7 @@ class Calls(Operators):
 
     def plain_call(self, node: ast.Call) -> Info:
         args: list[ast.expr] = [*node.args, *(k.value for k in node.keywords)]
+        self.handed.update(a for a in args if isinstance(a, ast.Attribute))
         path = path_of(node.func)
         head = path.partition(".")[0] if path is not None else ""
         if path is not None and not self.own(head) and head not in self.shadow:
@@ -551,7 +552,8 @@ class Calls(Operators):
         if name in fx.DRAWS and self.around.all_streams(base.val.own):
             return Info(draws.given(self, node, name, vals, False), tainted, heavy)
         val = self.given_by_method(node, name, base.val, vals)
-        if self.in_function and not methods and name not in BUILT_IN_METHODS:
+        itself = isinstance(func.value, ast.Name) and func.value.id == self.around.self_name()
+        if itself and not methods and name in self.around.module.stored_attributes():
             val = join(val, results.of_method(base.val, name))
         return Info(self.with_given(node, val, methods, base.val), tainted, heavy)
 

@@ -109,6 +109,11 @@ class Expressions(Calls):
         if path is not None:
             head = path.partition(".")[0]
             path = None if self.own(head) or head in self.shadow else path
+        itself = isinstance(node.value, ast.Name) and node.value.id == self.around.self_name()
+        # So many attributes have the name of some method that reading took minutes.
+        handed_on = itself or node in self.handed or not self.in_function
+        if path is None and not handed_on:
+            return False
         tainted = False
         for summary in self.around.taken_methods(path, node.attr):
             given = [owner] + [ATOM] * len(summary.parameters[1:])

@@ -269,8 +269,9 @@ class Followed(Values):
             if summary.is_class and position == 0:
                 continue  # it fills in the object that it makes
             if _missing(given, position):
-                kept = f"{summary.name}.__defaults__"
-                if position in summary.shared_defaults and not self.around.is_settled(kept):
+                kept, by_name = (f"{summary.name}.__{kind}defaults__" for kind in ("", "kw"))
+                settled = self.around.is_settled(kept) and self.around.holds_settled(by_name)
+                if position in summary.shared_defaults and not settled:
                     if self.in_function:
                         self.note_change(kept, True)
                     text = f"{where} changes a default that all calls share{self.by_way()}"
@@ -359,6 +360,8 @@ class Followed(Values):
         """What methods of this name do that the classes of other files have of what a value may be or
         be a part of. In a function, whoever calls it knows what its arguments are."""
         found: dict[int, Summary] = {}
+        if self.around.live is None:
+            return []
         for root in sorted(comes_from(val) - {ITEM}):
             if root[0] == "$":
                 if self.in_function:

@@ -145,6 +145,8 @@ class Values(ItemChanges):
         self.methods_applied: dict[tuple[int, Val], tuple[ast.AST, bool, Roots]] = {}
         """Of each such method that this pass has come to: where it did last, whether what it does must
         be done in order, and what it changes of what the iteration has made."""
+        self.handed: set[ast.Attribute] = set()
+        """What is given to calls."""
         self.holding: tuple[str, ...] = ()
         """What holds the functions that are being looked at just now."""
         self.talks: set[str] = set()
