@@ -208,10 +208,6 @@ class Asked(NamedTuple):
     path: str
     mark: object
 
-    def holds(self, mark: Callable[[str, dict[str, Any]], object]) -> bool:
-        """Whether what is found in these globals looks as it did."""
-        return self.namespace is not None and mark(self.path, self.namespace) == self.mark
-
 
 class Known(NamedTuple):
     """A summary that is kept. Where it lacks what was too deep in calls, depth is its own depth,
@@ -254,6 +250,10 @@ class Reading:
         """Summaries taken together, by the identities of those they were made of."""
         self.asked: dict[tuple[int, str], Asked] = {}
         """The objects that were looked at in what is read now, and in what it calls."""
+        self.merged: dict[int, Known] = {}
+        """The kept summaries of which that has been noted in what is read now."""
+        self.holding: dict[int, tuple[Known, bool]] = {}
+        """Whether objects look as they did that kept summaries go by, by the identities of these."""
         self.brought: dict[tuple[int, int, int], tuple[Summary, Summary]] = {}
         """Summaries in the names of another module, by the identities of these and of the globals."""
         self.looks: dict[tuple[int, int, str], Asked] = {}
@@ -301,6 +301,7 @@ class Reading:
         entry = self.entries[key] = Entry(module, known, read)
         self.stack.append(key)
         above, self.asked = self.asked, {}
+        merged, self.merged = self.merged, {}
         try:
             self.read_again(key)
             if self.lowest == at:
@@ -308,6 +309,7 @@ class Reading:
         finally:
             self.stack.pop()
             asked, self.asked = tuple(self.asked.values()), {**above, **self.asked}
+            self.merged.update(merged)
         entry.lowest = self.lowest
         if self.lowest >= at:
             for late in list(self.entries)[before:]:
@@ -372,11 +374,27 @@ class Reading:
             if kept is None or kept.depth > depth or not self.still_holds(kept):
                 return None
             known = kept
-            for asked in kept.asked:
-                self.ask(asked)
+            if id(kept) not in self.merged:
+                self.merged[id(kept)] = kept
+                self.asked.update(((id(a.namespace), a.path), a) for a in kept.asked)
         self.cut = self.cut or known.depth > 0
         return known.summary
 
     def still_holds(self, known: Known) -> bool:
         """Whether the objects look as they did that it goes by."""
-        return self.mark is None or all(asked.holds(self.mark) for asked in known.asked)
+        if self.mark is None:
+            return True
+        if id(known) not in self.holding:
+            self.holding[id(known)] = known, all(map(self.holds, known.asked))
+        return self.holding[id(known)][1]
+
+    def holds(self, asked: Asked) -> bool:
+        """Whether what is found in these globals looks as it did. It is looked at once: while a loop is
+        read nothing changes."""
+        if asked.namespace is None or self.mark is None:
+            return False
+        key = 0, id(asked.namespace), asked.path
+        if key not in self.looks:
+            mark = self.mark(asked.path, asked.namespace)
+            self.looks[key] = Asked(asked.namespace, asked.path, mark)
+        return self.looks[key].mark == asked.mark
