@@ -25,6 +25,10 @@ from allcores.plan.effects import (
 from allcores.plan.summaries import CALLED, Summary
 from allcores.plan.values import Guard, Info, Values
 
+MOST_SOUGHT = 10_000
+"""So often methods of arguments are looked for in a reading, some 0.3 s. In programs where all methods
+call each other by the thousand, the watch has to see what more of them change."""
+
 
 class Followed(Values):
     """Applies the summaries of functions to the values that they are given."""
@@ -373,8 +377,11 @@ class Followed(Values):
     def apply_methods(self, node: ast.AST, summary: Summary, given: list[Val]) -> bool:
         """Do what the methods do that a function calls of its arguments, where it is known by now what
         these are; True: must run in order."""
-        tainted = False
+        tainted, reading = False, self.around.reading
         for root, name in sorted(summary.calls_methods):
+            reading.methods_sought += 1
+            if reading.methods_sought > MOST_SOUGHT:
+                break
             found = _given_at(root, given, summary.is_class)
             if found is None:
                 continue

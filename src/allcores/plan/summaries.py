@@ -258,6 +258,8 @@ class Reading:
         """Summaries in the names of another module, by the identities of these and of the globals."""
         self.looks: dict[tuple[int, int, str], Asked] = {}
         """The same by where it is: the ids of the variables around a loop, or 0, and of the globals."""
+        self.methods_sought = 0
+        """How often methods of arguments have been looked for, in classes of other files."""
         self.mark: Callable[[str, dict[str, Any]], object] | None = None
         """What tells how an object looks, where the program is at hand."""
         self.without_source: Module | None = None
