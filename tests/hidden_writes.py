@@ -4566,3 +4566,17 @@ out = []
 for i in parallel(range(12)):
     out.append((sorted([1, i], key=a.key), a.run(i), key(a, i), fit(b, i), A().fit(i), work(i)))
 """
+CLEAN["an object that is made of what is shared changes itself"] = """
+class Plain:
+    def __init__(self, k): self.k, self.log = k, []
+    def fit(self): self.fitted = self.k ** 2; self.log.append(self.k)
+    def value(self, x): return self.k * x
+plain = [Plain(k) for k in range(50)]
+def made(x):
+    new, other = Plain(plain[x].k), Plain(plain[x].value(2))
+    new.fit(); other.fit()
+    return new.fitted, other.log
+out = []
+for x in parallel(range(12)):
+    out.append(made(x))
+"""

@@ -259,9 +259,20 @@ class Values(ItemChanges):
         """Outer objects that might be reachable through a value."""
         if not self.loose:
             return val.inner_maybe
+        found, roots = val.inner_maybe, val.own | self.inside(val)
+        for at, held in self.loose.items():
+            # What an attribute is bound to is in its object.
+            if at in roots or at.rpartition(".")[0] in roots:
+                found |= held
+        return found
+
+    def perhaps_at(self, val: Val, attr: str) -> Roots:
+        """As `perhaps_inside`, without what is known to be bound to other attributes."""
+        if not self.loose:
+            return val.inner_maybe
         found = val.inner_maybe
         for root in val.own | self.inside(val):
-            found |= self.loose.get(root, NONE)
+            found |= self.loose.get(root, NONE) | self.loose.get(f"{root}.{attr}", NONE)
         return found
 
     def site(self, node: ast.AST) -> str:
@@ -446,7 +457,7 @@ class Values(ItemChanges):
             frozenset(r + rest if r.count(".") < 4 else r for r in val.own if is_outer(r)) | inside
         )
         own |= self.of_results(val, rest)
-        perhaps = self.perhaps_inside(val)
+        perhaps = self.perhaps_at(val, rest.split(".")[1])
         if rest == ".__dict__":
             # To change it is to change the object.
             own |= {r for r in val.own if not is_outer(r)}
@@ -629,5 +640,6 @@ class Values(ItemChanges):
             attributes[attr] = fx.shortened(held - {root})
             perhaps = outer(part.maybe | self.perhaps_inside(part))
             if perhaps:
-                self.loose[root] = fx.shortened(self.loose.get(root, NONE) | perhaps)
+                at = f"{root}.{attr}"
+                self.loose[at] = fx.shortened(self.loose.get(at, NONE) | perhaps)
         self.put_inside(owner._replace(own=owner.own - outside), [part])
