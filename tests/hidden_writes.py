@@ -4580,3 +4580,36 @@ out = []
 for x in parallel(range(12)):
     out.append(made(x))
 """
+
+FOUND.update(
+    {
+        f"what is compared, {way}": f"""
+class Sly:
+    def __init__(self, v): self.v, self.asked = v, 0
+    def __eq__(self, other):
+        self.asked += 1
+        return self.v == other
+    def __lt__(self, other):
+        self.asked += 1
+        return True
+    def __str__(self):
+        self.asked += 1
+        return "s"
+    __repr__ = __str__
+    def __hash__(self): return 1
+sly, out = Sly(3), []
+def work(x): return {call}
+for x in parallel(range(9)):
+    out.append({call if "body" in way else "work(x)"})
+"""
+        for name, call in {
+            "in a list": "x in [sly, x]",
+            "as a key": "{sly: 1}.get(1)",
+            "in a tuple": "(x, sly) == (x, x)",
+            "sorted": "len(sorted([sly, Sly(x)]))",
+            "as text": "str([sly, x])",
+            "in a nested list": "[[sly]] == [[x]]",
+        }.items()
+        for way in (f"{name} in the body", f"{name} in a function")
+    }
+)

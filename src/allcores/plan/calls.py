@@ -539,6 +539,8 @@ class Calls(Operators):
         if name == "extend" or name == "update":
             self.put_inside(base.val, [self.element(v) for v in vals])
         tainted |= self.implicit(node, implicit.READING, args)
+        if name in BUILT_IN_METHODS:
+            tainted |= self.implicit(node, implicit.KEYS, [func.value])
         methods = [*self.around.methods_named(name), *self.methods_elsewhere(base.val, name)]
         for summary in methods:
             tainted |= self.any_method(node, func, base.val, vals, summary)

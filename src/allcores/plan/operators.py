@@ -12,6 +12,7 @@ from allcores.plan.effects import (
     NONE,
     Val,
     in_words,
+    outer,
 )
 from allcores.plan.followed import Followed
 from allcores.plan.names import path_of
@@ -53,11 +54,19 @@ class Operators(Followed):
             for summary in self.around.methods_named(name):
                 itself = any(r.startswith("$0") for r in summary.changes)
                 for e in operands if itself and name not in implicit.OF_ITSELF else ():
-                    val = self.info[e].val
-                    if val.possible and self.mutate(val._replace(maybe=NONE), node, e, name):
-                        self.because(node, f"`{name}`{summary.place()} changes its object")
-                        tainted = True
+                    for part in self.called_of(self.info[e].val, name):
+                        if part.possible and self.mutate(part, node, e, name):
+                            self.because(node, f"`{name}`{summary.place()} changes its object")
+                            tainted = True
         return self.shared_effects(node, names) or tainted
+
+    def called_of(self, val: Val, name: str) -> list[Val]:
+        """What a method is called of where Python calls it of a value: what a list made here holds is
+        compared, too."""
+        itself = val._replace(maybe=NONE)
+        if name in implicit.ONLY_ITS_OWN:
+            return [itself]
+        return [itself, Val(outer(self.inside(val)))]
 
     def shared_effects(self, node: ast.AST, names: frozenset[str]) -> bool:
         """Whether a method of one of these names changes what no object holds."""
