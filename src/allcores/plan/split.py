@@ -195,7 +195,8 @@ def _read_function(node: ast.FunctionDef, around: Surroundings) -> Summary:
 def _put_into_arguments(reader: FunctionReader) -> set[tuple[str, str]]:
     """What a function puts into what it is given that outlives the call: where, and what."""
     tables = [reader.contents, reader.keys, reader.loose]
-    tables += [{root: held} for root, a in reader.stored.items() for held in a.values()]
+    of_attributes = [*reader.stored.items(), *reader.loose_at.items()]
+    tables += [{root: held} for root, a in of_attributes for held in a.values()]
     pairs = [(root, x) for table in tables for root, held in table.items() for x in held]
     found = {(root, x) for root, x in pairs if root[0] == "$" and x[0] not in "$#"}
     where, what = all_bounded([r for r, _ in found]), all_bounded([x for _, x in found])
@@ -217,10 +218,10 @@ def _held_and_changed(reader: Statements) -> tuple[object, ...]:
 
 def _learnt(reader: FunctionReader) -> tuple[Any, ...]:
     """What one pass through a function leaves for the next."""
-    stored = {root: dict(attributes) for root, attributes in reader.stored.items()}
     return (
         *_held_and_changed(reader),
-        stored,
+        {root: dict(attributes) for root, attributes in reader.stored.items()},
+        {root: dict(attributes) for root, attributes in reader.loose_at.items()},
         set(reader.sure),
         set(reader.talks),
         set(reader.locks),

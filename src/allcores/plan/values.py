@@ -115,6 +115,8 @@ class Values(ItemChanges):
         """What attributes of objects from outside were bound to, in a function."""
         self.loose: dict[str, Roots] = {}
         """Outer objects that might be in them as well: results of calls that were put there."""
+        self.loose_at: dict[str, dict[str, Roots]] = {}
+        """The same of what attributes of objects from outside were bound to."""
         self.fields: dict[str, dict[str, Val]] = {}
         """What the attributes of objects hold, of those whose constructor has been read."""
         self.aliases: dict[str, tuple[Roots, Roots]] = {}
@@ -257,22 +259,24 @@ class Values(ItemChanges):
 
     def perhaps_inside(self, val: Val) -> Roots:
         """Outer objects that might be reachable through a value."""
-        if not self.loose:
+        if not self.loose and not self.loose_at:
             return val.inner_maybe
-        found, roots = val.inner_maybe, val.own | self.inside(val)
-        for at, held in self.loose.items():
-            # What an attribute is bound to is in its object.
-            if at in roots or at.rpartition(".")[0] in roots:
-                found |= held
+        found = val.inner_maybe
+        for root in val.own | self.inside(val):
+            found |= self.loose.get(root, NONE)
+            if root in self.loose_at:
+                found = found.union(*self.loose_at[root].values())
         return found
 
     def perhaps_at(self, val: Val, attr: str) -> Roots:
         """As `perhaps_inside`, without what is known to be bound to other attributes."""
-        if not self.loose:
-            return val.inner_maybe
         found = val.inner_maybe
+        if not self.loose and not self.loose_at:
+            return found
         for root in val.own | self.inside(val):
-            found |= self.loose.get(root, NONE) | self.loose.get(f"{root}.{attr}", NONE)
+            found |= self.loose.get(root, NONE)
+            if root in self.loose_at:
+                found |= self.loose_at[root].get(attr, NONE)
         return found
 
     def site(self, node: ast.AST) -> str:
@@ -640,6 +644,6 @@ class Values(ItemChanges):
             attributes[attr] = fx.shortened(held - {root})
             perhaps = outer(part.maybe | self.perhaps_inside(part))
             if perhaps:
-                at = f"{root}.{attr}"
-                self.loose[at] = fx.shortened(self.loose.get(at, NONE) | perhaps)
+                loose = self.loose_at.setdefault(root, {})
+                loose[attr] = fx.shortened(loose.get(attr, NONE) | perhaps)
         self.put_inside(owner._replace(own=owner.own - outside), [part])
