@@ -174,3 +174,11 @@ run(stars)
 """,
     )
     assert_same(source + "Other = 0\n", places=("module",))
+
+
+def test_what_objects_change_that_work_makes_is_left_to_the_watch() -> None:
+    source = program(
+        "def made(x): return Star(x)",
+        "for x in parallel(range(12)):\n    out.append(made(x).counted(x) + Star(x).counted(x))",
+    )
+    assert_same(source + "made = 0\n", places=("module",))
