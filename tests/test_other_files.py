@@ -182,3 +182,24 @@ def test_what_objects_change_that_work_makes_is_left_to_the_watch() -> None:
         "for x in parallel(range(12)):\n    out.append(made(x).counted(x) + Star(x).counted(x))",
     )
     assert_same(source + "made = 0\n", places=("module",))
+
+
+def test_looking_for_classes_calls_nothing_of_an_array_of_objects() -> None:
+    assert_same(
+        """\
+import numpy as np
+asked = []
+class Array(np.ndarray):
+    def ravel(self, *given):
+        asked.append(1)
+        return np.ndarray.ravel(self, *given)
+class Cell:
+    def get(self, x): return x
+cells = np.array([Cell() for _ in range(4)], dtype=object).view(Array)
+out = []
+for x in parallel(range(8)):
+    out.append(cells[x % 4].get(x))
+cells = Array = Cell = 0
+""",
+        places=("module",),
+    )

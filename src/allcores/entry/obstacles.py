@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import builtins
-import gc
 import sys
 from types import MethodType
 from typing import Any
@@ -16,20 +15,11 @@ from allcores.entry.plans import TOO_DEEP, locals_of, names_of
 from allcores.holders import caught_above, caught_by
 from allcores.inputs import done_at_the_end, entangled, holds_iterator, plain_source, side_effect
 from allcores.plan.acting import acting_in
-from allcores.plan.blind import blind_before_work, commits_blindly
-from allcores.plan.live import Aliases, aliases_of, lookup, obstacle, read_by_work
+from allcores.plan.blind import before_work, blind_calls
+from allcores.plan.live import Aliases, Work, aliases_of, lookup, obstacle, read_by_work
 from allcores.plan.own_kinds import own_kinds
 from allcores.streams import why_no_stream
 
-BEHIND = frozenset(
-    {
-        zip,
-        enumerate,
-        reversed,
-        *map(type, (iter([]), iter(()), iter({}), iter({}.values()), iter({}.items()))),
-    }
-)
-MOST_BEHIND = 50
 COPYING = frozenset("copy deepcopy replace asdict astuple vars __dict__ dump dumps".split())
 """What reads all attributes of an object."""
 
@@ -97,16 +87,17 @@ class Obstacles(Looks):
             return why
         plain = plain_source(self.iterable)
         aliases = aliases_of(plan, names, namespace)
-        why = obstacle(plan, self.iterable, plain, names, namespace, aliases)
+        work = read_by_work(plan, names, namespace)
+        why = obstacle(plan, self.iterable, plain, names, namespace, aliases, work)
         if why is None:
             why = self.seen_otherwise(aliases, names, namespace)
         if why is None:
-            why = self.done_unseen(names, namespace)
+            why = self.done_unseen(work, names, namespace)
         if why is None and not plain:
             why = entangled(plan, self.iterable, names, namespace) or self.made_too_early()
         if why is None:
-            self.blind = commits_blindly(plan, names, namespace)
-            call = blind_before_work(plan, names, namespace) if self.blind else None
+            blind = blind_calls(plan, names, namespace)
+            self.blind, call = bool(blind), before_work(plan, blind)
             if call is not None:
                 shown = ast.unparse(call.func)
                 why = f"line {call.lineno}: `{shown}(·)` may change what it is given, and work after it reads that"
@@ -143,10 +134,12 @@ class Obstacles(Looks):
                 return f"`{path}`, which the loop changes, may also be read through {way}"
         return None
 
-    def done_unseen(self, names: dict[str, Any], namespace: dict[str, Any]) -> str | None:
+    def done_unseen(
+        self, work: Work, names: dict[str, Any], namespace: dict[str, Any]
+    ) -> str | None:
         """What objects that work reads change when Python calls their methods by itself, or None."""
-        read = [obj for _, obj in read_by_work(self.plan, names, namespace)[0]]
-        acting = acting_in([*read, *items_behind(self.iterable)], self.plan.file)
+        read = [obj for _, obj in work.read]
+        acting = acting_in([*read, self.iterable], self.plan.file)
         if not acting:
             return None
         reached = Reached(self.plan, names, namespace, own_kinds(read))
@@ -176,15 +169,6 @@ class Obstacles(Looks):
         if self.plan.caught or caught_by(self.frame):
             return True
         return elsewhere and caught_above(self.frame)
-
-
-def items_behind(iterable: Any) -> list[Any]:
-    """What the loop runs over, and what a `zip`, `enumerate` or iterator of Python's goes through."""
-    found = [iterable]
-    for each in found:
-        if type(each) in BEHIND and len(found) < MOST_BEHIND:
-            found += gc.get_referents(each)
-    return found
 
 
 def same(one: Any, other: Any) -> bool:

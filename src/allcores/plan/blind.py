@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from allcores.plan import effects as fx
 from allcores.plan.kinds import is_a
@@ -21,22 +21,40 @@ MOST = 2_000
 """So many objects are looked at for what two variables hold both."""
 
 
-def commits_blindly(plan: Plan, names: dict[str, Any], namespace: dict[str, Any]) -> bool:
-    """Whether a commit calls something that may change what work reads, for all that is known.
+class Blind(NamedTuple):
+    """A call in a commit that may change something, for all that is known."""
+
+    step: ast.stmt
+    call: ast.Call
+    touched: set[str]
+    """What work reads of what the call is given."""
+
+
+def blind_calls(plan: Plan, names: dict[str, Any], namespace: dict[str, Any]) -> list[Blind]:
+    """The calls in commits that may change what work reads.
 
     names: the variables around the loop; namespace: its globals.
     """
-    return any(True for _ in _blind_calls(plan, Names(names, namespace)))
+    live, found = Names(names, namespace), []
+    read = {path.partition(".")[0].removesuffix("()") for path in plan.work_reads}
+    for step in plan.steps.values():
+        for call in _calls(step.node, set(map(id, step.lifts))):
+            if _is_known(call, True, live):
+                continue
+            given = [*call.args, *(keyword.value for keyword in call.keywords)]
+            used = {n.id for arg in given for n in _walk(arg, set()) if isinstance(n, ast.Name)}
+            touched = (used & read) | _sharing(read, used, live)
+            if not _is_known(call, bool(touched), live):
+                found.append(Blind(step.node, call, touched))
+    return found
 
 
-def blind_before_work(
-    plan: Plan, names: dict[str, Any], namespace: dict[str, Any]
-) -> ast.Call | None:
-    """A call of that kind which work comes after, in the same iteration, that reads what the call is
-    given: nobody can tell what work should see then."""
+def before_work(plan: Plan, calls: list[Blind]) -> ast.Call | None:
+    """One of these that work comes after, in the same iteration, which reads what the call is given:
+    nobody can tell what work should see then."""
     reads = [n for n in plan.work_nodes() if isinstance(n, ast.Name)]
     inner = [n for s in plan.node.body for n in ast.walk(s) if isinstance(n, (ast.For, ast.While))]
-    for step, call, touched in _blind_calls(plan, Names(names, namespace)):
+    for step, call, touched in calls:
         around = [loop for loop in inner if _contains(loop, step)]
         for n in reads:
             later = (n.lineno, n.col_offset) > (call.end_lineno or 0, call.end_col_offset or 0)
@@ -47,20 +65,6 @@ def blind_before_work(
 
 def _contains(outer: ast.AST, inner: ast.AST) -> bool:
     return any(n is inner for n in ast.walk(outer))
-
-
-def _blind_calls(plan: Plan, live: Names) -> Iterator[tuple[ast.stmt, ast.Call, set[str]]]:
-    """The statement, the call, and what work reads of what the call is given."""
-    read = {path.partition(".")[0].removesuffix("()") for path in plan.work_reads}
-    for step in plan.steps.values():
-        for call in _calls(step.node, set(map(id, step.lifts))):
-            if _is_known(call, True, live):
-                continue
-            given = [*call.args, *(keyword.value for keyword in call.keywords)]
-            names = {n.id for arg in given for n in _walk(arg, set()) if isinstance(n, ast.Name)}
-            touched = (names & read) | _sharing(read, names, live)
-            if not _is_known(call, bool(touched), live):
-                yield step.node, call, touched
 
 
 def _sharing(read: set[str], given: set[str], live: Names) -> set[str]:

@@ -402,15 +402,15 @@ class Followed(Values):
         """Do what a method does that is given any of some values, once in a pass."""
         key, where = (id(method), owner), f"`{name}`{method.place()}"
         if key in self.methods_applied:
-            at, tainted, touched = self.methods_applied[key]
+            _, at, tainted, touched = self.methods_applied[key]
             if at is not node:
-                self.methods_applied[key] = node, tainted, touched
+                self.methods_applied[key] = method, node, tainted, touched
                 self.touched += [(node, root) for root in touched]
                 self.effects += tainted or bool(touched)
                 if tainted:
                     self.because(node, f"{where} is called here")
             return tainted
-        self.methods_applied[key] = node, False, NONE
+        self.methods_applied[key] = method, node, False, NONE
         before, outermost = len(self.touched), self.in_method
         self.in_method = True
         others = [given] * len(method.parameters)
@@ -419,7 +419,7 @@ class Followed(Values):
         tainted |= self.reads_of(node, method, owner)
         self.in_method = outermost
         touched = frozenset(root for _, root in self.touched[before:])
-        self.methods_applied[key] = node, tainted, touched
+        self.methods_applied[key] = method, node, tainted, touched
         return tainted
 
     def leads_too_far(self, node: ast.AST, where: str) -> bool:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from types import BuiltinFunctionType, BuiltinMethodType, FunctionType, MethodType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from allcores.plan.callables import (
     Callables,
@@ -29,7 +29,7 @@ from allcores.plan.own_elements import shared_elements
 from allcores.plan.own_kinds import methods_of, own_kinds
 from allcores.plan.ownership import is_own_module
 from allcores.plan.reach import ATOMS, memory_of, reachable, stores_of
-from allcores.plan.summaries import CALLED, Asked, Reading, Summary
+from allcores.plan.summaries import CALLED, Asked, Place, Reading, Summary
 from allcores.plan.table import changes_its_object, full_name
 
 _DEFINED = (FunctionType, staticmethod, classmethod)
@@ -141,7 +141,9 @@ def _mark_of_cell(cell: Any) -> object:
 def mark_at(path: str, namespace: dict[str, Any], names: dict[str, Any] | None = None) -> object:
     """How the object at a path looks; None: there is none."""
     if path.endswith(KINDS):
-        return tuple(own_kinds(objects_at(path.removesuffix(KINDS), names or {}, namespace)))
+        return mark_of_kinds(
+            own_kinds(objects_at(path.removesuffix(KINDS), names or {}, namespace))
+        )
     at = path.removesuffix(ANY).removesuffix(ELEMENTS)
     try:
         obj = lookup(at, names or {}, namespace)
@@ -151,6 +153,11 @@ def mark_at(path: str, namespace: dict[str, Any], names: dict[str, Any] | None =
     if path.endswith(ELEMENTS):
         return id(type(obj)), frozenset(map(id, element_kinds(obj)))
     return mark_of(obj)
+
+
+def mark_of_kinds(kinds: Iterable[type]) -> object:
+    """How these classes look: a class may say by itself what it equals."""
+    return tuple(map(id, kinds))
 
 
 def objects_at(path: str, names: dict[str, Any], namespace: dict[str, Any]) -> list[Any]:
@@ -219,15 +226,23 @@ class Names:
 
     def asked(self, path: str, reading: Reading) -> Asked | None:
         """How the object at a path looks now; None: that cannot be asked again."""
-        local = path.partition(".")[0] in self.names
-        if local and not self.of_loop:
+        key = self.key_of(path)
+        if key is None:
             return None  # in a cell of a function, by which its summary is kept
-        key = id(self.names) if local else 0, id(self.namespace), path
         if key not in reading.looks:
-            around = (None, self.names) if local else (self.namespace, None)
-            mark = mark_at(path, self.namespace, around[1])
-            reading.looks[key] = Asked(around[0], path, mark)
+            local = key[0] != 0
+            if path.endswith(KINDS):
+                mark = mark_of_kinds(self.kinds_within(path.removesuffix(KINDS), reading))
+            else:
+                mark = mark_at(path, self.namespace, self.names if local else None)
+            reading.looks[key] = Asked(None if local else self.namespace, path, mark)
         return reading.looks[key]
+
+    def key_of(self, path: str) -> Place | None:
+        """What tells a path in one reading; None: it begins in a cell of a function."""
+        if path.partition(".")[0] not in self.names:
+            return 0, id(self.namespace), path
+        return (id(self.names), id(self.namespace), path) if self.of_loop else None
 
     def outside(self) -> Names:
         """The same for code that does not see the local variables."""
@@ -348,17 +363,21 @@ class Names:
             return reader.of_parts(path.removesuffix(KEPT), held)
         return reader.held_by(path, obj) if owner == path else reader.methods_of(owner, obj)
 
+    def kinds_within(self, path: str, reading: Reading) -> list[type]:
+        """The program's classes among the object at a path and what it holds."""
+        key = self.key_of(path)
+        if key is None:
+            return own_kinds(objects_at(path, self.names, self.namespace))
+        if key not in reading.kinds:
+            reading.kinds[key] = own_kinds(objects_at(path, self.names, self.namespace))
+        return reading.kinds[key]
+
     def methods_within(
         self, path: str, name: str, filename: str, depth: int, reading: Reading
     ) -> list[Summary]:
         """What the methods of this name do, in classes of the program's that another file has, of the
         object at a path and of those that it holds."""
-        asked = self.asked(path + KINDS, reading)
-        kinds: Any = (
-            asked.mark
-            if asked is not None
-            else own_kinds(objects_at(path, self.names, self.namespace))
-        )
+        kinds = self.kinds_within(path, reading)
         found = [f for f in methods_of(kinds, name) if f.__code__.co_filename != filename]
         reader = Callables(self.namespace, depth, reading)
         return [s for s in (reader.summary_of_method(f) for f in found) if s is not None]
@@ -534,11 +553,12 @@ def obstacle(
     names: dict[str, Any],
     namespace: dict[str, Any],
     aliases: Aliases,
+    work: Work,
 ) -> str | None:
     """Why the objects at hand forbid what the source allows, or None.
 
     plain: the iterable is a sequence, or a zip or enumerate of sequences. aliases: of what the
-    loop changes; they know afterwards what work reads.
+    loop changes; they know afterwards what work reads. work: what it reads.
 
     Either the loop changes an object that its work reads under another name, or work uses
     something that processes cannot share.
@@ -557,14 +577,14 @@ def obstacle(
     why = why_not_shared(plan, iterable, names, namespace)
     if why is not None:
         return why
-    read, owners = read_by_work(plan, names, namespace)
+    read = work.read
     heads = {path.partition(".")[0] for path in plan.work_reads}
     classes = [(n, o) for n in heads if is_a(o := names.get(n, namespace.get(n)), type)]
     heard = heard_and_read([*read, *classes])
     if heard is not None:
         return heard
     used = used_by(iterable)
-    owners += used.owners
+    owners = [*work.owners, *used.owners]
     why = aliases.through([("what the loop runs over", obj) for obj in used.objects])
     # The iteration's own item may be changed, but not the others' under another name.
     own = dict(aliases.own_elements)
@@ -588,11 +608,17 @@ def obstacle(
     return why
 
 
-def read_by_work(
-    plan: Plan, names: dict[str, Any], namespace: dict[str, Any]
-) -> tuple[list[tuple[str, Any]], list[tuple[str, Any, str]]]:
-    """The objects outside the loop that its work reads, by path; and whose attributes it reads, as
-    `owners_of` gives them."""
+class Work(NamedTuple):
+    """What a loop's work reads outside it."""
+
+    read: list[tuple[str, Any]]
+    """The objects, by path."""
+    owners: list[tuple[str, Any, str]]
+    """Those whose attributes it reads, as `owners_of` gives them."""
+
+
+def read_by_work(plan: Plan, names: dict[str, Any], namespace: dict[str, Any]) -> Work:
+    """What work reads outside the loop."""
     read: list[tuple[str, Any]] = []
     owners: list[tuple[str, Any, str]] = []
     for full in plan.work_reads:
@@ -606,7 +632,7 @@ def read_by_work(
         if not code or is_a(obj, (ModuleType, FunctionType)):
             read.append((path, obj))
         owners += owners_of(path, names, namespace, True)
-    return read, owners
+    return Work(read, owners)
 
 
 def _all(

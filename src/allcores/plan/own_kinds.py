@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import cached_property
@@ -12,7 +13,7 @@ from typing import Any
 from allcores.plan.callables import attributes_of, elements_of
 from allcores.plan.kinds import is_a, is_array
 from allcores.plan.ownership import is_own_module
-from allcores.plan.reach import ATOMS, objects_in
+from allcores.plan.reach import ATOMS, of_array
 
 MOST_PARTS = 300
 """So many objects are looked into."""
@@ -43,11 +44,13 @@ def held_in(part: Any) -> Iterator[Iterable[Any]]:
     if is_a(part, dict):
         yield dict.keys(part)
     if is_array(type(part)):
-        yield objects_in(part)
+        yield of_array(part)
+    if type(part).__module__ in ("builtins", "itertools") and hasattr(type(part), "__next__"):
+        yield gc.get_referents(part)
     yield elements_of(part)
     if is_own_module(type(part).__module__):
         yield attributes_of(part).values()
-        yield list(in_slots(part))
+        yield in_slots(part)
 
 
 def samples(held: Iterable[Any]) -> list[Any]:

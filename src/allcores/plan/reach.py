@@ -171,7 +171,7 @@ def parts_of(kind: Any) -> Callable[[Any], Iterable[Any]] | None:
     if issubclass(kind, types.GeneratorType):
         return _variables
     if is_array(kind):
-        return _of_array
+        return of_array
     if kind is memoryview or is_record(kind):
         return memory_behind
     if kind.__module__ == "numpy" and kind.__name__ in ("flatiter", "nditer"):
@@ -193,7 +193,8 @@ def _variables(o: Any) -> Iterable[Any]:
     return () if o.gi_frame is None else o.gi_frame.f_locals.values()
 
 
-def _of_array(o: Any) -> Iterable[Any]:
+def of_array(o: Any) -> Iterable[Any]:
+    """What an array holds, and what it looks at; nothing that a subclass has overridden is called."""
     found = [part for part in (o.base, getattr(o, "__dict__", None)) if part is not None]
     plain = o.view(sys.modules["numpy"].ndarray)
     return [*found, *objects_in(plain)] if plain.dtype.hasobject else found

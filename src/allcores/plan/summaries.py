@@ -209,6 +209,10 @@ class Asked(NamedTuple):
     mark: object
 
 
+Place = tuple[int, int, str]
+"""Where an object is: the ids of the variables around a loop, or 0, and of the globals; its path."""
+
+
 class Known(NamedTuple):
     """A summary that is kept. Where it lacks what was too deep in calls, depth is its own depth,
     and it is of use for deeper ones; else 0."""
@@ -256,8 +260,10 @@ class Reading:
         """Whether objects look as they did that kept summaries go by, by the identities of these."""
         self.brought: dict[tuple[int, int, int], tuple[Summary, Summary]] = {}
         """Summaries in the names of another module, by the identities of these and of the globals."""
-        self.looks: dict[tuple[int, int, str], Asked] = {}
-        """The same by where it is: the ids of the variables around a loop, or 0, and of the globals."""
+        self.looks: dict[Place, Asked] = {}
+        """How objects look that have been looked at."""
+        self.kinds: dict[Place, list[type]] = {}
+        """The program's classes that have been found among objects and what they hold."""
         self.methods_sought = 0
         """How often methods of arguments have been looked for, in classes of other files."""
         self.mark: Callable[[str, dict[str, Any]], object] | None = None

@@ -144,9 +144,9 @@ class Values(ItemChanges):
         """Of what a function is given: methods that it calls, by their names."""
         self.in_method = False
         """Whether what is applied now is such a method."""
-        self.methods_applied: dict[tuple[int, Val], tuple[ast.AST, bool, Roots]] = {}
-        """Of each such method that this pass has come to: where it did last, whether what it does must
-        be done in order, and what it changes of what the iteration has made."""
+        self.methods_applied: dict[tuple[int, Val], tuple[Summary, ast.AST, bool, Roots]] = {}
+        """Such methods that this pass has come to, by their identities: where it did last, whether what
+        one does must be done in order, and what it changes of what the iteration has made."""
         self.handed: set[ast.Attribute] = set()
         """What is given to calls."""
         self.holding: tuple[str, ...] = ()
@@ -257,26 +257,16 @@ class Values(ItemChanges):
             found |= self.keys.get(root, NONE)
         return frozenset(found) | self.inside(Val(frozenset(found)))
 
-    def perhaps_inside(self, val: Val) -> Roots:
-        """Outer objects that might be reachable through a value."""
-        if not self.loose and not self.loose_at:
-            return val.inner_maybe
-        found = val.inner_maybe
-        for root in val.own | self.inside(val):
-            found |= self.loose.get(root, NONE)
-            if root in self.loose_at:
-                found = found.union(*self.loose_at[root].values())
-        return found
-
-    def perhaps_at(self, val: Val, attr: str) -> Roots:
-        """As `perhaps_inside`, without what is known to be bound to other attributes."""
+    def perhaps_inside(self, val: Val, attr: str | None = None) -> Roots:
+        """Outer objects that might be reachable through a value. attr: without what is known to be bound
+        to other attributes."""
         found = val.inner_maybe
         if not self.loose and not self.loose_at:
             return found
         for root in val.own | self.inside(val):
             found |= self.loose.get(root, NONE)
-            if root in self.loose_at:
-                found |= self.loose_at[root].get(attr, NONE)
+            held = self.loose_at.get(root, {})
+            found = found.union(*held.values()) if attr is None else found | held.get(attr, NONE)
         return found
 
     def site(self, node: ast.AST) -> str:
@@ -461,7 +451,7 @@ class Values(ItemChanges):
             frozenset(r + rest if r.count(".") < 4 else r for r in val.own if is_outer(r)) | inside
         )
         own |= self.of_results(val, rest)
-        perhaps = self.perhaps_at(val, rest.split(".")[1])
+        perhaps = self.perhaps_inside(val, rest.split(".")[1])
         if rest == ".__dict__":
             # To change it is to change the object.
             own |= {r for r in val.own if not is_outer(r)}
